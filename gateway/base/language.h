@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_BASE_LANGUAGE_H
+#define KIDO_BASE_LANGUAGE_H
+
+/* The language in which messages are written for people. Codes, keys and JSON keys are the same in both. */
+enum language {
+  LANGUAGE_JAPANESE,
+  LANGUAGE_ENGLISH,
+};
+
+/* Returns the text in the language asked for; both are string constants. */
+const char *language_choose(enum language language, const char *japanese, const char *english);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_EVENTS_EVENT_H
+#define KIDO_EVENTS_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/address.h"
+#include "base/instant.h"
+#include "base/language.h"
+
+/*
+ * One record of something that happened: schema kido.event/1. Both daemons write it, every sink carries it unchanged.
+ */
+enum event_severity { EVENT_CRITICAL, EVENT_WARNING, EVENT_NOTICE, EVENT_INFO };
+
+/* A moment with microseconds, for sightings. */
+struct event_time {
+  int64_t seconds;
+  int32_t microseconds;
+};
+
+struct event {
+  uint64_t sequence; /* of this daemon, without gaps */
+  char id[40];       /* unique: daemon, start, sequence */
+  struct event_time time, first_seen, last_seen;
+  uint64_t count;
+  const char *kind; /* "crossing" */
+  enum event_severity severity;
+  const char *policy; /* number of the policy in force */
+  const char *zone, *other_zone, *interface, *direction;
+  struct address source, destination;                     /* family FAMILY_NONE: null in JSON */
+  int protocol, source_port, destination_port, icmp_type; /* -1: null */
+  bool has_source_mac, has_destination_mac;
+  struct mac source_mac, destination_mac;
+  int vlan; /* -1: null */
+  const char *flow, *reason;
+  const char *community_id;
+  uint64_t bytes;
+  bool still_going;
+  const char *evidence, *clause, *what_to_do, *message; /* NULL: null */
+};
+
+const char *event_severity_name(enum event_severity severity);
+
+/* A new reference with the keys in the order of the contract; times in the timezone given, with offset. */
+json_t *event_to_json(const struct event *event, const struct timezone *timezone);
+
+#endif

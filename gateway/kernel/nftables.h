@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_KERNEL_NFTABLES_H
+#define KIDO_KERNEL_NFTABLES_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "rules/difference.h"
+#include "rules/ruleset.h"
+
+/*
+ * The kernel's nf_tables over netlink. Building and parsing messages are pure functions (nftables_build.h,
+ * nftables_parse.h); this is the one part that knows sockets. Kernel: net/netfilter/nf_tables_api.c.
+ */
+struct nftables;
+
+int nftables_open(struct nftables **ret_nftables, struct error *error);
+struct nftables *nftables_close(struct nftables *nftables); /* NULL is allowed; returns NULL */
+
+int nftables_generation(struct nftables *nftables, uint32_t *ret_generation, struct error *error);
+
+/*
+ * Reads one inet table as a whole, consistent at one generation (interrupted dumps and a generation that moved are read
+ * again, at most 20 times). A table that does not exist gives present = false. now: element timeouts become instants.
+ */
+int nftables_read(struct nftables *nftables, const char *table, struct instant now, struct arena *arena,
+                  struct ruleset **ret_ruleset, struct error *error);
+
+/* Which node of the ruleset the kernel refused. */
+struct refusal {
+  bool known;
+  struct origin origin;
+  const char *what; /* "element of set 'exact4…'"; NULL when unknown */
+};
+
+/*
+ * Sends one phase as one transaction. generation: the kernel refuses (-ERESTART) if its generation is another by then;
+ * 0: whatever it is. On a refusal nothing was changed and *ret_refusal (may be NULL) says which node is to blame.
+ * A lost acknowledgement (-ENOBUFS) is reported as success: the caller reads back in any case.
+ */
+int nftables_send(struct nftables *nftables, const struct delta *delta, enum phase phase, struct instant now,
+                  uint32_t generation, struct refusal *ret_refusal, struct error *error);
+
+/*
+ * Brings the kernel's table to `wanted`: reads, computes the difference, sends the phases, reads back and compares;
+ * starts again (at most 5 times) when somebody else changed the ruleset in between. Returns 0 only when what the kernel
+ * holds was read back and equals `wanted`. *ret_changes (may be NULL): operations sent; 0 for a no-op.
+ */
+int nftables_apply(struct nftables *nftables, const struct ruleset *wanted, struct instant now, size_t *ret_changes,
+                   struct refusal *ret_refusal, struct error *error);
+
+#endif
