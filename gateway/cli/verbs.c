@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/verb.h"
+
+#define TABLE_OF(rules)                                                                                                \
+  { (rules), sizeof(rules) / sizeof((rules)[0]) }
+
+static const struct option_rule check_options[] = {
+    {"this-machine", OPTION_FLAG, NULL, "このマシンにインタフェースがあるかも調べる",
+     "also ask whether the interfaces exist on this machine"},
+};
+
+static const struct option_rule explain_options[] = {
+    {"from-zone", OPTION_VALUE, "ZONE", "送信元のゾーン", "zone in which the packet arrives"},
+    {"in", OPTION_VALUE, "INTERFACE", "受信インタフェース", "interface by which it arrives"},
+    {"sport", OPTION_VALUE, "PORT", "送信元ポート", "source port"},
+    {"mac", OPTION_VALUE, "MAC", "送信元MACアドレス", "source MAC address"},
+    {"reply", OPTION_FLAG, NULL, "応答のパケットとして判定する", "judge it as a reply within a connection"},
+    {"established", OPTION_FLAG, NULL, "確立済み通信のパケットとして判定する",
+     "judge it as a later packet of a connection"},
+};
+
+static const struct option_rule compile_options_of_verb[] = {
+    {"format", OPTION_VALUE, "nft|json", "出力形式(既定は nft)", "what to print (default: nft)"},
+};
+
+static const struct option_rule replay_options[] = {
+    {"gateway-mac", OPTION_VALUE, "ZONE=MAC", "木戸自身のMACアドレス(繰り返し可)",
+     "MAC address of the gateway in a zone; may be repeated"},
+};
+
+static const struct option_rule flows_options[] = {
+    {"denied", OPTION_FLAG, NULL, "拒否の計数だけを表示する", "only the counters of what was denied"},
+    {"all", OPTION_FLAG, NULL, "計数が零の行も表示する", "also lines whose counters are zero"},
+};
+
+static const struct option_rule events_options[] = {
+    {"follow", OPTION_FLAG, NULL, "新しい事象を待って表示し続ける", "go on with new events as they happen"},
+    {"severity", OPTION_VALUE, "critical|warning|notice|info", "この重大度以上だけ", "only this severity and above"},
+    {"kind", OPTION_VALUE, "KIND", "この種類だけ(繰り返し可)", "only this kind; may be repeated"},
+    {"last", OPTION_VALUE, "N", "直近 N 件だけ", "only the last N"},
+};
+
+static const struct verb verbs[] = {
+    {"check", "[FILE]", "ポリシーの誤りをすべて挙げ、expect を実行する",
+     "everything wrong with a policy, and its expect cases", TABLE_OF(check_options), 0, 1, verb_check},
+    {"show",
+     "zones|hosts|flows|matrix|services [FILE]",
+     "ポリシーを表で示す",
+     "the policy as tables",
+     {NULL, 0},
+     1,
+     2,
+     verb_show},
+    {"print", "[FILE]", "ポリシーを正規形で出力する", "the policy in canonical form", {NULL, 0}, 0, 1, verb_print},
+    {"compile", "[FILE]", "ポリシーから作る nftables ルールを出力する", "the ruleset that a policy makes",
+     TABLE_OF(compile_options_of_verb), 0, 1, verb_compile},
+    {"explain", "SRC DST SERVICE [FILE]", "あるパケットの判定と理由、根拠の行を示す",
+     "the verdict on a packet, why, and where the file says so", TABLE_OF(explain_options), 3, 4, verb_explain},
+    {"replay", "ZONE=FILE.pcap ...", "記録したパケットを木戸番に判定させる", "the watchman over capture files",
+     TABLE_OF(replay_options), 1, SIZE_MAX, verb_replay},
+    {"apply", "[FILE]", "ポリシーを適用する", "puts a policy in force", {NULL, 0}, 0, 1, verb_apply},
+    {"status",
+     "",
+     "いまの状態を一画面で示す",
+     "one screen: what is in force, what needs attention",
+     {NULL, 0},
+     0,
+     0,
+     verb_status},
+    {"flows", "", "フローごとの通信量と拒否の計数を示す", "live counters per flow, and what was denied",
+     TABLE_OF(flows_options), 0, 0, verb_flows},
+    {"events", "", "起きたことを時刻順に示す", "what happened, in order of time", TABLE_OF(events_options), 0, 0,
+     verb_events},
+};
+
+enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
+
+const struct verb *verb_table(size_t *ret_count) {
+  *ret_count = VERB_COUNT;
+  return verbs;
+}
+
+static const struct verb *unknown_verb(const char *name, struct error *error) {
+  const char *names[VERB_COUNT];
+  for (size_t i = 0; i < VERB_COUNT; i++) {
+    names[i] = verbs[i].name;
+  }
+  const char *nearest = text_nearest(name, names, VERB_COUNT);
+  if (nearest) {
+    error_set(error, EINVAL, "unknown verb '%.40s'; did you mean '%s'?", name, nearest);
+  } else {
+    error_set(error, EINVAL, "unknown verb '%.40s'; kido --help lists them", name);
+  }
+  return NULL;
+}
+
+const struct verb *verb_find(const char *name, struct error *error) {
+  const struct verb *found = NULL;
+  for (size_t i = 0; i < VERB_COUNT; i++) {
+    if (strcmp(verbs[i].name, name) == 0) {
+      return &verbs[i];
+    }
+    if (name[0] == '\0' || strncmp(verbs[i].name, name, strlen(name)) != 0) {
+      continue;
+    }
+    if (found) {
+      error_set(error, EINVAL, "'%.40s' may mean '%s' or '%s'", name, found->name, verbs[i].name);
+      return NULL;
+    }
+    found = &verbs[i];
+  }
+  return found ? found : unknown_verb(name, error);
+}
