@@ -48,6 +48,7 @@ struct diagnostic_list {
   size_t capacity;
   size_t errors;
   size_t warnings;
+  struct diagnostic spare; /* what diagnostic_add() hands out without memory */
   bool out_of_memory; /* a diagnostic was lost: the answer is not to be trusted */
 };
 
