@@ -167,7 +167,7 @@ class Town:
             self._host(zone, segment, router, None, next(number), rules)
             routes = [str(network) for network in remote] + (["default"] if row["default_route"] else [])
             self._batch("gate", *(f"route add {network} via {router}" for network in routes))
-            rules.append(f"route add default via {own} dev h0")
+            rules.append(f"route add default via {own} dev h0 onlink")
         for name in attached:
             segment = self._segment_of(zone, self.hosts[name])
             if segment:
