@@ -37,7 +37,7 @@ enum expression_kind {
   EXPRESSION_CT_SET,   /* write a conntrack key (only the mark) */
   EXPRESSION_META_SET, /* write the packet mark */
   EXPRESSION_PAYLOAD,  /* load bytes of the packet */
-  EXPRESSION_EXTHDR,   /* load whether an IPv6 extension header is present */
+  EXPRESSION_EXTHDR,   /* load bytes of an IPv6 extension header, or whether it is there (see present) */
   EXPRESSION_BITWISE,  /* register = (register & mask) ^ xor */
   EXPRESSION_COMPARE,  /* go on only if it holds */
   EXPRESSION_RANGE,
@@ -70,6 +70,7 @@ struct expression {
   bool has_destination; /* LOOKUP in a map with data (not for a verdict map, see to_verdict) */
   bool to_verdict;      /* LOOKUP in a verdict map */
   bool invert;          /* LOOKUP */
+  bool present;         /* EXTHDR: 1 or 0 is loaded, as the header is there or not */
   uint32_t offset;      /* PAYLOAD, EXTHDR */
   uint32_t length;      /* bytes of data, mask, payload */
   uint8_t data[16];     /* COMPARE, IMMEDIATE, RANGE from */
@@ -139,7 +140,7 @@ struct set {
   const char *name;
   enum field_type fields[5];
   size_t field_count;
-  size_t key_size; /* bytes, padding included */
+  size_t key_size; /* bytes; of several fields each padded to a multiple of four, of one field field_size() */
   enum map_data data;
   bool interval;
   bool timeouts; /* elements may carry a timeout */
