@@ -24,7 +24,7 @@ struct event_time {
 
 struct event {
   uint64_t sequence; /* of this daemon, without gaps */
-  char id[40];       /* unique: daemon, start, sequence */
+  char id[40];       /* unique per cause: daemon, start, sequence of the first record; updates of it keep the id */
   struct event_time time, first_seen, last_seen;
   uint64_t count;
   const char *kind; /* "crossing" */
@@ -42,6 +42,12 @@ struct event {
   bool still_going;
   const char *evidence, *clause, *what_to_do, *message; /* NULL: null */
 };
+
+enum { EVENT_TIME_TEXT_SIZE = 48 };
+
+/* "2026-11-25T18:00:00.123456+09:00" in that zone. */
+const char *event_time_format(const struct event_time *time, const struct timezone *timezone,
+                              char text[static EVENT_TIME_TEXT_SIZE]);
 
 const char *event_severity_name(enum event_severity severity);
 

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "events/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { OUTPUT_LIMIT = 4, TAIL_SIZE = 64 * 1024, NAME_SIZE = 24, LOG_MODE = 0640, LOG_PATH_SIZE = 4096 };
+
+struct output {
+  int descriptor;
+  bool owned;
+};
+
+struct event_log {
+  char daemon[NAME_SIZE];
+  uint64_t started; /* makes ids unique without the file */
+  uint64_t sequence;
+  uint64_t failures;
+  struct output outputs[OUTPUT_LIMIT];
+  size_t output_count;
+};
+
+static int add_output(struct event_log *log, int descriptor, bool owned, struct error *error) {
+  if (log->output_count == OUTPUT_LIMIT) {
+    if (owned)
+      close(descriptor);
+    return error_set(error, ENOSPC, "too many outputs for events");
+  }
+  log->outputs[log->output_count++] = (struct output){descriptor, owned};
+  return 0;
+}
+
+static uint64_t sequence_of(const char *line, size_t length) {
+  json_t *record = json_loadb(line, length, 0, NULL);
+  json_int_t sequence = json_integer_value(json_object_get(record, "sequence"));
+  json_decref(record);
+  return sequence > 0 ? (uint64_t)sequence : 0;
+}
+
+/* The last newline before `end`, or NULL. */
+static char *line_end_before(char *text, char *end) {
+  return end > text ? memrchr(text, '\n', (size_t)(end - text)) : NULL;
+}
+
+/* Takes the sequence from the last whole line and cuts off what stands behind it. */
+static int resume(struct event_log *log, int descriptor, struct error *error) {
+  off_t size = lseek(descriptor, 0, SEEK_END);
+  off_t start = size > TAIL_SIZE ? size - TAIL_SIZE : 0;
+  char *tail = malloc(TAIL_SIZE);
+  if (size < 0 || tail == NULL) {
+    free(tail);
+    return error_set(error, size < 0 ? errno : ENOMEM, "the event log cannot be read");
+  }
+  ssize_t got = pread(descriptor, tail, (size_t)(size - start), start);
+  char *last = got > 0 ? line_end_before(tail, tail + got) : NULL;
+  if (last != NULL) {
+    char *before = line_end_before(tail, last);
+    char *line = before != NULL ? before + 1 : tail;
+    log->sequence = sequence_of(line, (size_t)(last - line));
+  }
+  off_t whole = last != NULL ? start + (last - tail) + 1 : start;
+  free(tail);
+  if (got < 0 || (whole < size && ftruncate(descriptor, whole) < 0))
+    return error_set(error, errno, "the event log cannot be read");
+  return 0;
+}
+
+static int open_own_file(struct event_log *log, const char *directory, struct error *error) {
+  char path[LOG_PATH_SIZE];
+  int length = snprintf(path, sizeof path, "%s/" EVENT_LOG_NAME, directory, log->daemon);
+  if (length < 0 || (size_t)length >= sizeof path)
+    return error_set(error, ENAMETOOLONG, "%s", directory);
+  int descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, LOG_MODE);
+  if (descriptor < 0)
+    return error_set(error, errno, "%s: %s", path, strerror(errno));
+  int result = resume(log, descriptor, error);
+  if (result < 0) {
+    close(descriptor);
+    return result;
+  }
+  return add_output(log, descriptor, true, error);
+}
+
+int event_log_open(const char *state_directory, const char *daemon, struct event_log **ret_log, struct error *error) {
+  struct event_log *log = calloc(1, sizeof *log);
+  if (log == NULL)
+    return error_set(error, ENOMEM, "no memory for the event log");
+  struct timespec now = {0};
+  clock_gettime(CLOCK_REALTIME, &now);
+  log->started = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+  snprintf(log->daemon, sizeof log->daemon, "%s", daemon);
+  int result = state_directory != NULL ? open_own_file(log, state_directory, error) : 0;
+  if (result < 0) {
+    event_log_close(log);
+    return result;
+  }
+  *ret_log = log;
+  return 0;
+}
+
+int event_log_add(struct event_log *log, const char *path, struct error *error) {
+  if (strcmp(path, "-") == 0)
+    return add_output(log, STDOUT_FILENO, false, error);
+  int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, LOG_MODE);
+  if (descriptor < 0)
+    return error_set(error, errno, "%s: %s", path, strerror(errno));
+  return add_output(log, descriptor, true, error);
+}
+
+struct event_log *event_log_close(struct event_log *log) {
+  for (size_t i = 0; log != NULL && i < log->output_count; i++)
+    if (log->outputs[i].owned)
+      close(log->outputs[i].descriptor);
+  free(log);
+  return NULL;
+}
+
+static int write_line(int descriptor, const char *line, size_t length) {
+  while (length > 0) {
+    ssize_t written = write(descriptor, line, length);
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0)
+      return written < 0 ? -errno : -EIO;
+    line += written;
+    length -= (size_t)written;
+  }
+  return 0;
+}
+
+/* The record with its newline; NULL without memory. *ret_length counts the newline. */
+static char *format_line(const struct event *event, const struct timezone *timezone, size_t *ret_length) {
+  json_t *record = event_to_json(event, timezone);
+  size_t size = record != NULL ? json_dumpb(record, NULL, 0, JSON_COMPACT) : 0;
+  char *line = size > 0 ? malloc(size + 1) : NULL;
+  if (line != NULL) {
+    json_dumpb(record, line, size, JSON_COMPACT);
+    line[size] = '\n';
+    *ret_length = size + 1;
+  }
+  json_decref(record);
+  return line;
+}
+
+int event_log_write(struct event_log *log, struct event *event, const struct timezone *timezone) {
+  event->sequence = ++log->sequence;
+  if (event->id[0] == '\0')
+    snprintf(event->id, sizeof event->id, "%.12s-%" PRIx64 "-%" PRIu64, log->daemon, log->started, event->sequence);
+  size_t length = 0;
+  char *line = format_line(event, timezone, &length);
+  int result = line != NULL ? 0 : -ENOMEM;
+  for (size_t i = 0; line != NULL && i < log->output_count; i++) {
+    int written = write_line(log->outputs[i].descriptor, line, length);
+    if (written < 0) {
+      result = written;
+      log->failures++;
+    }
+  }
+  free(line);
+  return result;
+}
+
+uint64_t event_log_failures(const struct event_log *log) {
+  return log->failures;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_EVENTS_LOG_H
+#define KIDO_EVENTS_LOG_H
+
+#include "base/error.h"
+#include "events/event.h"
+
+/*
+ * Where a daemon's events go: its own file in the state directory (EVENT_LOG_NAME), which also holds the sequence, and
+ * further outputs. One JSON line each, written with one write() on a descriptor opened for appending. An output that
+ * fails is counted and tried again with the next event; it never stops the daemon.
+ */
+struct event_log;
+
+#define EVENT_LOG_NAME "%s-events.jsonl" /* the daemon's name */
+
+/*
+ * state_directory NULL: no file, the sequence starts at 1. An unfinished last line (power loss) is cut off. The
+ * sequence goes on after that of the last line. 0 or a negative errno with *error.
+ */
+int event_log_open(const char *state_directory, const char *daemon, struct event_log **ret_log, struct error *error);
+/* Adds an output, "-" for standard output. */
+int event_log_add(struct event_log *log, const char *path, struct error *error);
+struct event_log *event_log_close(struct event_log *log);
+
+/*
+ * Gives the event its sequence, and an id when it has none, and writes it everywhere. Returns 0, or the error of the
+ * last output that failed (the others have it).
+ */
+int event_log_write(struct event_log *log, struct event *event, const struct timezone *timezone);
+
+uint64_t event_log_failures(const struct event_log *log);
+
+#endif

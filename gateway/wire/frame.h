@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_WIRE_FRAME_H
+#define KIDO_WIRE_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/packet.h"
+
+/*
+ * What one frame says about itself. A frame is decoded once, never changed, and judged from these facts alone; what
+ * they mean on the wire where the frame lay is decided in watch/.
+ */
+
+/* Bytes as they came from an interface or a file; they stay where the capture keeps them. */
+struct captured_frame {
+  int64_t time; /* nanoseconds since 1970-01-01T00:00:00Z */
+  const uint8_t *data;
+  uint32_t captured; /* bytes that are there */
+  uint32_t length;   /* bytes that were on the wire */
+  int link_type;     /* DLT_... of libpcap */
+};
+
+enum frame_content {
+  CONTENT_UNREADABLE, /* too short to say what it carries */
+  CONTENT_IP,         /* packet is filled */
+  CONTENT_ARP,        /* arp is filled */
+  CONTENT_CONTROL,    /* talk between bridges and ports that no host reads: STP, LLDP, LACP, pause, 802.1X, CDP ... */
+  CONTENT_OTHER,      /* a protocol that has no place on a wire of this gateway: IPX, NetBEUI, MPLS, PPPoE ... */
+};
+
+/* How a frame contradicts itself. A frame that the capture cut short is no fault: `cut` is set instead. */
+enum frame_fault {
+  FAULT_NONE,
+  FAULT_SHORT,             /* ends within a header */
+  FAULT_IP_VERSION,        /* the version disagrees with the ethertype */
+  FAULT_IP_HEADER_LENGTH,  /* below 20 bytes or behind the end */
+  FAULT_IP_LENGTH,         /* more bytes than the frame has, or fewer than the header */
+  FAULT_EXTENSION_HEADERS, /* a chain without end */
+  FAULT_TCP_HEADER_LENGTH,
+  FAULT_UDP_LENGTH,
+  FAULT_FRAGMENT_LENGTH, /* beyond 65,535 bytes, or not a multiple of 8 before the last */
+  FAULT_FRAGMENT_OVERLAP,
+  FAULT_VLAN_TAGS, /* more tags than any switch writes */
+  FAULT_COUNT_,
+};
+
+/* Who sent it, where the capture itself says so (cooked captures); else by the MAC addresses. */
+enum frame_sender { SENDER_UNKNOWN, SENDER_THIS_MACHINE, SENDER_OTHERS };
+
+enum { FRAME_TAGS = 4 };
+
+struct frame_arp {
+  uint16_t operation; /* 1 request, 2 reply */
+  struct mac sender_mac, target_mac;
+  struct address sender, target;
+};
+
+struct frame {
+  int64_t time;
+  uint32_t length;
+  enum frame_content content;
+  enum frame_fault fault;
+  enum frame_sender sender;
+  bool cut;      /* the capture holds less than the frame; facts behind its end are missing, not wrong */
+  bool has_macs; /* false for captures without a link layer */
+  bool llc;      /* IEEE 802.3 with LLC instead of an ethertype */
+  bool stp;      /* CONTENT_CONTROL: a spanning tree frame */
+  uint8_t tag_count;
+  uint16_t tags[FRAME_TAGS]; /* VLAN ids from the outside in */
+  uint16_t ethertype;        /* innermost; for LLC without SNAP: DSAP and SSAP */
+  struct mac source_mac, destination_mac;
+
+  /* CONTENT_IP */
+  bool fragment;       /* a part of a packet */
+  bool first_fragment; /* ... that begins at offset 0 */
+  bool last_fragment;
+  bool has_quoted; /* an ICMP error with a readable packet in it */
+  bool has_neighbour;
+  uint8_t hop_limit;
+  uint32_t fragment_id;
+  uint16_t fragment_offset, fragment_length; /* in bytes */
+  struct packet packet;
+
+  /* Valid only when the flag or content above says so; not initialised otherwise. */
+  struct packet quoted;
+  struct address neighbour; /* target of a neighbour solicitation or advertisement */
+  struct frame_arp arp;
+};
+
+/* Never fails: what could not be read is said in content, fault and cut. */
+void frame_decode(const struct captured_frame *captured, struct frame *ret_frame);
+
+/* Whether frame_decode() knows the link layer of a capture. */
+bool frame_link_type_known(int link_type);
+
+/* "ip-length": the name in JSON and reports. */
+const char *frame_fault_name(enum frame_fault fault);
+
+#endif
