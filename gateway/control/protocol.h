@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_CONTROL_PROTOCOL_H
+#define KIDO_CONTROL_PROTOCOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/*
+ * How `kido` speaks to `kidod`: a SOCK_SEQPACKET Unix socket in the run directory, CONTROL_SOCKET, for root, the
+ * daemon's own user and the members of the group `kido` (SO_PEERCRED, SO_PEERGROUPS).
+ *
+ *   client  struct control_request     with a sealed memfd (the policy, canonical) for CONTROL_APPLY, without otherwise
+ *   kidod   struct control_reply ...   any number with final = 0: the step that begins now
+ *   kidod   struct control_reply       final = 1, code, and a sealed memfd with one JSON object
+ *
+ * One request per connection. Requests are numbers only; kidod checks each field, closes the connection on anything
+ * else, serves CONTROL_CLIENT_LIMIT connections at once and gives each CONTROL_REQUEST_SECONDS to ask.
+ */
+#define CONTROL_SOCKET "kidod.sock"
+
+enum control_verb {
+  CONTROL_STATUS = 1, /* kido.status/1 */
+  CONTROL_FLOWS = 2,  /* kido.flows/1 */
+  CONTROL_APPLY = 3,  /* kido.apply/1 */
+};
+
+enum control_step {
+  CONTROL_STEP_NONE = 0,
+  CONTROL_STEP_CHECK = 1,   /* the unprivileged reader judges the policy */
+  CONTROL_STEP_COMPILE = 2, /* the ruleset is made */
+  CONTROL_STEP_LOAD = 3,    /* it goes into the kernel and is read back */
+  CONTROL_STEP_CONFIRM = 4, /* it is written to the state directory */
+};
+
+enum {
+  CONTROL_MAGIC = 0x4b49444b,
+  CONTROL_VERSION = 1,
+  CONTROL_CLIENT_LIMIT = 16,
+  CONTROL_REQUEST_SECONDS = 5,
+  CONTROL_POLICY_LIMIT = 64 * 1024 * 1024,
+  CONTROL_BODY_LIMIT = 256 * 1024 * 1024,
+};
+
+struct control_request {
+  uint32_t magic;    /* CONTROL_MAGIC */
+  uint32_t version;  /* CONTROL_VERSION */
+  uint32_t verb;     /* enum control_verb */
+  uint32_t language; /* 0: that of the policy; else enum language + 1 */
+  uint64_t reserved; /* 0 */
+};
+
+struct control_reply {
+  uint32_t magic;
+  uint32_t version;
+  uint32_t final; /* 0 or 1 */
+  uint32_t step;  /* enum control_step: begins now, or was the last one reached */
+  uint32_t code;  /* exit code of the client, 0 to 3 */
+  uint32_t reserved;
+  uint64_t body_size;
+};
+
+/* Both sides check what they receive. Return 0, -EAGAIN, -ECONNRESET, or -EPROTO with *error. */
+int control_request_send(int socket, const struct control_request *request, int policy_fd);
+int control_request_receive(int socket, struct control_request *ret_request, int *ret_policy_fd, struct error *error);
+int control_reply_send(int socket, const struct control_reply *reply, int body_fd);
+int control_reply_receive(int socket, struct control_reply *ret_reply, int *ret_body_fd, struct error *error);
+
+/* "check", "compile", "load", "confirm"; "" for none. */
+const char *control_step_name(enum control_step step);
+
+#endif
