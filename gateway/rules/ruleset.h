@@ -49,6 +49,7 @@ enum expression_kind {
   EXPRESSION_LIMIT,
   EXPRESSION_LOG,
   EXPRESSION_REJECT,
+  EXPRESSION_BYTEORDER, /* turns numbers in a register to network order or back (`meta hour` needs it) */
   EXPRESSION_FOREIGN, /* read back, and not among these: never equal to anything that was compiled */
 };
 
@@ -63,7 +64,8 @@ struct verdict {
 struct expression {
   enum expression_kind kind;
   uint32_t key;         /* META, CT: NFT_META_*, NFT_CT_*; PAYLOAD: base; EXTHDR: header type; COMPARE, RANGE: operator
-                           NFT_CMP_*, NFT_RANGE_*; LIMIT: flags; LOG: group; REJECT: type << 8 | code */
+                           NFT_CMP_*, NFT_RANGE_*; LIMIT: flags; LOG: group; REJECT: type << 8 | code;
+                           BYTEORDER: NFT_BYTEORDER_* */
   uint8_t direction;    /* CT: IP_CT_DIR_*, 0xff when the key takes none */
   uint8_t source;       /* register read */
   uint8_t destination;  /* register written */
@@ -71,8 +73,8 @@ struct expression {
   bool to_verdict;      /* LOOKUP in a verdict map */
   bool invert;          /* LOOKUP */
   bool present;         /* EXTHDR: 1 or 0 is loaded, as the header is there or not */
-  uint32_t offset;      /* PAYLOAD, EXTHDR */
-  uint32_t length;      /* bytes of data, mask, payload */
+  uint32_t offset;      /* PAYLOAD, EXTHDR; BYTEORDER: bytes of each number */
+  uint32_t length;      /* bytes of data, mask, payload, numbers in all */
   uint8_t data[16];     /* COMPARE, IMMEDIATE, RANGE from */
   uint8_t mask[16];     /* BITWISE, RANGE to */
   uint8_t xor [16];     /* BITWISE */
