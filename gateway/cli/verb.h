@@ -13,6 +13,7 @@
 #include "base/instant.h"
 #include "base/language.h"
 #include "cli/options.h"
+#include "control/diagnostic_json.h"
 #include "policy/policy.h"
 
 /*
@@ -121,9 +122,6 @@ int invocation_print_json(const struct invocation *invocation, json_t *object, i
 int invocation_print_json_line(const struct invocation *invocation, json_t *object, int code);
 /* Flushes stdout. Returns `code`, or EXIT_CODE_NO_ANSWER with a complaint when the answer could not be written. */
 int invocation_finish(const struct invocation *invocation, int code);
-
-/* The array `diagnostics` of the contract; a new reference, NULL when there is no memory. */
-json_t *diagnostics_to_json(const struct diagnostic_list *list);
 
 /* A table for a terminal: columns aligned by the width of East Asian characters, cells escaped. */
 struct table;
