@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control/diagnostic_json.h"
+#include "control/message.h"
+#include "control/privilege.h"
+#include "control/protocol.h"
+#include "policy/check.h"
+#include "policy/print.h"
+#include "policy/read.h"
+
+enum { REPORT_LIMIT = 64 * 1024 * 1024 };
+
+/* ---- in the child ---- */
+
+struct child {
+  const struct reader_request *request;
+  struct arena *arena;
+  char *text; /* the bytes, read while we still may; NULL: the path is read with @include, stepped down */
+  size_t size;
+  const struct policy *policy;
+  struct diagnostic_list diagnostics;
+};
+
+/* @include needs the file system, and then the reader's own user must be allowed to read. */
+static bool has_include(const char *text, size_t size) {
+  return memmem(text, size, "@include", strlen("@include")) != NULL;
+}
+
+static int read_descriptor(int fd, struct child *child, struct error *error) {
+  struct stat status;
+  if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > CONTROL_POLICY_LIMIT) {
+    return error_set(error, EINVAL, "%s: not a regular file of at most %d bytes", child->request->path,
+                     CONTROL_POLICY_LIMIT);
+  }
+  child->text = arena_alloc(child->arena, (size_t)status.st_size + 1);
+  if (!child->text) {
+    return error_set(error, ENOMEM, "no memory");
+  }
+  while (child->size < (size_t)status.st_size) {
+    ssize_t got = pread(fd, child->text + child->size, (size_t)status.st_size - child->size, (off_t)child->size);
+    if (got <= 0) {
+      return error_set(error, got < 0 ? errno : EIO, "%s: %s", child->request->path, "cannot be read");
+    }
+    child->size += (size_t)got;
+  }
+  return 0;
+}
+
+/* Fetches the bytes without looking at them. */
+static int fetch(struct child *child, struct error *error) {
+  if (child->request->policy_fd >= 0) {
+    return read_descriptor(child->request->policy_fd, child, error);
+  }
+  int fd = open(child->request->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    return error_set(error, errno, "%s: %s", child->request->path, strerror(errno));
+  }
+  int result = read_descriptor(fd, child, error);
+  close(fd);
+  return result;
+}
+
+static int judge(struct child *child, struct error *error) {
+  const struct reader_request *request = child->request;
+  diagnostic_list_init(&child->diagnostics, child->arena, request->language);
+  bool by_path = request->policy_fd < 0 && has_include(child->text, child->size);
+  int result = by_path ? policy_read(request->path, child->arena, request->language_forced, &child->policy,
+                                     &child->diagnostics, error)
+                       : policy_read_text(request->path, child->text, child->size, child->arena,
+                                          request->language_forced, &child->policy, &child->diagnostics, error);
+  if (result == 0 && child->policy) {
+    struct check_options options = {.now = request->now};
+    policy_check(child->policy, &options, &child->diagnostics);
+    diagnostic_sort(&child->diagnostics);
+  }
+  return result;
+}
+
+static int write_all(int fd, const char *data, size_t size) {
+  while (size > 0) {
+    ssize_t written = write(fd, data, size);
+    if (written <= 0) {
+      return -EIO;
+    }
+    data += written;
+    size -= (size_t)written;
+  }
+  return 0;
+}
+
+static int write_json(int fd, json_t *object) {
+  char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+  int result = text ? write_all(fd, text, strlen(text)) : -ENOMEM;
+  free(text);
+  json_decref(object);
+  return result;
+}
+
+static bool is_good(const struct child *child) {
+  return child->policy && child->diagnostics.errors == 0 && !child->diagnostics.out_of_memory;
+}
+
+static int write_answer(struct child *child, const struct policy_reader *reader) {
+  json_t *report = json_pack("{s:n, s:o}", "message", "diagnostics", diagnostics_to_json(&child->diagnostics));
+  int result = write_json(reader->report_fd, report);
+  if (result < 0 || !is_good(child)) {
+    return result;
+  }
+  size_t size;
+  char *text = policy_print(child->policy, child->arena, &size);
+  return text ? write_all(reader->policy_fd, text, size) : -ENOMEM;
+}
+
+static enum reader_verdict run_child(const struct reader_request *request, const struct policy_reader *reader) {
+  struct child child = {.request = request, .arena = arena_new(0)};
+  struct error error = {0};
+  int result = child.arena ? fetch(&child, &error) : error_set(&error, ENOMEM, "no memory");
+  if (result == 0) {
+    result = privilege_drop_all(&error);
+  }
+  if (result == 0) {
+    result = judge(&child, &error);
+  }
+  if (result == 0 && write_answer(&child, reader) < 0) {
+    result = error_set(&error, ENOMEM, "the answer could not be written");
+  }
+  if (result < 0) {
+    write_json(reader->report_fd, json_pack("{s:s, s:[]}", "message", error.message, "diagnostics"));
+    return READER_FAILED;
+  }
+  return is_good(&child) ? READER_GOOD : READER_ERRORS;
+}
+
+/* Leaves the child only what it needs of the parent's descriptors, and default signals. */
+static void detach(const struct reader_request *request, const struct policy_reader *reader) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  signal(SIGPIPE, SIG_DFL);
+  long limit = sysconf(_SC_OPEN_MAX);
+  for (int fd = STDERR_FILENO + 1; fd < (limit > 0 && limit < 4096 ? (int)limit : 4096); fd++) {
+    if (fd != request->policy_fd && fd != reader->policy_fd && fd != reader->report_fd) {
+      close(fd);
+    }
+  }
+}
+
+/* ---- in kidod ---- */
+
+void policy_reader_close(struct policy_reader *reader) {
+  if (reader->policy_fd >= 0) {
+    close(reader->policy_fd);
+  }
+  if (reader->report_fd >= 0) {
+    close(reader->report_fd);
+  }
+  *reader = (struct policy_reader){.pid = -1, .policy_fd = -1, .report_fd = -1};
+}
+
+int policy_reader_start(const struct reader_request *request, struct policy_reader *ret_reader, struct error *error) {
+  struct policy_reader reader = {.pid = -1,
+                                 .policy_fd = memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING),
+                                 .report_fd = memfd_create("report", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+  if (reader.policy_fd >= 0 && reader.report_fd >= 0) {
+    reader.pid = fork();
+  }
+  if (reader.pid < 0) {
+    int code = errno;
+    policy_reader_close(&reader);
+    return error_set(error, code, "the reader cannot be started: %s", strerror(code));
+  }
+  if (reader.pid == 0) {
+    detach(request, &reader);
+    _exit((int)run_child(request, &reader));
+  }
+  *ret_reader = reader;
+  return 0;
+}
+
+static json_t *load_report(const struct policy_reader *reader, struct arena *arena) {
+  char *text;
+  size_t size;
+  if (memfd_seal(reader->report_fd) < 0 ||
+      sealed_read(reader->report_fd, REPORT_LIMIT, arena, &text, &size, NULL) < 0) {
+    return NULL;
+  }
+  return json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static void take_report(const struct policy_reader *reader, struct arena *arena, struct reader_result *result) {
+  json_t *report = load_report(reader, arena);
+  json_t *diagnostics = json_object_get(report, "diagnostics");
+  const char *message = json_string_value(json_object_get(report, "message"));
+  result->message = message ? arena_strdup(arena, message) : NULL;
+  if (json_is_array(diagnostics)) {
+    result->diagnostics = json_incref(diagnostics);
+  } else {
+    result->verdict = READER_FAILED;
+  }
+  json_decref(report);
+}
+
+static const char *describe_end(int wait_status, struct arena *arena) {
+  if (WIFSIGNALED(wait_status)) {
+    return arena_printf(arena, "the reader of the policy was ended by signal %d; the policy is refused",
+                        WTERMSIG(wait_status));
+  }
+  return "the reader of the policy gave no answer";
+}
+
+void policy_reader_finish(struct policy_reader *reader, int wait_status, struct arena *arena,
+                          struct reader_result *ret_result) {
+  struct reader_result result = {.verdict = READER_FAILED};
+  bool ended = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) <= READER_FAILED;
+  if (ended) {
+    result.verdict = (enum reader_verdict)WEXITSTATUS(wait_status);
+    take_report(reader, arena, &result);
+  }
+  struct error error = {0};
+  if (result.verdict == READER_GOOD &&
+      (memfd_seal(reader->policy_fd) < 0 ||
+       sealed_read(reader->policy_fd, CONTROL_POLICY_LIMIT, arena, &result.text, &result.size, &error) < 0)) {
+    result.verdict = READER_FAILED;
+  }
+  if (result.verdict == READER_FAILED && !result.message) {
+    result.message = ended && error.message[0] ? arena_strdup(arena, error.message) : describe_end(wait_status, arena);
+  }
+  if (!result.diagnostics) {
+    result.diagnostics = json_array();
+  }
+  policy_reader_close(reader);
+  *ret_result = result;
+}
