@@ -321,6 +321,10 @@ int policy_end_addresses(const struct policy *policy, const struct endpoint *end
 int policy_special_sources(const struct policy *policy, struct arena *arena, struct address_set *ret_set);
 int policy_special_destinations(const struct policy *policy, struct arena *arena, struct address_set *ret_set);
 
+/* The same for one address. */
+bool policy_is_special_source(const struct policy *policy, const struct address *address);
+bool policy_is_special_destination(const struct policy *policy, const struct address *address);
+
 enum force_state {
   FORCE_YES,
   FORCE_EXPIRED,        /* `expires` has passed, or its last window */
