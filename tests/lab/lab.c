@@ -442,13 +442,6 @@ int lab_find_interface(const struct lab *lab, const char *name) {
   return -1;
 }
 
-int lab_zone_interface(const struct lab *lab, zone_index zone) {
-  for (size_t i = 0; i < lab->wire_count; i++)
-    if (lab->wires[i].public.zone == zone)
-      return (int)i;
-  return -1;
-}
-
 const struct address_set *lab_own(const struct lab *lab) {
   return &lab->own;
 }
@@ -508,9 +501,9 @@ int lab_interface_of(const struct lab *lab, const struct address *address) {
   return route != NULL ? route->interface : -1;
 }
 
-struct mac lab_mac_of(const struct lab *lab, const struct address *address) {
-  for (size_t i = 0; i < lab->policy->host_count; i++) {
-    const struct host *host = &lab->policy->hosts[i];
+struct mac lab_mac_of(const struct policy *policy, const struct address *address) {
+  for (size_t i = 0; i < policy->host_count; i++) {
+    const struct host *host = &policy->hosts[i];
     for (size_t j = 0; host->mac_count > 0 && j < host->address_count; j++)
       if (range_contains(&host->addresses[j].range, address))
         return host->macs[0];

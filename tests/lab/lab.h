@@ -52,7 +52,6 @@ size_t lab_interface_count(const struct lab *lab);
 const struct lab_interface *lab_interface(const struct lab *lab, size_t index);
 /* Index, or -1. */
 int lab_find_interface(const struct lab *lab, const char *name);
-int lab_zone_interface(const struct lab *lab, zone_index zone); /* the first one */
 const struct address_set *lab_own(const struct lab *lab);
 
 enum lab_route_kind {
@@ -72,8 +71,8 @@ struct lab_route lab_route(const struct lab *lab, const struct address *destinat
 /* The interface on whose wire (or behind whose router) an address stands; -1 when on none. */
 int lab_interface_of(const struct lab *lab, const struct address *address);
 
-/* The MAC that a frame from this address on this interface lawfully carries: the pinned one, else one made up. */
-struct mac lab_mac_of(const struct lab *lab, const struct address *address);
+/* The MAC that a frame from this address lawfully carries: the pinned one, else one made up. */
+struct mac lab_mac_of(const struct policy *policy, const struct address *address);
 
 /* Gives the gateway a permanent neighbour entry (only with options.neighbours). */
 int lab_neighbour(struct lab *lab, int interface, const struct address *address, const struct mac *mac);

@@ -32,21 +32,25 @@ struct dates {
   char expires[40], review[16], approval[16], start[40], end[40];
 };
 
-__attribute__((format(strftime, 3, 0))) static void format_local(char *text, size_t size, const char *format,
-                                                                 int64_t seconds) {
+enum date_form { DATE_ONLY, DATE_AND_TIME };
+
+static void format_local(char *text, size_t size, enum date_form form, int64_t seconds) {
   time_t moment = (time_t)(seconds + 9 * 3600); /* the sample lives in Asia/Tokyo */
   struct tm civil;
   gmtime_r(&moment, &civil);
-  strftime(text, size, format, &civil);
+  if (form == DATE_ONLY)
+    strftime(text, size, "%Y-%m-%d", &civil);
+  else
+    strftime(text, size, "%Y-%m-%dT%H:%M:%S+09:00", &civil);
 }
 
 static void choose_dates(struct instant now, struct dates *dates) {
   enum { HOUR = 3600, DAY = 24 * HOUR };
-  format_local(dates->approval, sizeof(dates->approval), "%Y-%m-%d", now.seconds - DAY);
-  format_local(dates->expires, sizeof(dates->expires), "%Y-%m-%dT%H:%M:%S+09:00", now.seconds + 2 * DAY);
-  format_local(dates->review, sizeof(dates->review), "%Y-%m-%d", now.seconds + 60 * DAY);
-  format_local(dates->start, sizeof(dates->start), "%Y-%m-%dT%H:%M:%S+09:00", now.seconds - HOUR);
-  format_local(dates->end, sizeof(dates->end), "%Y-%m-%dT%H:%M:%S+09:00", now.seconds + DAY);
+  format_local(dates->approval, sizeof(dates->approval), DATE_ONLY, now.seconds - DAY);
+  format_local(dates->expires, sizeof(dates->expires), DATE_AND_TIME, now.seconds + 2 * DAY);
+  format_local(dates->review, sizeof(dates->review), DATE_ONLY, now.seconds + 60 * DAY);
+  format_local(dates->start, sizeof(dates->start), DATE_AND_TIME, now.seconds - HOUR);
+  format_local(dates->end, sizeof(dates->end), DATE_AND_TIME, now.seconds + DAY);
 }
 
 static const char *new_date(const struct dates *dates, const char *key, size_t length) {

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Random policies, random and boundary packets: policy_decide() and the kernel must agree, and so must `kido explain`
+ * on a sample. One gateway lives through all policies, so that every load is also a reload from some other policy.
+ *
+ *   test_differential [--policies N] [--packets N] [--seconds N] [--seed N] [--long]
+ *
+ * A disagreement prints the seed of its policy; `--seed` with it repeats that one first.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "duel.h"
+#include "random_policy.h"
+#include "rules/compile.h"
+#include "town.h"
+
+struct settings {
+  unsigned long policies, packets, seconds;
+  uint64_t seed;
+};
+
+struct totals {
+  unsigned long policies, flows, explained;
+  size_t compared, allowed, disagreements;
+  size_t per_reason[REASON_COUNT_];
+};
+
+static bool take_number(const char *text, unsigned long *ret_number) {
+  char *end;
+  *ret_number = strtoul(text, &end, 0);
+  return *text != '\0' && *end == '\0';
+}
+
+static bool take_options(int count, char **words, struct settings *settings) {
+  const struct {
+    const char *name;
+    unsigned long *target;
+  } table[] = {
+      {"--policies", &settings->policies}, {"--packets", &settings->packets}, {"--seconds", &settings->seconds}};
+  for (int i = 1; i < count; i++) {
+    bool known = false;
+    if (strcmp(words[i], "--long") == 0) {
+      settings->policies = 5000;
+      settings->seconds = 3600;
+      continue;
+    }
+    if (i + 1 == count)
+      return false;
+    for (size_t j = 0; j < 3; j++)
+      if (strcmp(words[i], table[j].name) == 0)
+        known = take_number(words[i + 1], table[j].target);
+    if (strcmp(words[i], "--seed") == 0) {
+      settings->seed = strtoull(words[i + 1], NULL, 0);
+      known = true;
+    }
+    if (!known)
+      return false;
+    i++;
+  }
+  return true;
+}
+
+static int64_t clock_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
+/* ---- what the kernel holds ---- */
+
+/* Reads the table back once more and compares it with a fresh compilation: the way by differences must lead to the same
+ * place as a load from empty. */
+static int check_read_back(const struct duel_field *field, struct nftables *nftables, struct error *error) {
+  struct arena *arena = arena_new(0);
+  struct compile_options options = {.now = field->circumstances.now, .own = field->circumstances.own};
+  struct ruleset *wanted, *held;
+  const char *what = "";
+  int code = ruleset_compile(field->policy, &options, arena, &wanted, error);
+  if (code == 0)
+    code = nftables_read(nftables, "kido", options.now, arena, &held, error);
+  if (code == 0 && !ruleset_equal(wanted, held, arena, &what))
+    code = error_set(error, EPROTO, "what the kernel holds differs from what was compiled: %s", what);
+  arena_free(arena);
+  return code;
+}
+
+/* ---- kido explain ---- */
+
+static const char *service_text(const struct packet *packet, char text[static 32]) {
+  switch (packet->protocol) {
+  case PROTOCOL_TCP:
+    snprintf(text, 32, "tcp/%u", packet->destination_port);
+    return text;
+  case PROTOCOL_UDP:
+    snprintf(text, 32, "udp/%u", packet->destination_port);
+    return text;
+  case PROTOCOL_ICMP:
+    return packet->icmp_type == 8 ? "icmp/echo-request" : NULL;
+  case PROTOCOL_ICMPV6:
+    return packet->icmp_type == 128 ? "icmpv6/echo-request" : NULL;
+  default:
+    return NULL;
+  }
+}
+
+static bool explain_fits(const struct duel_field *field, const struct duel *duel) {
+  const struct packet *packet = &duel->query.packet;
+  char text[32];
+  return duel->starts_scene && duel->probe.interface != LAB_GATEWAY && duel->query.in_zone != ZONE_NONE &&
+         duel->route == LAB_ROUTE_INTERFACE && packet->traits == 0 && service_text(packet, text) != NULL &&
+         (packet->protocol != PROTOCOL_TCP || packet->tcp_flags == TCP_SYN) &&
+         policy_zone_of_address(field->policy, NULL, &packet->destination) == duel->query.out_zone &&
+         !address_set_contains(field->circumstances.own, &packet->source);
+}
+
+/* Runs `kido explain --json` and reads its verdict: 1 allow, 0 deny, -1 when there is no answer. */
+static int ask_explain(const char *policy_file, const struct duel_field *field, const struct duel *duel) {
+  const struct packet *packet = &duel->query.packet;
+  char command[1024], source[ADDRESS_TEXT_SIZE], destination[ADDRESS_TEXT_SIZE], mac[MAC_TEXT_SIZE], service[32];
+  snprintf(command, sizeof(command),
+           "%s/kido explain %s %s %s --json --policy %s --from-zone %s --in %s --mac %s --sport %u 2>/dev/null",
+           KIDO_PROGRAM_DIRECTORY, address_format(&packet->source, source),
+           address_format(&packet->destination, destination), service_text(packet, service), policy_file,
+           policy_zone_name(field->policy, duel->query.in_zone),
+           lab_interface(field->lab, (size_t)duel->probe.interface)->name, mac_format(&packet->source_mac, mac),
+           packet->source_port);
+  FILE *pipe = popen(command, "r");
+  if (pipe == NULL)
+    return -1;
+  json_t *answer = json_loadf(pipe, 0, NULL);
+  const char *verdict = json_string_value(json_object_get(answer, "verdict"));
+  int result = verdict == NULL ? -1 : strcmp(verdict, "allow") == 0;
+  json_decref(answer);
+  pclose(pipe);
+  return result;
+}
+
+static bool explain_is_built(void) {
+  return access(KIDO_PROGRAM_DIRECTORY "/kido", X_OK) == 0;
+}
+
+static void compare_explain(struct duel_field *field, const char *text, const struct duel_list *list,
+                            struct totals *totals) {
+  char file[] = "/tmp/kido-differential-XXXXXX";
+  int descriptor = mkstemp(file);
+  if (descriptor < 0)
+    return;
+  bool written = write(descriptor, text, strlen(text)) == (ssize_t)strlen(text);
+  close(descriptor);
+  unsigned asked = 0;
+  for (size_t i = 0; written && i < list->count && asked < 3; i++) {
+    const struct duel *duel = &list->items[i];
+    if (!explain_fits(field, duel))
+      continue;
+    asked++;
+    totals->explained++;
+    int verdict = ask_explain(file, field, duel);
+    if (verdict == (duel->decision.allow ? 1 : 0))
+      continue;
+    field->disagreements++;
+    printf("DISAGREEMENT: kido explain says %s\n", verdict < 0 ? "nothing" : verdict != 0 ? "allow" : "deny");
+    duel_print(stdout, field, duel);
+  }
+  unlink(file);
+}
+
+/* ---- one policy ---- */
+
+static void add_totals(struct totals *totals, const struct duel_field *field) {
+  totals->policies++;
+  totals->flows += field->policy->flow_count;
+  totals->compared += field->compared;
+  totals->allowed += field->allowed;
+  totals->disagreements += field->disagreements;
+  for (int i = 0; i < REASON_COUNT_; i++)
+    totals->per_reason[i] += field->per_reason[i];
+}
+
+static int run_policy(struct lab *lab, struct nftables *nftables, const struct settings *settings, uint64_t seed,
+                      struct totals *totals) {
+  struct arena *arena = arena_new(0);
+  struct dice dice = {seed};
+  struct instant now = {time(NULL)};
+  struct error error = {0};
+  char *text = random_policy_text(&dice, now, arena);
+  const struct policy *policy = text != NULL ? town_policy("random.conf", text, arena) : NULL;
+  struct duel_field field = {.lab = lab, .policy = policy, .scratch = arena, .log = stdout, .log_limit = 3};
+  field.circumstances = (struct circumstances){.now = now, .own = lab_own(lab)};
+  struct duel_list list = {0};
+  int code = policy == NULL ? error_set(&error, EINVAL, "the random policy does not read")
+                            : duel_load(&field, nftables, &error);
+  if (code == 0)
+    code = check_read_back(&field, nftables, &error);
+  if (code == 0) {
+    random_duels(&dice, &field, settings->packets, &list);
+    long wrong = duel_run(&field, list.items, list.count);
+    code = wrong < 0 ? error_set(&error, (int)-wrong, "the laboratory failed: %s", strerror((int)-wrong)) : 0;
+  }
+  if (code == 0 && explain_is_built() && totals->policies % 10 == 0)
+    compare_explain(&field, text, &list, totals);
+  if (code < 0)
+    printf("FAILURE: %s\n", error.message);
+  if (code < 0 || field.disagreements > 0)
+    printf("policy of seed %llu:\n%s\n", (unsigned long long)seed, text != NULL ? text : "");
+  if (policy != NULL)
+    add_totals(totals, &field);
+  duel_list_clear(&list);
+  arena_free(arena);
+  return code;
+}
+
+static void print_totals(const struct totals *totals) {
+  printf("%lu policies with %lu flows: %zu packets compared (%zu allowed), %lu explained, %zu disagreements\n",
+         totals->policies, totals->flows, totals->compared, totals->allowed, totals->explained, totals->disagreements);
+  for (int i = 0; i < REASON_COUNT_; i++)
+    if (totals->per_reason[i] > 0)
+      printf("  %-24s %zu\n", reason_name((enum reason)i), totals->per_reason[i]);
+}
+
+int main(int count, char **words) {
+  struct settings settings = {.policies = 300, .packets = 200, .seconds = 90, .seed = dice_seed()};
+  if (!take_options(count, words, &settings)) {
+    fprintf(stderr, "usage: %s [--policies N] [--packets N] [--seconds N] [--seed N] [--long]\n", words[0]);
+    return 2;
+  }
+  lab_require();
+  printf("seed %llu\n", (unsigned long long)settings.seed);
+  struct error error = {0};
+  struct arena *arena = arena_new(0);
+  struct lab_options options = {.spare_interfaces = random_spare_interfaces};
+  const struct policy *topology = town_policy("topology.conf", random_topology(), arena);
+  struct lab *lab = NULL;
+  struct nftables *nftables = NULL;
+  if (topology == NULL || lab_new(topology, &options, &lab, &error) < 0 || nftables_open(&nftables, &error) < 0) {
+    fprintf(stderr, "%s\n", error.message);
+    return EXIT_FAILURE;
+  }
+  struct totals totals = {0};
+  unsigned long failures = 0;
+  int64_t end = clock_seconds() + (int64_t)settings.seconds;
+  for (unsigned long i = 0; i < settings.policies && clock_seconds() < end && failures < 5; i++) {
+    int code = run_policy(lab, nftables, &settings, settings.seed + i, &totals);
+    failures += code < 0 ? 1 : 0;
+  }
+  print_totals(&totals);
+  nftables_close(nftables);
+  lab_free(lab);
+  arena_free(arena);
+  return failures == 0 && totals.disagreements == 0 && totals.compared > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
