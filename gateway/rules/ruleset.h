@@ -50,7 +50,7 @@ enum expression_kind {
   EXPRESSION_LOG,
   EXPRESSION_REJECT,
   EXPRESSION_BYTEORDER, /* turns numbers in a register to network order or back (`meta hour` needs it) */
-  EXPRESSION_FOREIGN, /* read back, and not among these: never equal to anything that was compiled */
+  EXPRESSION_FOREIGN,   /* read back, and not among these: never equal to anything that was compiled */
 };
 
 enum verdict_code { VERDICT_NONE, VERDICT_ACCEPT, VERDICT_DROP, VERDICT_JUMP, VERDICT_GOTO, VERDICT_RETURN };

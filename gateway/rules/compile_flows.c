@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "rules/boxes.h"
+#include "rules/compile_parts.h"
+
+/*
+ * Theory of operation.
+ *
+ * The flows that open from one zone to another are sorted into eight groups, by IP version and kind of service, each of
+ * which has a key of its own in the kernel. Within a group every flow is a set of boxes; cut apart (boxes.h), those
+ * that are single points go into a hash map, the others into an interval map, layer by layer.
+ */
+enum service_kind { KIND_TCP, KIND_UDP, KIND_ECHO, KIND_OTHER, KIND_COUNT_ };
+
+static const struct {
+  const char *name;
+  uint8_t protocol[IP_COUNT_]; /* that the rule checks; 0: none, the key holds it */
+  enum match service;          /* field of the key; MATCH_COUNT_: none */
+  enum field_type field;
+  bool service_last; /* in the key: behind the source */
+} kinds[KIND_COUNT_] = {
+    [KIND_TCP] = {"tcp", {IPPROTO_TCP, IPPROTO_TCP}, MATCH_ORIGINAL_PORT, FIELD_PORT, false},
+    [KIND_UDP] = {"udp", {IPPROTO_UDP, IPPROTO_UDP}, MATCH_ORIGINAL_PORT, FIELD_PORT, false},
+    [KIND_ECHO] = {"echo", {IPPROTO_ICMP, IPPROTO_ICMPV6}, MATCH_COUNT_, FIELD_COUNT_, false},
+    [KIND_OTHER] = {"other", {0, 0}, MATCH_ORIGINAL_PROTOCOL, FIELD_PROTOCOL, true},
+};
+
+enum { ECHO_REQUEST = 8, ECHO_REQUEST_V6 = 128 };
+
+struct cover_list {
+  struct cover *items;
+  size_t count, capacity;
+};
+
+/* Flows from one zone to another. */
+struct direction {
+  struct compilation *compilation;
+  const char *from, *to;
+  size_t from_place, to_place;
+  struct cover_list covers[KIND_COUNT_][IP_COUNT_];
+  struct piece_list pieces[KIND_COUNT_][IP_COUNT_];
+  uint32_t layers;
+};
+
+/* ---- from flows to boxes ---- */
+
+/* The kind of a service in that version of IP; KIND_COUNT_ when the kernel can never see it open a connection. */
+static enum service_kind kind_of(const struct service *service, enum ip_version version) {
+  switch (service->protocol) {
+  case IPPROTO_TCP:
+    return KIND_TCP;
+  case IPPROTO_UDP:
+    return KIND_UDP;
+  case IPPROTO_ICMP:
+    return version == IP4 && service->icmp_type == ECHO_REQUEST ? KIND_ECHO : KIND_COUNT_;
+  case IPPROTO_ICMPV6:
+    return version == IP6 && service->icmp_type == ECHO_REQUEST_V6 ? KIND_ECHO : KIND_COUNT_;
+  default:
+    return KIND_OTHER;
+  }
+}
+
+static void service_span(const struct service *service, enum service_kind kind, struct box *box) {
+  if (kind == KIND_TCP || kind == KIND_UDP) {
+    box->first[AXIS_SERVICE] = service->first_port;
+    box->last[AXIS_SERVICE] = service->last_port;
+  } else {
+    box->first[AXIS_SERVICE] = box->last[AXIS_SERVICE] = kind == KIND_OTHER ? service->protocol : 0;
+  }
+}
+
+static int add_cover(struct direction *direction, enum service_kind kind, enum ip_version version,
+                     const struct cover *cover) {
+  struct cover_list *list = &direction->covers[kind][version];
+  int status = arena_grow(direction->compilation->arena, (void **)&list->items, list->count, &list->capacity,
+                          sizeof *list->items);
+  if (status == 0)
+    list->items[list->count++] = *cover;
+  return status;
+}
+
+static int add_service(struct direction *direction, struct cover cover, const struct service *service,
+                       const struct address_set *from, const struct address_set *to) {
+  int status = 0;
+  for (size_t i = 0; i < to->count; i++)
+    for (size_t j = 0; j < from->count && status == 0; j++) {
+      const struct address_range *target = &to->ranges[i], *source = &from->ranges[j];
+      enum ip_version version = target->first.family == FAMILY_IPV4 ? IP4 : IP6;
+      enum service_kind kind = kind_of(service, version);
+      if (target->first.family != source->first.family || kind == KIND_COUNT_)
+        continue;
+      service_span(service, kind, &cover.box);
+      cover.box.first[AXIS_DESTINATION] = number_from_address(&target->first);
+      cover.box.last[AXIS_DESTINATION] = number_from_address(&target->last);
+      cover.box.first[AXIS_SOURCE] = number_from_address(&source->first);
+      cover.box.last[AXIS_SOURCE] = number_from_address(&source->last);
+      status = add_cover(direction, kind, version, &cover);
+    }
+  return status;
+}
+
+static bool services_same_protocol(const struct service *left, const struct service *right) {
+  return left->protocol == right->protocol && left->icmp_type == right->icmp_type;
+}
+
+/* Whether a service stands, as a whole or in part, in an earlier one of its flow: boxes of one flow must be disjoint.
+ */
+static bool service_joins(struct service *into, const struct service *other) {
+  if (!services_same_protocol(into, other) || other->first_port > (uint32_t)into->last_port + 1 ||
+      into->first_port > (uint32_t)other->last_port + 1)
+    return false;
+  if (other->first_port < into->first_port)
+    into->first_port = other->first_port;
+  if (other->last_port > into->last_port)
+    into->last_port = other->last_port;
+  return true;
+}
+
+/* Merges overlapping and adjacent services in place, until nothing merges any more; returns how many are left. */
+static size_t merge_services(struct service *services, size_t count) {
+  for (size_t i = 0; i < count;) {
+    size_t before = count;
+    for (size_t j = i + 1; j < count;)
+      if (service_joins(&services[i], &services[j]))
+        services[j] = services[--count];
+      else
+        j++;
+    if (count == before)
+      i++;
+  }
+  return count;
+}
+
+static int add_flow(struct direction *direction, uint32_t index) {
+  struct compilation *compilation = direction->compilation;
+  const struct policy *policy = compilation->policy;
+  const struct flow *flow = &policy->flows[index];
+  struct instant until;
+  enum force_state force = policy_flow_force(policy, flow, compilation->options->now, &until);
+  if (force == FORCE_EXPIRED)
+    return 0;
+  struct address_set from, to;
+  int status = policy_end_addresses(policy, flow->from, flow->from_count, flow->to_zone, compilation->arena, &from);
+  if (status == 0)
+    status = policy_end_addresses(policy, flow->to, flow->to_count, flow->from_zone, compilation->arena, &to);
+  struct service *services = arena_memdup(compilation->arena, flow->services, flow->service_count * sizeof *services);
+  if (services == NULL)
+    return -ENOMEM;
+  struct cover cover = {.owner = index, .lasting = force == FORCE_YES && until.seconds == INT64_MAX};
+  size_t count = merge_services(services, flow->service_count);
+  for (size_t i = 0; i < count && status == 0; i++)
+    status = add_service(direction, cover, &services[i], &from, &to);
+  return status;
+}
+
+/* ---- from pieces to maps ---- */
+
+static struct set_draft *piece_map(struct direction *direction, enum service_kind kind, enum ip_version version,
+                                   uint32_t layer, bool exact) {
+  struct compilation *compilation = direction->compilation;
+  enum field_type address = ip_words[version].address, service = kinds[kind].field;
+  enum field_type fields[4] = {address, service, address, FIELD_COUNT_};
+  if (service == FIELD_COUNT_ || kinds[kind].service_last) {
+    fields[1] = address;
+    fields[2] = service;
+  }
+  char suffix[16] = "";
+  if (layer > 0)
+    snprintf(suffix, sizeof suffix, ".%u", layer + 1);
+  const char *name = arena_printf(compilation->arena, "%s%c.%s.%s.%s%s", exact ? "exact" : "range",
+                                  ip_words[version].digit, kinds[kind].name, direction->from, direction->to, suffix);
+  struct set_draft *draft = builder_set(&compilation->builder, name, MAP_MARK, fields);
+  draft->set.interval = !exact;
+  draft->set.origin = zone_origin_at(compilation, direction->from_place);
+  return draft;
+}
+
+static void write_service(const struct set *set, uint8_t *key, size_t field, enum service_kind kind, number value) {
+  uint16_t port = htons((uint16_t)value);
+  uint8_t protocol = (uint8_t)value;
+  if (kinds[kind].field == FIELD_PORT)
+    key_write(set, key, field, &port);
+  else if (kinds[kind].field == FIELD_PROTOCOL)
+    key_write(set, key, field, &protocol);
+}
+
+static void write_corner(const struct set *set, uint8_t *key, enum service_kind kind, enum ip_version version,
+                         const number *corner) {
+  size_t length = address_length(ip_words[version].family);
+  bool middle = kinds[kind].field != FIELD_COUNT_ && !kinds[kind].service_last;
+  uint8_t bytes[16];
+  number_to_bytes(corner[AXIS_DESTINATION], length, bytes);
+  key_write(set, key, 0, bytes);
+  number_to_bytes(corner[AXIS_SOURCE], length, bytes);
+  key_write(set, key, middle ? 2 : 1, bytes);
+  write_service(set, key, middle ? 1 : 2, kind, corner[AXIS_SERVICE]);
+}
+
+static void add_piece_element(struct direction *direction, struct set_draft *map, enum service_kind kind,
+                              enum ip_version version, const struct piece *piece) {
+  const struct flow *flow = &direction->compilation->policy->flows[piece->owner];
+  struct element *element = builder_element(&direction->compilation->builder, map);
+  write_corner(&map->set, element->key, kind, version, piece->box.first);
+  write_corner(&map->set, element->key_end, kind, version, piece->box.last);
+  element->mark = direction->compilation->marks[piece->owner];
+  element->comment = flow->name;
+  element->origin = flow_origin(flow);
+}
+
+/* The lookup in one map; nothing where the map would be empty. */
+static void look_up_opener(struct direction *direction, struct chain_draft *chain, enum service_kind kind,
+                           enum ip_version version, const char *map) {
+  const struct ip_words *words = &ip_words[version];
+  struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
+  if (kinds[kind].protocol[version] != 0)
+    rule_transport(&rule, kinds[kind].protocol[version]);
+  if (kinds[kind].field == FIELD_COUNT_)
+    rule_mark_map(&rule, FIELDS(words->original_destination, words->original_source), map);
+  else if (kinds[kind].service_last)
+    rule_mark_map(&rule, FIELDS(words->original_destination, words->original_source, kinds[kind].service), map);
+  else
+    rule_mark_map(&rule, FIELDS(words->original_destination, kinds[kind].service, words->original_source), map);
+  rule.origin = zone_origin_at(direction->compilation, direction->from_place);
+  rule_end(&rule, VERDICT_NONE, NULL);
+}
+
+static void compile_map(struct direction *direction, struct chain_draft *chain, enum service_kind kind,
+                        enum ip_version version, uint32_t layer, bool exact) {
+  const struct piece_list *pieces = &direction->pieces[kind][version];
+  struct set_draft *map = NULL;
+  for (size_t i = 0; i < pieces->count; i++) {
+    const struct piece *piece = &pieces->items[i];
+    if (piece->layer != layer || box_is_point(&piece->box) != exact)
+      continue;
+    if (map == NULL)
+      map = piece_map(direction, kind, version, layer, exact);
+    add_piece_element(direction, map, kind, version, piece);
+  }
+  if (map == NULL)
+    return;
+  if (exact) {
+    map->set.size = builder_room(map->set.element_count);
+    map->set.name = arena_printf(direction->compilation->arena, "%s-%u", map->set.name, map->set.size);
+  }
+  look_up_opener(direction, chain, kind, version, builder_seal_set(&direction->compilation->builder, map));
+}
+
+static void compile_layer(struct direction *direction, struct chain_draft *chain, uint32_t layer,
+                          const char *in_force) {
+  for (enum service_kind kind = KIND_TCP; kind < KIND_COUNT_; kind++)
+    for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
+      compile_map(direction, chain, kind, version, layer, true);
+      compile_map(direction, chain, kind, version, layer, false);
+    }
+  struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
+  rule_in(&rule, FIELDS(MATCH_CT_MARK), in_force);
+  rule_end(&rule, VERDICT_ACCEPT, NULL);
+}
+
+static int cut_all(struct direction *direction) {
+  int status = 0;
+  size_t total = 0;
+  for (enum service_kind kind = KIND_TCP; kind < KIND_COUNT_; kind++)
+    for (enum ip_version version = IP4; version < IP_COUNT_ && status == 0; version++) {
+      const struct cover_list *covers = &direction->covers[kind][version];
+      struct piece_list *pieces = &direction->pieces[kind][version];
+      status =
+          boxes_cut(covers->items, covers->count, RULESET_ELEMENT_LIMIT - total, direction->compilation->arena, pieces);
+      total += pieces->count;
+      for (size_t i = 0; i < pieces->count; i++)
+        if (pieces->items[i].layer >= direction->layers)
+          direction->layers = pieces->items[i].layer + 1;
+    }
+  return status;
+}
+
+/* The chain that judges openers from one zone to another; NULL when no flow opens that way. */
+static const char *compile_openers(struct compilation *compilation, const struct link *link, size_t side) {
+  size_t from = side == 0 ? link->low : link->high, to = side == 0 ? link->high : link->low;
+  struct direction direction = {.compilation = compilation,
+                                .from = zone_name_at(compilation, from),
+                                .to = zone_name_at(compilation, to),
+                                .from_place = from,
+                                .to_place = to};
+  int status = 0;
+  for (size_t i = 0; i < link->flow_counts[side] && status == 0; i++)
+    status = add_flow(&direction, link->flows[side][i]);
+  if (status == 0)
+    status = cut_all(&direction);
+  if (status < 0) {
+    compilation->status = error_set(compilation->error, -status,
+                                    status == -E2BIG ? "flows from %s to %s overlap in too many ways"
+                                                     : "no memory for the flows from %s to %s",
+                                    direction.from, direction.to);
+    return NULL;
+  }
+  if (direction.layers == 0)
+    return NULL;
+  struct chain_draft *chain = builder_chain(
+      &compilation->builder, arena_printf(compilation->arena, "open.%s.%s", direction.from, direction.to),
+      arena_printf(compilation->arena, "%s → %s", zone_label_at(compilation, from), zone_label_at(compilation, to)));
+  chain->chain.origin = zone_origin_at(compilation, from);
+  for (uint32_t layer = 0; layer < direction.layers; layer++)
+    compile_layer(&direction, chain, layer, link->in_force);
+  return builder_seal_chain(&compilation->builder, chain);
+}
+
+/* ---- flows in force ---- */
+
+static void add_in_force(struct compilation *compilation, struct set_draft *set, uint32_t index) {
+  const struct policy *policy = compilation->policy;
+  const struct flow *flow = &policy->flows[index];
+  struct instant until;
+  if (policy_flow_force(policy, flow, compilation->options->now, &until) != FORCE_YES)
+    return;
+  struct element *element = builder_element(&compilation->builder, set);
+  key_write(&set->set, element->key, 0, &compilation->marks[index]);
+  element->expires = until;
+  element->comment = flow->name;
+  element->origin = flow_origin(flow);
+}
+
+static const char *compile_in_force(struct compilation *compilation, const struct link *link) {
+  const char *name = arena_printf(compilation->arena, "in_force.%s.%s", zone_name_at(compilation, link->low),
+                                  zone_name_at(compilation, link->high));
+  struct set_draft *set =
+      builder_set(&compilation->builder, name, MAP_NONE, (const enum field_type[]){FIELD_MARK, FIELD_COUNT_});
+  set->set.timeouts = set->set.counters = true;
+  set->set.origin = zone_origin_at(compilation, link->low);
+  for (size_t side = 0; side < 2; side++)
+    for (size_t i = 0; i < link->flow_counts[side]; i++)
+      add_in_force(compilation, set, link->flows[side][i]);
+  return builder_seal_set(&compilation->builder, set);
+}
+
+void compile_links(struct compilation *compilation) {
+  for (size_t i = 0; i < compilation->link_count && compilation->status == 0; i++) {
+    struct link *link = &compilation->links[i];
+    link->in_force = compile_in_force(compilation, link);
+    for (size_t side = 0; side < 2 && compilation->status == 0; side++)
+      link->open_chains[side] = compile_openers(compilation, link, side);
+  }
+}

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
+
+#include "rules/compile_parts.h"
+
+/*
+ * Theory of operation.
+ *
+ * Every guard stands twice. The fast form accepts what is beyond doubt in one rule: a source in the set of the zone's
+ * lawful senders, a destination in the set of what the zone may speak to at all, no options, a plain protocol. Those
+ * sets are worked out here, so that no rule needs to ask for special, own, broadcast or pinned addresses one by one.
+ * All else goes to the refusal chain, which walks the reasons in the order of the guard table, and ends in accept.
+ */
+enum { TEREDO_PORT = 3544 };
+
+static const uint8_t tunnel_protocols[] = {4, 41, 47, 50, 51, 94, 97, 98, 115};
+
+struct guard {
+  struct compilation *compilation;
+  size_t place;
+  enum ip_version version;
+  const char *sources, *destinations;
+  const char *pinned, *binding, *binding_ranges; /* NULL where no host is pinned (that way) */
+  struct chain_draft *chain;
+};
+
+/* ---- sets ---- */
+
+static const char *value_set(struct compilation *compilation, const char *name, enum field_type field,
+                             const uint8_t *values, size_t count) {
+  struct set_draft *draft =
+      builder_set(&compilation->builder, name, MAP_NONE, (const enum field_type[]){field, FIELD_COUNT_});
+  for (size_t i = 0; i < count; i++)
+    builder_element(&compilation->builder, draft)->key[0] = values[i];
+  draft->set.size = builder_room(count);
+  return builder_seal_set(&compilation->builder, draft);
+}
+
+/* A hash set with every single address of the ranges (they are single addresses). */
+static const char *address_hash_set(struct compilation *compilation, const char *name, enum ip_version version,
+                                    const struct address_set *addresses) {
+  struct set_draft *draft = builder_set(&compilation->builder, name, MAP_NONE,
+                                        (const enum field_type[]){ip_words[version].address, FIELD_COUNT_});
+  for (size_t i = 0; i < addresses->count; i++)
+    for (struct address at = addresses->ranges[i].first; at.family == ip_words[version].family;) {
+      key_write(&draft->set, builder_element(&compilation->builder, draft)->key, 0, at.bytes);
+      if (address_equal(&at, &addresses->ranges[i].last) || !address_next(&at, &at))
+        break;
+    }
+  return builder_seal_set(&compilation->builder, draft);
+}
+
+static const char *name_for(struct compilation *compilation, const char *kind, enum ip_version version, size_t place) {
+  return arena_printf(compilation->arena, "%s%c.%s", kind, ip_words[version].digit, zone_name_at(compilation, place));
+}
+
+static void keep(struct compilation *compilation, int status) {
+  if (status < 0)
+    compilation->builder.failed = true;
+}
+
+static struct address_set subtract(struct compilation *compilation, struct address_set from,
+                                   const struct address_set *what) {
+  struct address_set rest = {0};
+  keep(compilation, address_set_subtract(compilation->arena, &from, what, &rest));
+  return rest;
+}
+
+static struct address_set unite(struct compilation *compilation, struct address_set left,
+                                const struct address_set *right) {
+  struct address_set both = {0};
+  keep(compilation, address_set_union(compilation->arena, &left, right, &both));
+  return both;
+}
+
+static struct address_set all_claimed(struct compilation *compilation) {
+  struct address_set all = compilation->own;
+  for (size_t i = 0; compilation->policy != NULL && i < compilation->policy->zone_count; i++)
+    all = unite(compilation, all, &compilation->zones[i].addresses);
+  return all;
+}
+
+void compile_guard_sets(struct compilation *compilation) {
+  static const uint8_t passing4[] = {0, 3, 8, 11, 12}, errors4[] = {3, 11, 12};
+  static const uint8_t passing6[] = {1, 2, 3, 4, 128, 129}, errors6[] = {1, 2, 3, 4}, neighbours[] = {135, 136};
+  compilation->neighbour_discovery =
+      value_set(compilation, "neighbour_discovery", FIELD_ICMPV6_TYPE, neighbours, sizeof neighbours);
+  compilation->icmp_errors[IP4] = value_set(compilation, "icmp_errors4", FIELD_ICMP_TYPE, errors4, sizeof errors4);
+  compilation->icmp_errors[IP6] = value_set(compilation, "icmp_errors6", FIELD_ICMPV6_TYPE, errors6, sizeof errors6);
+  if (compilation->policy == NULL)
+    return;
+  compilation->icmp_passing[IP4] = value_set(compilation, "icmp_passing4", FIELD_ICMP_TYPE, passing4, sizeof passing4);
+  compilation->icmp_passing[IP6] =
+      value_set(compilation, "icmp_passing6", FIELD_ICMPV6_TYPE, passing6, sizeof passing6);
+  compilation->tunnels =
+      value_set(compilation, "tunnel_protocols", FIELD_PROTOCOL, tunnel_protocols, sizeof tunnel_protocols);
+  compilation->broadcast_set = address_hash_set(compilation, "broadcast4", IP4, &compilation->broadcasts);
+  struct address_set zoned = all_claimed(compilation);
+  for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
+    bool four = version == IP4;
+    compilation->own_set[version] = address_hash_set(compilation, four ? "own4" : "own6", version, &compilation->own);
+    compilation->zoned_set[version] = address_interval_set(compilation, four ? "zoned4" : "zoned6", version, &zoned);
+    compilation->special_source_set[version] = address_interval_set(
+        compilation, four ? "special_source4" : "special_source6", version, &compilation->special_sources);
+    compilation->special_destination_set[version] =
+        address_interval_set(compilation, four ? "special_destination4" : "special_destination6", version,
+                             &compilation->special_destinations);
+  }
+}
+
+/* Broadcast addresses of the zone's own networks left out. */
+static struct address_set foreign_broadcasts(struct compilation *compilation, size_t place) {
+  const struct zone *zone = &compilation->policy->zones[place];
+  struct address_range *own = ARENA_ARRAY(compilation->arena, zone->network_count, struct address_range);
+  struct address_set mine = {0};
+  size_t count = 0;
+  for (size_t i = 0; own != NULL && i < zone->network_count; i++)
+    if (range_broadcast(&zone->networks[i].range, &own[count].first)) {
+      own[count].last = own[count].first;
+      count++;
+    }
+  keep(compilation, own == NULL ? -1 : address_set_build(compilation->arena, own, count, &mine));
+  return subtract(compilation, compilation->broadcasts, &mine);
+}
+
+/* What no reason before mac-mismatch holds against. */
+static struct address_set lawful_sources(struct compilation *compilation, size_t place) {
+  struct address_set lawful = subtract(compilation, compilation->zones[place].addresses, &compilation->special_sources);
+  lawful = subtract(compilation, lawful, &compilation->own);
+  return subtract(compilation, lawful, &compilation->broadcasts);
+}
+
+/* Where a packet of the zone may go as far as the early guard is concerned. */
+static struct address_set lawful_destinations(struct compilation *compilation, size_t place) {
+  const struct zone_part *part = &compilation->zones[place];
+  bool told = compilation->policy->zones[place].on_deny == ON_DENY_REJECT;
+  struct address_set lawful = part->addresses;
+  for (size_t i = 0; i < compilation->policy->zone_count; i++)
+    if (part->joined[i] || told)
+      lawful = unite(compilation, lawful, &compilation->zones[i].addresses);
+  struct address_set foreign = foreign_broadcasts(compilation, place);
+  lawful = subtract(compilation, lawful, &compilation->special_destinations);
+  return subtract(compilation, lawful, &foreign);
+}
+
+/* ---- pinned hosts ---- */
+
+struct pin {
+  struct mac mac;
+  struct address_range range;
+};
+
+static int compare_pins(const void *left, const void *right) {
+  return memcmp(((const struct pin *)left)->mac.bytes, ((const struct pin *)right)->mac.bytes, sizeof(struct mac));
+}
+
+static struct pin *list_pins(struct compilation *compilation, size_t place, size_t *ret_count) {
+  struct pin *pins = NULL;
+  size_t capacity = 0;
+  *ret_count = 0;
+  for (size_t i = 0; i < compilation->policy->host_count; i++) {
+    const struct host *host = &compilation->policy->hosts[i];
+    if (host->zone != (zone_index)place || host->mac_scope != MAC_SCOPE_DIRECT)
+      continue;
+    for (size_t j = 0; j < host->mac_count * host->address_count; j++) {
+      if (arena_grow(compilation->arena, (void **)&pins, *ret_count, &capacity, sizeof *pins) < 0) {
+        compilation->builder.failed = true;
+        return NULL;
+      }
+      pins[(*ret_count)++] = (struct pin){host->macs[j % host->mac_count], host->addresses[j / host->mac_count].range};
+    }
+  }
+  if (*ret_count > 0)
+    qsort(pins, *ret_count, sizeof *pins, compare_pins);
+  return pins;
+}
+
+static void add_binding(struct compilation *compilation, struct set_draft *draft, const struct address_range *range,
+                        const struct mac *mac) {
+  struct element *element = builder_element(&compilation->builder, draft);
+  key_write(&draft->set, element->key, 0, range->first.bytes);
+  key_write(&draft->set, element->key, 1, mac->bytes);
+  key_write(&draft->set, element->key_end, 0, range->last.bytes);
+  key_write(&draft->set, element->key_end, 1, mac->bytes);
+}
+
+/* All addresses bound to one MAC: single ones into the hash set, the others into the interval set. */
+static void bind_mac(struct guard *guard, struct set_draft *exact, struct set_draft *ranges, const struct pin *pins,
+                     size_t count) {
+  struct compilation *compilation = guard->compilation;
+  struct address_range *bound = ARENA_ARRAY(compilation->arena, count, struct address_range);
+  struct address_set set = {0};
+  for (size_t i = 0; bound != NULL && i < count; i++)
+    bound[i] = pins[i].range;
+  keep(compilation, bound == NULL ? -1 : address_set_build(compilation->arena, bound, count, &set));
+  for (size_t i = 0; i < set.count; i++)
+    if (set.ranges[i].first.family == ip_words[guard->version].family)
+      add_binding(compilation, address_equal(&set.ranges[i].first, &set.ranges[i].last) ? exact : ranges,
+                  &set.ranges[i], &pins->mac);
+}
+
+static void drop_empty_draft(struct compilation *compilation, const struct set_draft *draft) {
+  struct builder *builder = &compilation->builder;
+  for (size_t i = builder->set_count; i-- > 0;)
+    if (builder->sets[i] == draft) {
+      builder->sets[i] = builder->sets[--builder->set_count];
+      return;
+    }
+}
+
+static void compile_bindings(struct guard *guard) {
+  struct compilation *compilation = guard->compilation;
+  const enum field_type fields[] = {ip_words[guard->version].address, FIELD_ETHER, FIELD_COUNT_};
+  struct set_draft *exact = builder_set(
+      &compilation->builder, name_for(compilation, "binding", guard->version, guard->place), MAP_NONE, fields);
+  struct set_draft *ranges = builder_set(
+      &compilation->builder, name_for(compilation, "binding_range", guard->version, guard->place), MAP_NONE, fields);
+  ranges->set.interval = true;
+  size_t count;
+  const struct pin *pins = list_pins(compilation, guard->place, &count);
+  for (size_t first = 0, end = 0; pins != NULL && first < count; first = end) {
+    while (end < count && mac_equal(&pins[end].mac, &pins[first].mac))
+      end++;
+    bind_mac(guard, exact, ranges, &pins[first], end - first);
+  }
+  if (exact->set.element_count > 0)
+    guard->binding = builder_seal_set(&compilation->builder, exact);
+  else
+    drop_empty_draft(compilation, exact);
+  if (ranges->set.element_count > 0)
+    guard->binding_ranges = builder_seal_set(&compilation->builder, ranges);
+  else
+    drop_empty_draft(compilation, ranges);
+  if (guard->binding != NULL || guard->binding_ranges != NULL)
+    guard->pinned = address_interval_set(compilation, name_for(compilation, "pinned", guard->version, guard->place),
+                                         guard->version, &compilation->zones[guard->place].pinned);
+}
+
+/* ---- the fast form ---- */
+
+static struct rule_writer begin(struct guard *guard) {
+  struct rule_writer rule = rule_begin(&guard->compilation->builder, guard->chain);
+  rule.origin = zone_origin_at(guard->compilation, guard->place);
+  return rule;
+}
+
+/* Plain TCP or UDP without options: the source is in the set (bound to its MAC, where `bound`). */
+static void accept_lawful(struct guard *guard, uint8_t protocol, const char *sources, bool bound) {
+  const struct ip_words *words = &ip_words[guard->version];
+  uint16_t teredo = htons(TEREDO_PORT);
+  struct rule_writer rule = begin(guard);
+  if (guard->version == IP4)
+    rule_transport(&rule, protocol);
+  else
+    rule_equals(&rule, MATCH_IP6_NEXT_HEADER, &protocol, protocol == IPPROTO_TCP ? "tcp" : "udp");
+  if (bound)
+    rule_in(&rule, FIELDS(words->source, MATCH_ETHER_SOURCE), sources);
+  else
+    rule_in(&rule, FIELDS(words->source), sources);
+  rule_in(&rule, FIELDS(words->destination), guard->destinations);
+  if (guard->version == IP4)
+    rule_equals(&rule, MATCH_IP4_HEADER_LENGTH, (const uint8_t[]){5}, "5");
+  if (protocol == IPPROTO_UDP)
+    rule_differs(&rule, MATCH_UDP_DESTINATION, &teredo, "3544");
+  rule_end(&rule, VERDICT_ACCEPT, NULL);
+}
+
+/* A binding says nothing about special, own or broadcast addresses; it may stand here only if no pinned one is such. */
+static bool pinned_is_lawful(struct guard *guard, const struct address_set *lawful) {
+  struct address_set doubtful = subtract(guard->compilation, guard->compilation->zones[guard->place].pinned, lawful);
+  return doubtful.count == 0;
+}
+
+static void fast_rules(struct guard *guard, bool bindings_suffice) {
+  static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP};
+  for (size_t i = 0; i < sizeof protocols; i++) {
+    accept_lawful(guard, protocols[i], guard->sources, false);
+    if (guard->binding != NULL && bindings_suffice)
+      accept_lawful(guard, protocols[i], guard->binding, true);
+    if (guard->binding_ranges != NULL && bindings_suffice)
+      accept_lawful(guard, protocols[i], guard->binding_ranges, true);
+  }
+}
+
+/* ---- the refusal chain ---- */
+
+static void refuse(struct guard *guard, struct rule_writer *rule, const char *reason) {
+  struct compilation *compilation = guard->compilation;
+  rule_count(rule,
+             builder_counter(&compilation->builder, arena_printf(compilation->arena, "guard.%s.%s",
+                                                                 zone_name_at(compilation, guard->place), reason)));
+  rule_end(rule, VERDICT_DROP, NULL);
+}
+
+static void refuse_in(struct guard *guard, enum match field, const char *set, const char *reason) {
+  struct rule_writer rule = begin(guard);
+  rule_in(&rule, FIELDS(field), set);
+  refuse(guard, &rule, reason);
+}
+
+static void refuse_not_in(struct guard *guard, enum match field, const char *set, const char *reason) {
+  struct rule_writer rule = begin(guard);
+  rule_not_in(&rule, FIELDS(field), set);
+  refuse(guard, &rule, reason);
+}
+
+static void refuse_addresses(struct guard *guard) {
+  struct compilation *compilation = guard->compilation;
+  const struct ip_words *words = &ip_words[guard->version];
+  refuse_in(guard, words->source, compilation->special_source_set[guard->version], "special-source");
+  refuse_in(guard, words->destination, compilation->special_destination_set[guard->version], "special-destination");
+  refuse_in(guard, words->source, compilation->own_set[guard->version], "own-source");
+  if (guard->version == IP4) {
+    struct address_set foreign = foreign_broadcasts(compilation, guard->place);
+    refuse_in(guard, words->source, compilation->broadcast_set, "broadcast-source");
+    refuse_in(
+        guard, words->destination,
+        address_hash_set(compilation, name_for(compilation, "foreign_broadcast", IP4, guard->place), IP4, &foreign),
+        "directed-broadcast");
+  }
+  refuse_not_in(guard, words->source, zone_claims(compilation, guard->place, guard->version), "spoofed-source");
+}
+
+static void return_bound(struct guard *guard, const char *binding) {
+  struct rule_writer rule = begin(guard);
+  rule_in(&rule, FIELDS(ip_words[guard->version].source, MATCH_ETHER_SOURCE), binding);
+  rule_end(&rule, VERDICT_RETURN, NULL);
+}
+
+/* A chain of its own: what has no Ethernet header at all must not slip past a rule that looks at it. */
+static const char *compile_bound(const struct guard *outer) {
+  struct guard guard = *outer;
+  struct compilation *compilation = guard.compilation;
+  guard.chain = builder_chain(&compilation->builder, name_for(compilation, "bound", guard.version, guard.place),
+                              zone_label_at(compilation, guard.place));
+  if (guard.binding != NULL)
+    return_bound(&guard, guard.binding);
+  if (guard.binding_ranges != NULL)
+    return_bound(&guard, guard.binding_ranges);
+  struct rule_writer rule = begin(&guard);
+  refuse(&guard, &rule, "mac-mismatch");
+  return builder_seal_chain(&compilation->builder, guard.chain);
+}
+
+static void refuse_mac(struct guard *guard) {
+  if (guard->pinned == NULL)
+    return;
+  struct rule_writer rule = begin(guard);
+  rule_in(&rule, FIELDS(ip_words[guard->version].source), guard->pinned);
+  rule_end(&rule, VERDICT_JUMP, compile_bound(guard));
+}
+
+static void refuse_options(struct guard *guard) {
+  struct rule_writer rule = begin(guard);
+  if (guard->version == IP4) {
+    rule_differs(&rule, MATCH_IP4_HEADER_LENGTH, (const uint8_t[]){5}, "5");
+    refuse(guard, &rule, "ip-options");
+    return;
+  }
+  rule_equals(&rule, MATCH_IP6_ROUTING_TYPE, (const uint8_t[]){0}, "0");
+  refuse(guard, &rule, "ip-options");
+  rule = begin(guard);
+  rule_equals(&rule, MATCH_IP6_HOP_BY_HOP, (const uint8_t[]){1}, "exists");
+  refuse(guard, &rule, "ip-options");
+}
+
+/* ---- tunnels ---- */
+
+static bool service_names(const struct service *service, uint8_t protocol) {
+  return service->protocol == protocol &&
+         (protocol != IPPROTO_UDP || (service->first_port <= TEREDO_PORT && service->last_port >= TEREDO_PORT));
+}
+
+/* protocol UDP stands for Teredo. */
+static bool link_names(const struct compilation *compilation, const struct link *link, uint8_t protocol) {
+  for (size_t side = 0; side < 2; side++)
+    for (size_t i = 0; i < link->flow_counts[side]; i++) {
+      const struct flow *flow = &compilation->policy->flows[link->flows[side][i]];
+      for (size_t j = 0; j < flow->service_count; j++)
+        if (service_names(&flow->services[j], protocol))
+          return true;
+    }
+  return false;
+}
+
+static void return_named(struct guard *guard, uint8_t protocol, const char *destinations) {
+  struct rule_writer rule = begin(guard);
+  rule_transport(&rule, protocol);
+  rule_in(&rule, FIELDS(ip_words[guard->version].destination), destinations);
+  rule_end(&rule, VERDICT_RETURN, NULL);
+}
+
+/* Tunnels that a flow of the zone names return from this chain, towards the zone at the other end of the flow. */
+static const char *compile_tunnels(const struct guard *outer) {
+  struct guard guard = *outer;
+  struct compilation *compilation = guard.compilation;
+  guard.chain = builder_chain(&compilation->builder, name_for(compilation, "tunnel", guard.version, guard.place),
+                              zone_label_at(compilation, guard.place));
+  for (size_t i = 0; i < compilation->link_count; i++) {
+    const struct link *link = &compilation->links[i];
+    if (link->low != guard.place && link->high != guard.place)
+      continue;
+    size_t other = link->low == guard.place ? link->high : link->low;
+    for (size_t j = 0; j <= sizeof tunnel_protocols; j++) {
+      uint8_t protocol = j < sizeof tunnel_protocols ? tunnel_protocols[j] : IPPROTO_UDP;
+      if (link_names(compilation, link, protocol))
+        return_named(&guard, protocol,
+                     other == gateway_place(compilation) ? compilation->own_set[guard.version]
+                                                         : zone_claims(compilation, other, guard.version));
+    }
+  }
+  struct rule_writer rule = begin(&guard);
+  refuse(&guard, &rule, "tunnel");
+  return builder_seal_chain(&compilation->builder, guard.chain);
+}
+
+static void refuse_tunnels(struct guard *guard) {
+  const char *chain = compile_tunnels(guard);
+  uint16_t teredo = htons(TEREDO_PORT);
+  struct rule_writer rule = begin(guard);
+  rule_in(&rule, FIELDS(MATCH_L4PROTO), guard->compilation->tunnels);
+  rule_end(&rule, VERDICT_JUMP, chain);
+  rule = begin(guard);
+  rule_equals(&rule, MATCH_UDP_DESTINATION, &teredo, "3544");
+  rule_end(&rule, VERDICT_JUMP, chain);
+}
+
+static void refuse_unjoined(struct guard *guard) {
+  struct compilation *compilation = guard->compilation;
+  const struct ip_words *words = &ip_words[guard->version];
+  refuse_not_in(guard, words->destination, compilation->zoned_set[guard->version], "unknown-zone");
+  struct rule_writer rule = begin(guard);
+  rule_in(&rule, FIELDS(words->icmp_type), compilation->icmp_errors[guard->version]);
+  rule_end(&rule, VERDICT_ACCEPT, NULL);
+  refuse_not_in(guard, words->destination, guard->destinations, "no-flow");
+  rule = begin(guard);
+  rule_end(&rule, VERDICT_ACCEPT, NULL);
+}
+
+static const char *compile_refusals(const struct guard *outer) {
+  struct guard guard = *outer;
+  guard.chain =
+      builder_chain(&guard.compilation->builder, name_for(guard.compilation, "refuse", guard.version, guard.place),
+                    zone_label_at(guard.compilation, guard.place));
+  refuse_addresses(&guard);
+  refuse_mac(&guard);
+  refuse_options(&guard);
+  refuse_tunnels(&guard);
+  refuse_unjoined(&guard);
+  return builder_seal_chain(&guard.compilation->builder, guard.chain);
+}
+
+/* ---- whole guards ---- */
+
+static void accept_neighbours(struct guard *guard) {
+  struct rule_writer rule = begin(guard);
+  rule_in(&rule, FIELDS(MATCH_ICMPV6_TYPE), guard->compilation->neighbour_discovery);
+  rule_equals(&rule, MATCH_IP6_HOP_LIMIT, (const uint8_t[]){255}, "255");
+  rule_end(&rule, VERDICT_ACCEPT, NULL);
+}
+
+static void go_to(struct guard *guard, const char *chain) {
+  struct rule_writer rule = begin(guard);
+  rule_end(&rule, VERDICT_GOTO, chain);
+}
+
+static void compile_fast(struct guard *guard) {
+  struct compilation *compilation = guard->compilation;
+  struct address_set lawful = lawful_sources(compilation, guard->place);
+  struct address_set unpinned = subtract(compilation, lawful, &compilation->zones[guard->place].pinned);
+  struct address_set destinations = lawful_destinations(compilation, guard->place);
+  guard->sources = address_interval_set(compilation, name_for(compilation, "source", guard->version, guard->place),
+                                        guard->version, &unpinned);
+  guard->destinations = address_interval_set(
+      compilation, name_for(compilation, "destination", guard->version, guard->place), guard->version, &destinations);
+  compile_bindings(guard);
+  fast_rules(guard, pinned_is_lawful(guard, &lawful));
+  go_to(guard, compile_refusals(guard));
+}
+
+static const char *compile_guard6(struct compilation *compilation, size_t place) {
+  struct guard guard = {.compilation = compilation, .place = place, .version = IP6};
+  guard.chain = builder_chain(&compilation->builder, name_for(compilation, "guard", IP6, place),
+                              zone_label_at(compilation, place));
+  accept_neighbours(&guard);
+  compile_fast(&guard);
+  return builder_seal_chain(&compilation->builder, guard.chain);
+}
+
+const char *compile_guard(struct compilation *compilation, size_t place) {
+  struct guard guard = {.compilation = compilation, .place = place, .version = IP4};
+  const char *name = arena_printf(compilation->arena, "guard.%s", zone_name_at(compilation, place));
+  guard.chain = builder_chain(&compilation->builder, name, zone_label_at(compilation, place));
+  struct rule_writer rule = begin(&guard);
+  rule_equals(&rule, MATCH_NFPROTO, (const uint8_t[]){NFPROTO_IPV6}, "ipv6");
+  rule_end(&rule, VERDICT_GOTO, compile_guard6(compilation, place));
+  compile_fast(&guard);
+  return builder_seal_chain(&compilation->builder, guard.chain);
+}
+
+const char *compile_fragment_counter(struct compilation *compilation, size_t place) {
+  const char *zone = zone_name_at(compilation, place);
+  struct chain_draft *chain = builder_chain(
+      &compilation->builder, arena_printf(compilation->arena, "fragment.%s", zone), zone_label_at(compilation, place));
+  struct rule_writer rule = rule_begin(&compilation->builder, chain);
+  rule_count(&rule,
+             builder_counter(&compilation->builder, arena_printf(compilation->arena, "guard.%s.fragment", zone)));
+  rule_end(&rule, VERDICT_ACCEPT, NULL);
+  return builder_seal_chain(&compilation->builder, chain);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <netinet/in.h>
+
+#include "rules/compile_parts.h"
+
+/*
+ * The chains that judge packets from one zone to another, in the order in which reasons are reported. What belongs to
+ * an established connection in force leaves by the first rule.
+ */
+struct pair {
+  struct compilation *compilation;
+  struct chain_draft *chain;
+  size_t from, to;
+  const struct link *link; /* NULL: no flow joins them */
+  size_t side;             /* of the link */
+};
+
+static struct rule_writer begin(struct pair *pair) {
+  struct rule_writer rule = rule_begin(&pair->compilation->builder, pair->chain);
+  rule.origin = pair->chain->chain.origin;
+  return rule;
+}
+
+static void end_denied(struct pair *pair, struct rule_writer *rule, const char *reason) {
+  rule_count(rule, denied_counter(pair->compilation, pair->from, pair->to, reason));
+  rule_end(rule, VERDICT_DROP, NULL);
+}
+
+static void accept_in_force(struct pair *pair, bool established) {
+  if (pair->link == NULL)
+    return;
+  struct rule_writer rule = begin(pair);
+  if (established)
+    rule_state(&rule, STATE_ESTABLISHED);
+  rule_in(&rule, FIELDS(MATCH_CT_MARK), pair->link->in_force);
+  rule_end(&rule, VERDICT_ACCEPT, NULL);
+}
+
+static void deny_invalid(struct pair *pair) {
+  struct rule_writer rule = begin(pair);
+  rule_state(&rule, STATE_INVALID);
+  end_denied(pair, &rule, "invalid-state");
+  rule = begin(pair);
+  rule_state(&rule, STATE_NEW);
+  rule_differs(&rule, MATCH_TCP_OPENING, (const uint8_t[]){0x02}, "syn");
+  end_denied(pair, &rule, "invalid-state");
+}
+
+/* Redirects and the like carry the mark of the connection that they quote, so they go before any look at marks. */
+static void deny_icmp_types(struct pair *pair) {
+  for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
+    struct rule_writer rule = begin(pair);
+    rule_not_in(&rule, FIELDS(ip_words[version].icmp_type), pair->compilation->icmp_passing[version]);
+    end_denied(pair, &rule, "icmp");
+  }
+}
+
+/* Behind these, ICMP is echo alone, so the maps of openers need no type. */
+static void deny_icmp_errors(struct pair *pair) {
+  for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
+    struct rule_writer rule = begin(pair);
+    rule_in(&rule, FIELDS(ip_words[version].icmp_type), pair->compilation->icmp_errors[version]);
+    end_denied(pair, &rule, "icmp");
+  }
+}
+
+static void judge_openers(struct pair *pair) {
+  static const struct {
+    uint8_t direction;
+    const char *text;
+  } directions[2] = {{0, "original"}, {1, "reply"}};
+  for (size_t i = 0; i < 2 && pair->link != NULL; i++) {
+    const char *chain = pair->link->open_chains[i == 0 ? pair->side : 1 - pair->side];
+    if (chain == NULL)
+      continue;
+    struct rule_writer rule = begin(pair);
+    rule_equals(&rule, MATCH_CT_DIRECTION, &directions[i].direction, directions[i].text);
+    rule_end(&rule, VERDICT_JUMP, chain);
+  }
+}
+
+/* ---- refusals that are told ---- */
+
+static bool is_told(const struct pair *pair) {
+  const struct compilation *compilation = pair->compilation;
+  return pair->from != gateway_place(compilation) && compilation->policy->zones[pair->from].on_deny == ON_DENY_REJECT;
+}
+
+static void deny_no_flow(struct pair *pair) {
+  const char *counter = denied_counter(pair->compilation, pair->from, pair->to, "no-flow");
+  struct rule_writer rule;
+  if (is_told(pair)) {
+    rule = begin(pair);
+    rule_transport(&rule, IPPROTO_TCP);
+    rule_count(&rule, counter);
+    rule_refuse(&rule, true);
+    rule_end(&rule, VERDICT_NONE, NULL);
+  }
+  rule = begin(pair);
+  rule_count(&rule, counter);
+  if (is_told(pair))
+    rule_refuse(&rule, false);
+  rule_end(&rule, is_told(pair) ? VERDICT_NONE : VERDICT_DROP, NULL);
+}
+
+/* ---- what the gateway sends of itself ---- */
+
+static void accept_report(struct pair *pair, const char *in_force) {
+  for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
+    struct rule_writer rule = begin(pair);
+    rule_in(&rule, FIELDS(ip_words[version].icmp_type), pair->compilation->icmp_errors[version]);
+    rule_in(&rule, FIELDS(MATCH_CT_MARK), in_force);
+    rule_end(&rule, VERDICT_ACCEPT, NULL);
+  }
+}
+
+/* ICMP errors about connections in force between the zone and any other. */
+static void accept_reports(struct pair *pair) {
+  const struct compilation *compilation = pair->compilation;
+  for (size_t i = 0; i < compilation->link_count; i++) {
+    const struct link *link = &compilation->links[i];
+    if ((link->low == pair->to || link->high == pair->to) && link != pair->link)
+      accept_report(pair, link->in_force);
+  }
+}
+
+static void accept_refusals(struct pair *pair) {
+  const struct compilation *compilation = pair->compilation;
+  if (compilation->policy->zones[pair->to].on_deny != ON_DENY_REJECT)
+    return;
+  uint32_t mark = REFUSAL_MARK;
+  struct rule_writer rule = begin(pair);
+  rule_equals(&rule, MATCH_TCP_RESET, (const uint8_t[]){0x04}, "rst");
+  rule_equals(&rule, MATCH_CT_MARK, &mark, "0xffffffff");
+  rule_end(&rule, VERDICT_ACCEPT, NULL);
+  for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
+    rule = begin(pair);
+    rule_in(&rule, FIELDS(ip_words[version].icmp_type), compilation->icmp_errors[version]);
+    rule_equals(&rule, MATCH_CT_MARK, &mark, "0xffffffff");
+    rule_end(&rule, VERDICT_ACCEPT, NULL);
+  }
+}
+
+static void deny_unclaimed(struct pair *pair) {
+  for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
+    struct rule_writer rule = begin(pair);
+    rule_not_in(&rule, FIELDS(ip_words[version].destination), pair->compilation->zoned_set[version]);
+    end_denied(pair, &rule, "unknown-zone");
+  }
+}
+
+static void gateway_sends(struct pair *pair) {
+  accept_refusals(pair);
+  accept_reports(pair);
+  deny_unclaimed(pair);
+}
+
+/* ---- whole chains ---- */
+
+static struct pair pair_begin(struct compilation *compilation, const char *kind, size_t from, size_t to) {
+  struct pair pair = {.compilation = compilation, .from = from, .to = to};
+  if (from != to)
+    pair.link = link_between(compilation, from, to, &pair.side);
+  const char *name = arena_printf(compilation->arena, "%s.%s.%s", kind, zone_name_at(compilation, from),
+                                  zone_name_at(compilation, to));
+  pair.chain = builder_chain(
+      &compilation->builder, name,
+      arena_printf(compilation->arena, "%s → %s", zone_label_at(compilation, from), zone_label_at(compilation, to)));
+  pair.chain->chain.origin = zone_origin_at(compilation, from);
+  return pair;
+}
+
+const char *compile_pair(struct compilation *compilation, size_t from, size_t to) {
+  struct pair pair = pair_begin(compilation, "pair", from, to);
+  accept_in_force(&pair, true);
+  if (from == gateway_place(compilation))
+    gateway_sends(&pair);
+  deny_invalid(&pair);
+  deny_icmp_types(&pair);
+  accept_in_force(&pair, false);
+  deny_icmp_errors(&pair);
+  judge_openers(&pair);
+  deny_no_flow(&pair);
+  return builder_seal_chain(&compilation->builder, pair.chain);
+}
+
+const char *compile_within(struct compilation *compilation, size_t place) {
+  struct pair pair = pair_begin(compilation, "within", place, place);
+  deny_invalid(&pair);
+  deny_icmp_types(&pair);
+  for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
+    struct rule_writer rule = begin(&pair);
+    rule_in(&rule, FIELDS(ip_words[version].destination), zone_claims(compilation, place, version));
+    rule_end(&rule, VERDICT_ACCEPT, NULL);
+  }
+  deny_no_flow(&pair);
+  return builder_seal_chain(&compilation->builder, pair.chain);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_RULES_COMPILE_PARTS_H
+#define KIDO_RULES_COMPILE_PARTS_H
+
+#include "rules/builder.h"
+#include "rules/compile.h"
+#include "rules/rule.h"
+
+/*
+ * What the parts of the compiler share. Zones are counted by `place`: their index in the policy, and one behind the
+ * last for the gateway.
+ */
+enum ip_version { IP4, IP6, IP_COUNT_ };
+
+/* Everything that differs between the two versions of IP. */
+struct ip_words {
+  enum address_family family;
+  char digit;
+  enum field_type address;
+  enum match source, destination, original_source, original_destination;
+  uint8_t nfproto;
+  uint8_t icmp;
+  enum match icmp_type;
+  enum field_type icmp_field;
+};
+extern const struct ip_words ip_words[IP_COUNT_];
+
+/* Two zones that a flow joins, whichever side opens; low's name sorts first, the gateway is always high. */
+struct link {
+  size_t low, high;         /* places */
+  const uint32_t *flows[2]; /* from low to high, from high to low: indexes, in file order, expired ones included */
+  size_t flow_counts[2];
+  const char *in_force;       /* the set of its flows in force */
+  const char *open_chains[2]; /* like flows; NULL when no flow opens that way */
+};
+
+struct zone_part {
+  bool present;                  /* has interfaces and takes part */
+  struct address_set addresses;  /* all that the zone claims, less what is the gateway's */
+  struct address_set pinned;     /* of hosts whose MAC the guard checks */
+  bool *joined;                  /* by place: a flow joins it with this zone */
+  const char *claims[IP_COUNT_]; /* the sets of `addresses`; NULL until somebody asks */
+  const char *guard_chain;
+};
+
+struct compilation {
+  const struct policy *policy;
+  const struct compile_options *options;
+  bool closed; /* only what concerns the gateway */
+  struct builder builder;
+  struct arena *arena;
+  struct error *error;
+  int status; /* first failure that is not memory */
+  const uint32_t *marks;
+  struct link *links;
+  size_t link_count;
+  struct zone_part *zones;
+  struct address_set own, broadcasts, special_sources, special_destinations;
+  const char *own_set[IP_COUNT_], *special_source_set[IP_COUNT_], *special_destination_set[IP_COUNT_];
+  const char *broadcast_set, *zoned_set[IP_COUNT_];
+  const char *icmp_passing[IP_COUNT_], *icmp_errors[IP_COUNT_], *neighbour_discovery, *tunnels;
+};
+
+/* Lists of fields for rule_in() and the like. */
+#define FIELDS(...) ((const enum match[]){__VA_ARGS__, MATCH_COUNT_})
+
+const char *zone_name_at(const struct compilation *compilation, size_t place);
+const char *zone_label_at(const struct compilation *compilation, size_t place);
+struct origin zone_origin_at(const struct compilation *compilation, size_t place);
+struct origin flow_origin(const struct flow *flow);
+size_t gateway_place(const struct compilation *compilation);
+/* NULL when no flow joins them. *ret_side: 0 when `from` is its low end. */
+const struct link *link_between(const struct compilation *compilation, size_t from, size_t to, size_t *ret_side);
+const char *denied_counter(struct compilation *compilation, size_t from, size_t to, const char *reason);
+
+/* An interval set with one version's addresses of a set; returns its name. */
+const char *address_interval_set(struct compilation *compilation, const char *name, enum ip_version version,
+                                 const struct address_set *addresses);
+/* All addresses that a zone claims, as an interval set; made when first asked for. */
+const char *zone_claims(struct compilation *compilation, size_t place, enum ip_version version);
+
+/* compile_flows.c: maps, sets of flows in force and open chains of all links. */
+void compile_links(struct compilation *compilation);
+/* compile_pairs.c */
+const char *compile_pair(struct compilation *compilation, size_t from, size_t to);
+const char *compile_within(struct compilation *compilation, size_t place);
+/* compile_guard.c: sets that all guards share, then one zone's. */
+void compile_guard_sets(struct compilation *compilation);
+const char *compile_guard(struct compilation *compilation, size_t place);
+const char *compile_fragment_counter(struct compilation *compilation, size_t place);
+
+#endif

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "rules/rule.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <linux/if_arp.h>
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+/* How nft 1.0.6 turns each field into expressions (nft --debug=netlink). */
+static const struct field {
+  const char *text;
+  enum expression_kind kind;
+  uint32_t key;
+  uint8_t direction;
+  uint32_t offset, length;
+  uint8_t mask[2];
+  bool masked, present;
+  int ip_version; /* must be checked first; 0: any */
+  int transport;  /* must be checked first; 0: any */
+  bool ethernet;
+} fields[MATCH_COUNT_] = {
+    [MATCH_IIFNAME] = {"iifname", EXPRESSION_META, NFT_META_IIFNAME, .length = 16},
+    [MATCH_OIFNAME] = {"oifname", EXPRESSION_META, NFT_META_OIFNAME, .length = 16},
+    [MATCH_NFPROTO] = {"meta nfproto", EXPRESSION_META, NFT_META_NFPROTO, .length = 1},
+    [MATCH_L4PROTO] = {"meta l4proto", EXPRESSION_META, NFT_META_L4PROTO, .length = 1},
+    [MATCH_ETHER_SOURCE] = {"ether saddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_LL_HEADER, .offset = 6, .length = 6,
+                            .ethernet = true},
+    [MATCH_IP4_SOURCE] = {"ip saddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 12, .length = 4,
+                          .ip_version = NFPROTO_IPV4},
+    [MATCH_IP4_DESTINATION] = {"ip daddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 16, .length = 4,
+                               .ip_version = NFPROTO_IPV4},
+    [MATCH_IP4_HEADER_LENGTH] = {"ip hdrlength", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 0,
+                                 .length = 1, .mask = {0x0f}, .masked = true, .ip_version = NFPROTO_IPV4},
+    [MATCH_IP4_FRAGMENT] = {"ip frag-off & 0x3fff", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 6,
+                            .length = 2, .mask = {0x3f, 0xff}, .masked = true, .ip_version = NFPROTO_IPV4},
+    [MATCH_IP6_SOURCE] = {"ip6 saddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 8, .length = 16,
+                          .ip_version = NFPROTO_IPV6},
+    [MATCH_IP6_DESTINATION] = {"ip6 daddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 24, .length = 16,
+                               .ip_version = NFPROTO_IPV6},
+    [MATCH_IP6_NEXT_HEADER] = {"ip6 nexthdr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 6, .length = 1,
+                               .ip_version = NFPROTO_IPV6},
+    [MATCH_IP6_HOP_LIMIT] = {"ip6 hoplimit", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 7, .length = 1,
+                             .ip_version = NFPROTO_IPV6},
+    [MATCH_IP6_HOP_BY_HOP] = {"exthdr hbh", EXPRESSION_EXTHDR, IPPROTO_HOPOPTS, .length = 1, .present = true,
+                              .ip_version = NFPROTO_IPV6},
+    [MATCH_IP6_FRAGMENT] = {"exthdr frag", EXPRESSION_EXTHDR, IPPROTO_FRAGMENT, .length = 1, .present = true,
+                            .ip_version = NFPROTO_IPV6},
+    [MATCH_IP6_ROUTING_TYPE] = {"rt type", EXPRESSION_EXTHDR, IPPROTO_ROUTING, .offset = 2, .length = 1,
+                                .ip_version = NFPROTO_IPV6},
+    [MATCH_ICMP_TYPE] = {"icmp type", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, .offset = 0, .length = 1,
+                         .ip_version = NFPROTO_IPV4, .transport = IPPROTO_ICMP},
+    [MATCH_ICMPV6_TYPE] = {"icmpv6 type", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, .offset = 0, .length = 1,
+                           .ip_version = NFPROTO_IPV6, .transport = IPPROTO_ICMPV6},
+    [MATCH_TCP_OPENING] = {"tcp flags & (fin | syn | rst | ack)", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER,
+                           .offset = 13, .length = 1, .mask = {0x17}, .masked = true, .transport = IPPROTO_TCP},
+    [MATCH_TCP_RESET] = {"tcp flags & rst ==", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, .offset = 13,
+                         .length = 1, .mask = {0x04}, .masked = true, .transport = IPPROTO_TCP},
+    [MATCH_UDP_DESTINATION] = {"udp dport", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, .offset = 2, .length = 2,
+                               .transport = IPPROTO_UDP},
+    [MATCH_CT_MARK] = {"ct mark", EXPRESSION_CT, NFT_CT_MARK, .direction = 0xff, .length = 4},
+    [MATCH_CT_DIRECTION] = {"ct direction", EXPRESSION_CT, NFT_CT_DIRECTION, .direction = 0xff, .length = 1},
+    [MATCH_ORIGINAL_IP4_SOURCE] = {"ct original ip saddr", EXPRESSION_CT, NFT_CT_SRC_IP, .length = 4},
+    [MATCH_ORIGINAL_IP4_DESTINATION] = {"ct original ip daddr", EXPRESSION_CT, NFT_CT_DST_IP, .length = 4},
+    [MATCH_ORIGINAL_IP6_SOURCE] = {"ct original ip6 saddr", EXPRESSION_CT, NFT_CT_SRC_IP6, .length = 16},
+    [MATCH_ORIGINAL_IP6_DESTINATION] = {"ct original ip6 daddr", EXPRESSION_CT, NFT_CT_DST_IP6, .length = 16},
+    [MATCH_ORIGINAL_PORT] = {"ct original proto-dst", EXPRESSION_CT, NFT_CT_PROTO_DST, .length = 2},
+    [MATCH_ORIGINAL_PROTOCOL] = {"ct original protocol", EXPRESSION_CT, NFT_CT_PROTOCOL, .length = 1},
+};
+
+struct rule_writer rule_begin(struct builder *builder, struct chain_draft *chain) {
+  return (struct rule_writer){.builder = builder, .chain = chain, .transport = -1};
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct rule_writer *writer, const char *format, ...) {
+  size_t room = sizeof writer->text - writer->length;
+  va_list arguments;
+  va_start(arguments, format);
+  int written = vsnprintf(writer->text + writer->length, room, format, arguments);
+  va_end(arguments);
+  if (written < 0 || (size_t)written >= room)
+    writer->failed = true;
+  else
+    writer->length += (size_t)written;
+}
+
+/* Words of the text stand apart by one blank. */
+static void say_blank(struct rule_writer *writer) {
+  if (writer->length > 0)
+    say(writer, " ");
+}
+
+static struct expression *append(struct rule_writer *writer, enum expression_kind kind) {
+  if (writer->count == RULE_EXPRESSIONS_MAX) {
+    writer->failed = true;
+    writer->count--;
+  }
+  struct expression *expression = &writer->expressions[writer->count++];
+  *expression = (struct expression){.kind = kind};
+  return expression;
+}
+
+static void append_load(struct rule_writer *writer, const struct field *field, uint8_t word) {
+  struct expression *load = append(writer, field->kind);
+  load->key = field->key;
+  load->destination = word;
+  load->direction = field->direction;
+  load->present = field->present;
+  load->offset = field->offset;
+  if (field->kind == EXPRESSION_PAYLOAD || field->kind == EXPRESSION_EXTHDR)
+    load->length = field->length;
+  if (!field->masked)
+    return;
+  struct expression *mask = append(writer, EXPRESSION_BITWISE);
+  mask->source = mask->destination = word;
+  mask->length = field->length;
+  memcpy(mask->mask, field->mask, field->length);
+}
+
+static void append_compare(struct rule_writer *writer, uint32_t relation, const void *value, uint32_t length) {
+  struct expression *compare = append(writer, EXPRESSION_COMPARE);
+  compare->key = relation;
+  compare->length = length;
+  memcpy(compare->data, value, length);
+}
+
+static void check_meta(struct rule_writer *writer, uint32_t key, const void *value, uint32_t length) {
+  append(writer, EXPRESSION_META)->key = key;
+  append_compare(writer, NFT_CMP_EQ, value, length);
+}
+
+static void check_ip_version(struct rule_writer *writer, const struct field *field) {
+  uint8_t wanted = (uint8_t)field->ip_version;
+  if (wanted != 0 && writer->ip_version != wanted)
+    check_meta(writer, NFT_META_NFPROTO, &wanted, sizeof wanted);
+  if (wanted != 0)
+    writer->ip_version = wanted;
+}
+
+static void check_transport(struct rule_writer *writer, const struct field *field) {
+  uint8_t wanted = (uint8_t)field->transport;
+  if (wanted != 0 && writer->transport != wanted)
+    check_meta(writer, NFT_META_L4PROTO, &wanted, sizeof wanted);
+  if (wanted != 0)
+    writer->transport = wanted;
+}
+
+static void check_ethernet(struct rule_writer *writer, const struct field *field) {
+  uint16_t wanted = ARPHRD_ETHER;
+  if (field->ethernet && !writer->ethernet)
+    check_meta(writer, NFT_META_IIFTYPE, &wanted, sizeof wanted);
+  writer->ethernet = writer->ethernet || field->ethernet;
+}
+
+/* All checks of a concatenation stand before its first load: they need the registers, too. */
+static void check_needs(struct rule_writer *writer, const enum match *list) {
+  for (size_t i = 0; list[i] != MATCH_COUNT_; i++) {
+    check_ip_version(writer, &fields[list[i]]);
+    check_transport(writer, &fields[list[i]]);
+    check_ethernet(writer, &fields[list[i]]);
+  }
+}
+
+/* What the comparison itself tells about the packet. */
+static void learn(struct rule_writer *writer, enum match match, const uint8_t *value) {
+  if (match == MATCH_NFPROTO)
+    writer->ip_version = value[0];
+  if (match == MATCH_L4PROTO || match == MATCH_IP6_NEXT_HEADER)
+    writer->transport = value[0];
+}
+
+static void compare(struct rule_writer *writer, enum match match, uint32_t relation, const void *value,
+                    const char *text) {
+  const struct field *field = &fields[match];
+  check_needs(writer, (const enum match[]){match, MATCH_COUNT_});
+  append_load(writer, field, 0);
+  append_compare(writer, relation, value, field->length);
+  say_blank(writer);
+  say(writer, "%s %s%s", field->text, relation == NFT_CMP_NEQ ? "!= " : "", text);
+}
+
+void rule_equals(struct rule_writer *writer, enum match field, const void *value, const char *text) {
+  compare(writer, field, NFT_CMP_EQ, value, text);
+  learn(writer, field, value);
+}
+
+void rule_differs(struct rule_writer *writer, enum match field, const void *value, const char *text) {
+  compare(writer, field, NFT_CMP_NEQ, value, text);
+}
+
+void rule_transport(struct rule_writer *writer, uint8_t protocol) {
+  char number[4];
+  snprintf(number, sizeof number, "%u", protocol);
+  const char *text = protocol == IPPROTO_TCP      ? "tcp"
+                     : protocol == IPPROTO_UDP    ? "udp"
+                     : protocol == IPPROTO_ICMP   ? "icmp"
+                     : protocol == IPPROTO_ICMPV6 ? "ipv6-icmp"
+                                                  : number;
+  rule_equals(writer, MATCH_L4PROTO, &protocol, text);
+}
+
+void rule_state(struct rule_writer *writer, enum conntrack_state state) {
+  uint32_t bit = state, zero = 0;
+  struct expression *load = append(writer, EXPRESSION_CT);
+  load->key = NFT_CT_STATE;
+  load->direction = 0xff;
+  struct expression *mask = append(writer, EXPRESSION_BITWISE);
+  mask->length = sizeof bit;
+  memcpy(mask->mask, &bit, sizeof bit);
+  append_compare(writer, NFT_CMP_NEQ, &zero, sizeof zero);
+  say_blank(writer);
+  say(writer, "ct state %s",
+      state == STATE_INVALID       ? "invalid"
+      : state == STATE_ESTABLISHED ? "established"
+      : state == STATE_RELATED     ? "related"
+                                   : "new");
+}
+
+/* Loads the fields into consecutive registers, and says them. */
+static void load_fields(struct rule_writer *writer, const enum match *list) {
+  uint8_t word = 0;
+  check_needs(writer, list);
+  for (size_t i = 0; list[i] != MATCH_COUNT_; i++) {
+    const struct field *field = &fields[list[i]];
+    append_load(writer, field, word);
+    word = (uint8_t)(word + (field->length + 3) / 4);
+    say(writer, "%s%s ", i == 0 ? "" : ". ", field->text);
+  }
+}
+
+static struct expression *look_up(struct rule_writer *writer, const enum match *list, const char *set) {
+  load_fields(writer, list);
+  struct expression *lookup = append(writer, EXPRESSION_LOOKUP);
+  lookup->name = set;
+  return lookup;
+}
+
+void rule_in(struct rule_writer *writer, const enum match *list, const char *set) {
+  say_blank(writer);
+  look_up(writer, list, set);
+  say(writer, "@%s", set);
+}
+
+void rule_not_in(struct rule_writer *writer, const enum match *list, const char *set) {
+  say_blank(writer);
+  look_up(writer, list, set)->invert = true;
+  say(writer, "!= @%s", set);
+}
+
+void rule_verdict_map(struct rule_writer *writer, const enum match *list, const char *map) {
+  say_blank(writer);
+  look_up(writer, list, map)->to_verdict = true;
+  say(writer, "vmap @%s", map);
+}
+
+void rule_mark_map(struct rule_writer *writer, const enum match *list, const char *map) {
+  say_blank(writer);
+  say(writer, "ct mark set ");
+  look_up(writer, list, map)->has_destination = true;
+  append(writer, EXPRESSION_CT_SET)->key = NFT_CT_MARK;
+  say(writer, "map @%s", map);
+}
+
+void rule_count(struct rule_writer *writer, const char *counter) {
+  append(writer, EXPRESSION_COUNTER_OBJECT)->name = counter;
+  say_blank(writer);
+  say(writer, "counter name \"%s\"", counter);
+}
+
+void rule_refuse(struct rule_writer *writer, bool reset) {
+  uint32_t mark = REFUSAL_MARK;
+  struct expression *immediate = append(writer, EXPRESSION_IMMEDIATE);
+  immediate->length = sizeof mark;
+  memcpy(immediate->data, &mark, sizeof mark);
+  append(writer, EXPRESSION_CT_SET)->key = NFT_CT_MARK;
+  append(writer, EXPRESSION_REJECT)->key =
+      reset ? (uint32_t)NFT_REJECT_TCP_RST << 8
+            : (uint32_t)NFT_REJECT_ICMPX_UNREACH << 8 | NFT_REJECT_ICMPX_ADMIN_PROHIBITED;
+  say_blank(writer);
+  say(writer, "ct mark set 0x%08x reject with %s", mark, reset ? "tcp reset" : "icmpx type admin-prohibited");
+}
+
+static void say_verdict(struct rule_writer *writer, enum verdict_code code, const char *chain) {
+  static const char *const words[] = {
+      [VERDICT_ACCEPT] = "accept", [VERDICT_DROP] = "drop",     [VERDICT_JUMP] = "jump",
+      [VERDICT_GOTO] = "goto",     [VERDICT_RETURN] = "return",
+  };
+  say_blank(writer);
+  say(writer, "%s", words[code]);
+  if (chain != NULL)
+    say(writer, " %s", chain);
+}
+
+void rule_end(struct rule_writer *writer, enum verdict_code code, const char *chain) {
+  struct builder *builder = writer->builder;
+  struct chain_draft *draft = writer->chain;
+  if (code != VERDICT_NONE) {
+    append(writer, EXPRESSION_VERDICT)->verdict = (struct verdict){.code = code, .chain = chain};
+    say_verdict(writer, code, chain);
+  }
+  if (writer->failed || builder->failed ||
+      arena_grow(builder->arena, (void **)&draft->chain.rules, draft->chain.rule_count, &draft->capacity,
+                 sizeof *draft->chain.rules) < 0) {
+    builder->failed = true;
+    return;
+  }
+  draft->chain.rules[draft->chain.rule_count++] = (struct rule){
+      .expressions = arena_memdup(builder->arena, writer->expressions, writer->count * sizeof *writer->expressions),
+      .expression_count = writer->count,
+      .comment = writer->comment,
+      .text = arena_strndup(builder->arena, writer->text, writer->length),
+      .origin = writer->origin,
+  };
+  if (arena_failed(builder->arena))
+    builder->failed = true;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_RULES_RULE_H
+#define KIDO_RULES_RULE_H
+
+#include "rules/builder.h"
+
+/*
+ * Writes one rule twice at once: as expressions for the kernel and as text for nft. Each call appends to both, so that
+ * they cannot drift apart. Like nft, the writer puts the check that a field needs (which IP version, which transport
+ * protocol, Ethernet) in front of it, once per rule.
+ */
+enum match {
+  MATCH_IIFNAME,
+  MATCH_OIFNAME,
+  MATCH_NFPROTO,
+  MATCH_L4PROTO,
+  MATCH_ETHER_SOURCE,
+  MATCH_IP4_SOURCE,
+  MATCH_IP4_DESTINATION,
+  MATCH_IP4_HEADER_LENGTH,
+  MATCH_IP4_FRAGMENT,
+  MATCH_IP6_SOURCE,
+  MATCH_IP6_DESTINATION,
+  MATCH_IP6_NEXT_HEADER,
+  MATCH_IP6_HOP_LIMIT,
+  MATCH_IP6_HOP_BY_HOP,
+  MATCH_IP6_FRAGMENT,
+  MATCH_IP6_ROUTING_TYPE,
+  MATCH_ICMP_TYPE,
+  MATCH_ICMPV6_TYPE,
+  MATCH_TCP_OPENING,
+  MATCH_TCP_RESET,
+  MATCH_UDP_DESTINATION,
+  MATCH_CT_MARK,
+  MATCH_CT_DIRECTION,
+  MATCH_ORIGINAL_IP4_SOURCE,
+  MATCH_ORIGINAL_IP4_DESTINATION,
+  MATCH_ORIGINAL_IP6_SOURCE,
+  MATCH_ORIGINAL_IP6_DESTINATION,
+  MATCH_ORIGINAL_PORT,
+  MATCH_ORIGINAL_PROTOCOL,
+  MATCH_COUNT_,
+};
+
+enum conntrack_state { STATE_INVALID = 1, STATE_ESTABLISHED = 2, STATE_RELATED = 4, STATE_NEW = 8 };
+
+/* Mark of connections that the gateway is refusing aloud; no flow has it. */
+#define REFUSAL_MARK UINT32_MAX
+
+enum { RULE_EXPRESSIONS_MAX = 24, RULE_TEXT_MAX = 2048 };
+
+struct rule_writer {
+  struct builder *builder;
+  struct chain_draft *chain;
+  struct expression expressions[RULE_EXPRESSIONS_MAX];
+  size_t count;
+  char text[RULE_TEXT_MAX];
+  size_t length;
+  int ip_version;       /* NFPROTO_* that the rule has checked; 0: none */
+  int transport;        /* protocol that the rule has checked; -1: none */
+  bool ethernet;        /* checked */
+  bool failed;          /* a rule that does not fit; builder->failed is set at its end */
+  const char *comment;  /* NULL for none */
+  struct origin origin; /* may be set by the caller */
+};
+
+struct rule_writer rule_begin(struct builder *builder, struct chain_draft *chain);
+/* field == value or != value. value: field's size in bytes as the kernel compares them; text: as nft writes it. */
+void rule_equals(struct rule_writer *writer, enum match field, const void *value, const char *text);
+void rule_differs(struct rule_writer *writer, enum match field, const void *value, const char *text);
+void rule_transport(struct rule_writer *writer, uint8_t protocol); /* meta l4proto */
+void rule_state(struct rule_writer *writer, enum conntrack_state state);
+/* The fields, concatenated, are (or with rule_not_in are not) in the set. fields end with MATCH_COUNT_. */
+void rule_in(struct rule_writer *writer, const enum match *fields, const char *set);
+void rule_not_in(struct rule_writer *writer, const enum match *fields, const char *set);
+void rule_verdict_map(struct rule_writer *writer, const enum match *fields, const char *map);
+/* ct mark set FIELDS map @map */
+void rule_mark_map(struct rule_writer *writer, const enum match *fields, const char *map);
+void rule_count(struct rule_writer *writer, const char *counter);
+/* Marks the connection as refused and answers it: with a TCP reset, or with ICMP "administratively prohibited". */
+void rule_refuse(struct rule_writer *writer, bool reset);
+/* Ends the rule: with a verdict, with goto or jump, or (VERDICT_NONE) without any. */
+void rule_end(struct rule_writer *writer, enum verdict_code code, const char *chain);
+
+#endif
