@@ -289,21 +289,29 @@ static size_t byte_of_column(const char *line, size_t length, unsigned column) {
   return at;
 }
 
+struct place place_of_token_in(struct place line, const char *text, size_t length, const char *token) {
+  struct place place = {line.file, line.line, 0, 0};
+  size_t at;
+  bool quoted;
+  if (token == NULL || token[0] == '\0' ||
+      !find_token(text, length, byte_of_column(text, length, line.column), token, &at, &quoted))
+    return place;
+  size_t size = strlen(token) + (quoted ? 2 : 0);
+  at -= quoted;
+  place.column = count_characters(text, at) + 1;
+  place.length = count_characters(text + at, size);
+  return place;
+}
+
 struct place place_of_token(struct place line, const char *token) {
   struct place place = {line.file, line.line, 0, 0};
   struct source_cache cache = {0};
-  size_t length, at;
-  bool quoted;
-  if (line.file == NULL || token == NULL || token[0] == '\0')
+  size_t length;
+  if (line.file == NULL)
     return place;
   const char *text = source_line(cached_source(&cache, line.file), line.line, &length);
-  if (text != NULL && find_token(text, length, byte_of_column(text, length, line.column), token, &at, &quoted)) {
-    size_t size = strlen(token);
-    at -= quoted;
-    size += quoted ? 2 : 0;
-    place.column = count_characters(text, at) + 1;
-    place.length = count_characters(text + at, size);
-  }
+  if (text != NULL)
+    place = place_of_token_in(line, text, length, token);
   source_cache_clear(&cache);
   return place;
 }

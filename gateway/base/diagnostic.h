@@ -49,7 +49,7 @@ struct diagnostic_list {
   size_t errors;
   size_t warnings;
   struct diagnostic spare; /* what diagnostic_add() hands out without memory */
-  bool out_of_memory; /* a diagnostic was lost: the answer is not to be trusted */
+  bool out_of_memory;      /* a diagnostic was lost: the answer is not to be trusted */
 };
 
 void diagnostic_list_init(struct diagnostic_list *list, struct arena *arena, enum language language);
@@ -76,6 +76,8 @@ void diagnostic_sort(struct diagnostic_list *list);
  * again (bounded); leaves the column 0 when the token does not stand there. from_column: search from there (0: start).
  */
 struct place place_of_token(struct place line, const char *token);
+/* The same when the caller has the bytes of the line at hand (without its end). */
+struct place place_of_token_in(struct place line, const char *text, size_t length, const char *token);
 
 /* For people: message, quoted line with caret, related places, hint. Everything from the file is escaped. */
 void diagnostic_print(FILE *stream, const struct diagnostic_list *list, bool colour);

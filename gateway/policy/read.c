@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/read.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "policy/print.h"
+#include "policy/read_scan.h"
+#include "policy/reader.h"
+
+/*
+ * From text to model in three steps. source_load() reads the files and splices them together. scan_source() looks
+ * over the text as a whole and refuses what libconfig would misread. libconfig builds its tree, and the readers of
+ * the parts walk that by the schema, collecting every problem; a part that is wrong leaves a hole in the model.
+ */
+
+enum { SUGGESTION_LIMIT = 100, COLUMN_LIMIT = 10000, DEFAULT_HALF_OPEN_LIMIT = 256 };
+
+/* ---- one section by its schema ---- */
+
+static const struct schema_section *find_section_of_key(const char *name) {
+  for (int id = 0; id < SECTION_COUNT_; id++)
+    if (schema_find_key(schema_section((enum schema_section_id)id), name))
+      return schema_section((enum schema_section_id)id);
+  return NULL;
+}
+
+static void suggest_key(struct reader *reader, const struct schema_section *section, struct diagnostic *diagnostic,
+                        const char *name) {
+  const char *names[64];
+  size_t count = 0;
+  const struct schema_section *other = find_section_of_key(name);
+  for (size_t i = 0; i < section->key_count && count < 64; i++)
+    names[count++] = section->keys[i].name;
+  if (other)
+    HINT(reader, diagnostic, "「%s」は %s のキーである", "'%s' is a key of %s", name, other->name);
+  reader_suggest(reader, diagnostic, name, names, count);
+}
+
+static void refuse_translation(struct reader *reader, const config_setting_t *setting, const char *name) {
+  struct diagnostic *diagnostic =
+      PROBLEM(reader, "D11", reader_place_of(reader, setting, name), "アドレス変換「%s」は使えない",
+              "address translation ('%s') does not exist here", name);
+  HINT(reader, diagnostic, "変換を必要としない経路とアドレスにする", "use routes and addresses that need none");
+}
+
+static void refuse_key(struct reader *reader, const struct schema_section *section, config_setting_t *setting,
+                       const char *name) {
+  if (schema_is_translation_key(name)) {
+    refuse_translation(reader, setting, name);
+    return;
+  }
+  struct diagnostic *diagnostic = PROBLEM(reader, "P02", reader_place_of(reader, setting, name),
+                                          "「%s」は %s のキーにない", "'%s' is not a key of %s", name, section->name);
+  suggest_key(reader, section, diagnostic, name);
+}
+
+static void require_keys(struct reader *reader, const struct schema_section *section, const config_setting_t *group,
+                         key_set seen) {
+  for (size_t i = 0; i < section->key_count; i++) {
+    const struct schema_key *key = &section->keys[i];
+    if (!key->required || (seen & (key_set)1 << i))
+      continue;
+    struct diagnostic *diagnostic =
+        PROBLEM(reader, "P05", reader_place_of_name(reader, group), "「%s」がない", "'%s' is missing", key->name);
+    HINT(reader, diagnostic, "%s: %s を書く", "%s: write %s", key->name,
+         language_choose(reader->diagnostics->language, schema_kind_label_ja(key->kind),
+                         schema_kind_label_en(key->kind)));
+  }
+}
+
+static key_set read_key(struct reader *reader, const struct schema_section *section, config_setting_t *setting,
+                        void *object) {
+  static const struct schema_key free_key = {.name = "x_", .kind = KIND_NOTE};
+  const char *name = reader_setting_name(reader, setting);
+  const struct schema_key *key = name ? schema_find_key(section, name) : NULL;
+  if (!name)
+    return 0;
+  if (!key && section->free_keys && strncmp(name, "x_", 2) == 0)
+    reader_value(reader, &free_key, setting, object);
+  else if (!key)
+    refuse_key(reader, section, setting, name);
+  else
+    reader_value(reader, key, setting, object);
+  return key ? (key_set)1 << (key - section->keys) : 0;
+}
+
+key_set reader_section(struct reader *reader, enum schema_section_id id, config_setting_t *group, void *object) {
+  const struct schema_section *section = schema_section(id);
+  key_set seen = 0;
+  if (!config_setting_is_group(group)) {
+    struct diagnostic *diagnostic = PROBLEM(reader, "P03", reader_place_of_name(reader, group), "%s は { … } で書く",
+                                            "%s: write a group { ... }", section->name);
+    HINT(reader, diagnostic, "{ キー = 値; … } の形にする", "give it the form { KEY = VALUE; ... }");
+    return 0;
+  }
+  int count = config_setting_length(group);
+  for (int i = 0; i < count; i++)
+    seen |= read_key(reader, section, config_setting_get_elem(group, (unsigned)i), object);
+  require_keys(reader, section, group, seen);
+  return seen;
+}
+
+bool reader_saw(enum schema_section_id id, key_set keys, const char *name) {
+  const struct schema_section *section = schema_section(id);
+  const struct schema_key *key = schema_find_key(section, name);
+  return key && (keys & (key_set)1 << (key - section->keys));
+}
+
+/* ---- the parts of the file ---- */
+
+static bool is_top(const config_setting_t *setting, size_t top) {
+  const char *name = schema_top(top)->name;
+  size_t length;
+  return scan_name_length(config_setting_name(setting), &length) && strlen(name) == length &&
+         strncmp(name, config_setting_name(setting), length) == 0;
+}
+
+static bool is_known_top(const config_setting_t *setting) {
+  for (size_t top = 0; top < TOP_COUNT_; top++)
+    if (is_top(setting, top))
+      return true;
+  return false;
+}
+
+static void refuse_top(struct reader *reader, const config_setting_t *setting) {
+  const char *name = reader_setting_name(reader, setting), *names[TOP_COUNT_];
+  if (!name)
+    return;
+  if (schema_is_translation_key(name)) {
+    refuse_translation(reader, setting, name);
+    return;
+  }
+  struct diagnostic *diagnostic =
+      PROBLEM(reader, "P02", reader_place_of(reader, setting, name),
+              "「%s」という部はない（policy, zones, hosts, services, flows, expect のいずれか）",
+              "'%s' is not a part of a policy (policy, zones, hosts, services, flows, expect)", name);
+  for (size_t i = 0; i < TOP_COUNT_; i++)
+    names[i] = schema_top(i)->name;
+  reader_suggest(reader, diagnostic, name, names, TOP_COUNT_);
+}
+
+static bool has_right_shape(const config_setting_t *setting, size_t top) {
+  if (!schema_top(top)->is_list)
+    return config_setting_is_group(setting);
+  /* "expect = [ ]" is an array to libconfig, and as good as an empty list. */
+  return config_setting_is_list(setting) || (config_setting_is_array(setting) && config_setting_length(setting) == 0);
+}
+
+static void refuse_shape(struct reader *reader, const config_setting_t *setting, size_t top) {
+  const char *name = schema_top(top)->name;
+  struct place place = reader_place_of(reader, setting, name);
+  if (schema_top(top)->is_list)
+    PROBLEM(reader, "P03", place, "%s は ( { … }, { … } ) の形で書く", "write %s = ( { ... }, { ... } )", name);
+  else
+    PROBLEM(reader, "P03", place, "%s は { … } の形で書く", "write %s = { ... }", name);
+}
+
+static void check_parts(struct reader *reader, const config_setting_t *root) {
+  bool present[TOP_COUNT_] = {false};
+  int count = config_setting_length(root);
+  for (int i = 0; i < count; i++) {
+    const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
+    for (size_t top = 0; top < TOP_COUNT_; top++)
+      if (is_top(setting, top)) {
+        present[top] = true;
+        if (!has_right_shape(setting, top))
+          refuse_shape(reader, setting, top);
+      }
+    if (!is_known_top(setting))
+      refuse_top(reader, setting);
+  }
+  for (size_t top = 0; top < TOP_COUNT_; top++)
+    if (schema_top(top)->required && !present[top])
+      PROBLEM(reader, "P05", ((struct place){.file = reader->policy->file}), "「%s」の部がない",
+              "the part '%s' is missing", schema_top(top)->name);
+}
+
+/* Members of a part in the order of the file, over all the pieces that scan_source() cut it into. */
+struct members {
+  const config_setting_t *root;
+  size_t top;
+  int piece, member;
+};
+
+static config_setting_t *next_member(struct members *members) {
+  for (;; members->piece++, members->member = 0) {
+    config_setting_t *piece = config_setting_get_elem(members->root, (unsigned)members->piece);
+    if (!piece)
+      return NULL;
+    if (!is_top(piece, members->top) || !has_right_shape(piece, members->top))
+      continue;
+    config_setting_t *member = config_setting_get_elem(piece, (unsigned)members->member);
+    size_t length;
+    if (!member)
+      continue;
+    members->member++;
+    if (schema_top(members->top)->is_list || scan_name_length(config_setting_name(member), &length))
+      return member;
+  }
+}
+
+static size_t count_members(const config_setting_t *root, size_t top) {
+  struct members members = {.root = root, .top = top};
+  size_t count = 0;
+  while (next_member(&members))
+    count++;
+  return count;
+}
+
+static void read_header(struct reader *reader, const config_setting_t *root) {
+  struct policy_header *header = &reader->policy->header;
+  int count = config_setting_length(root);
+  reader->subject = "policy";
+  for (int i = 0; i < count; i++) {
+    config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
+    if (!is_top(setting, TOP_POLICY) || !config_setting_is_group(setting))
+      continue;
+    header->place = reader_place(reader, setting);
+    reader_section(reader, SECTION_POLICY, setting, header);
+  }
+  if (!header->timezone)
+    header->timezone = timezone_load(reader->arena, header->timezone_name);
+  if (!header->timezone)
+    reader->out_of_memory = true;
+}
+
+/* "gateway" is this appliance, wherever a zone or a host may be named. */
+static void check_reserved(struct reader *reader, config_setting_t *setting, const char *name) {
+  if (strcmp(name, "gateway") == 0)
+    PROBLEM(reader, "P04", reader_place_of(reader, setting, name), "「gateway」は本機を指す名前であり、ほかに使えない",
+            "'gateway' names this appliance and nothing else");
+}
+
+static void read_zones(struct reader *reader, const config_setting_t *root) {
+  struct members members = {.root = root, .top = TOP_ZONES};
+  struct policy *policy = reader->policy;
+  config_setting_t *setting;
+  policy->zones = reader_array(reader, count_members(root, TOP_ZONES), sizeof(*policy->zones));
+  while (policy->zones && (setting = next_member(&members))) {
+    struct zone *zone = &policy->zones[policy->zone_count];
+    zone->name = reader->subject = reader_setting_name(reader, setting);
+    check_reserved(reader, setting, zone->name);
+    reader_index(reader, &reader->zones, zone->name, policy->zone_count++);
+    reader_zone(reader, setting, zone);
+  }
+}
+
+static void read_hosts(struct reader *reader, const config_setting_t *root) {
+  struct members members = {.root = root, .top = TOP_HOSTS};
+  struct policy *policy = reader->policy;
+  config_setting_t *setting;
+  policy->hosts = reader_array(reader, count_members(root, TOP_HOSTS), sizeof(*policy->hosts));
+  while (policy->hosts && (setting = next_member(&members))) {
+    struct host *host = &policy->hosts[policy->host_count];
+    host->name = reader->subject = reader_setting_name(reader, setting);
+    check_reserved(reader, setting, host->name);
+    reader_index(reader, &reader->hosts, host->name, policy->host_count++);
+    reader_host(reader, setting, host);
+  }
+}
+
+static void read_own_services(struct reader *reader, const config_setting_t *root) {
+  struct members members = {.root = root, .top = TOP_SERVICES};
+  struct policy *policy = reader->policy;
+  config_setting_t *setting;
+  policy->services = reader_array(reader, count_members(root, TOP_SERVICES), sizeof(*policy->services));
+  while (policy->services && (setting = next_member(&members))) {
+    struct named_service *service = &policy->services[policy->named_service_count];
+    service->name = reader->subject = reader_setting_name(reader, setting);
+    reader_named_service(reader, setting, service);
+    reader_index(reader, &reader->services, service->name, policy->named_service_count++);
+  }
+}
+
+static void read_flows(struct reader *reader, const config_setting_t *root) {
+  struct members members = {.root = root, .top = TOP_FLOWS};
+  struct policy *policy = reader->policy;
+  config_setting_t *setting;
+  policy->flows = reader_array(reader, count_members(root, TOP_FLOWS), sizeof(*policy->flows));
+  while (policy->flows && (setting = next_member(&members))) {
+    struct flow *flow = &policy->flows[policy->flow_count];
+    flow->name = reader->subject = reader_setting_name(reader, setting);
+    flow->index = policy->flow_count++;
+    reader_index(reader, &reader->flows, flow->name, flow->index);
+    reader_flow(reader, setting, flow);
+  }
+}
+
+static void read_expectations(struct reader *reader, const config_setting_t *root) {
+  struct members members = {.root = root, .top = TOP_EXPECT};
+  struct policy *policy = reader->policy;
+  config_setting_t *setting;
+  policy->expectations = reader_array(reader, count_members(root, TOP_EXPECT), sizeof(*policy->expectations));
+  while (policy->expectations && (setting = next_member(&members))) {
+    size_t index = policy->expectation_count++;
+    reader_expectation(reader, setting, &policy->expectations[index], index);
+  }
+}
+
+static void read_parts(struct reader *reader, const config_setting_t *root) {
+  check_parts(reader, root);
+  read_header(reader, root);
+  read_zones(reader, root);
+  read_hosts(reader, root);
+  reader_check_speakers(reader);
+  reader_index_catalogue(reader);
+  read_own_services(reader, root);
+  read_flows(reader, root);
+  read_expectations(reader, root);
+}
+
+/* ---- the whole ---- */
+
+static struct policy *policy_new(struct arena *arena, const char *file) {
+  struct policy *policy = ARENA_NEW(arena, struct policy);
+  if (!policy)
+    return NULL;
+  policy->file = file;
+  policy->header.timezone_name = "Asia/Tokyo";
+  policy->header.half_open_limit = DEFAULT_HALF_OPEN_LIMIT;
+  return policy;
+}
+
+static int hash_policy(struct policy *policy, struct arena *arena) {
+  size_t length;
+  const char *text = policy_print(policy, arena, &length);
+  if (!text)
+    return -ENOMEM;
+  sha256_text(text, length, policy->sha256);
+  return 0;
+}
+
+static void reader_free(struct reader *reader) {
+  name_table_free(&reader->zones);
+  name_table_free(&reader->hosts);
+  name_table_free(&reader->services);
+  name_table_free(&reader->flows);
+  name_table_free(&reader->catalogue);
+}
+
+static int read_tree(const struct source *source, const config_t *tree, struct arena *arena, const char *file,
+                     const struct policy **ret_policy, struct diagnostic_list *diagnostics, struct error *error) {
+  struct reader reader = {.arena = arena,
+                          .diagnostics = diagnostics,
+                          .source = source,
+                          .policy = policy_new(arena, file),
+                          .subject = "",
+                          .suggestions_left = SUGGESTION_LIMIT,
+                          .columns_left = COLUMN_LIMIT};
+  if (reader.policy)
+    read_parts(&reader, config_root_setting(tree));
+  reader_free(&reader);
+  if (!reader.policy || reader.out_of_memory || arena_failed(arena) || diagnostics->out_of_memory ||
+      (diagnostics->errors == 0 && hash_policy(reader.policy, arena) < 0))
+    return error_set(error, ENOMEM, "%s: %s", file, strerror(ENOMEM));
+  *ret_policy = reader.policy;
+  return 0;
+}
+
+/* What scan_source() let pass and libconfig refuses all the same. */
+static void report_parse_error(const struct source *source, const config_t *tree, struct diagnostic_list *diagnostics) {
+  int line = config_error_line(tree);
+  diagnostic_add(diagnostics, SEVERITY_ERROR, "P01", source_place(source, line > 0 ? (unsigned)line : 1), "",
+                 "書式が正しくない（libconfig: %s）", "the syntax is wrong (libconfig: %s)", config_error_text(tree));
+}
+
+static int read_text(const struct source *source, const char *text, struct arena *arena, const char *file,
+                     const struct policy **ret_policy, struct diagnostic_list *diagnostics, struct error *error) {
+  config_t tree;
+  int result = 0;
+  config_init(&tree);
+  if (config_read_string(&tree, text))
+    result = read_tree(source, &tree, arena, file, ret_policy, diagnostics, error);
+  else
+    report_parse_error(source, &tree, diagnostics);
+  config_destroy(&tree);
+  return result;
+}
+
+static int read_source(const struct source *source, const char *name, struct arena *arena,
+                       const struct policy **ret_policy, struct diagnostic_list *diagnostics, struct error *error) {
+  char *text = NULL;
+  const char *file = arena_strdup(arena, name);
+  if (!file)
+    return error_set(error, ENOMEM, "%s: %s", name, strerror(ENOMEM));
+  int result = diagnostics->errors == 0 ? scan_source(source, diagnostics, &text, error) : 0;
+  if (result == 0 && text)
+    result = read_text(source, text, arena, file, ret_policy, diagnostics, error);
+  free(text);
+  diagnostic_sort(diagnostics);
+  return result;
+}
+
+int policy_read(const char *path, struct arena *arena, bool language_forced, const struct policy **ret_policy,
+                struct diagnostic_list *diagnostics, struct error *error) {
+  struct source source;
+  *ret_policy = NULL;
+  int result = source_load(&source, path, language_forced, diagnostics, error);
+  if (result == 0)
+    result = read_source(&source, path, arena, ret_policy, diagnostics, error);
+  source_free(&source);
+  return result;
+}
+
+int policy_read_text(const char *name, const char *text, size_t length, struct arena *arena, bool language_forced,
+                     const struct policy **ret_policy, struct diagnostic_list *diagnostics, struct error *error) {
+  struct source source;
+  *ret_policy = NULL;
+  int result = source_load_text(&source, name, text, length, language_forced, diagnostics, error);
+  if (result == 0)
+    result = read_source(&source, name, arena, ret_policy, diagnostics, error);
+  source_free(&source);
+  return result;
+}

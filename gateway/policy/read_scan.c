@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/read_scan.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/names.h"
+#include "policy/read_lexer.h"
+
+/*
+ * A check of libconfig's grammar, token by token: in a group a key, '=', a value and perhaps a ';'; in ( ) and [ ]
+ * values with commas between them. It is stricter than libconfig where libconfig hides a slip: strings that stand
+ * side by side in a list (a lost comma) and strings over several lines (a lost quote) are refused.
+ */
+
+enum { NESTING_LIMIT = 16, MEMBERS_PER_GROUP = 256, NAME_LIMIT = 64 };
+
+enum expected {
+  EXPECT_KEY,
+  EXPECT_ASSIGNMENT,
+  EXPECT_VALUE,
+  EXPECT_VALUE_OR_CLOSE, /* just behind [ or ( */
+  EXPECT_AFTER_VALUE,
+  EXPECT_AFTER_STRING, /* in a group a string goes on with the next one */
+};
+
+/* An open bracket. Level 0 is the file. */
+struct level {
+  char closing; /* '}', ']' or ')'; '\0' for the file */
+  struct token opening;
+  struct token key;        /* that the value of this level belongs to */
+  enum token_kind element; /* of an array: kind of its first element */
+  unsigned members, chunks;
+  struct name_table names; /* kept from group to group */
+};
+
+struct scan {
+  const struct source *source;
+  struct diagnostic_list *diagnostics;
+  struct lexer lexer;
+  enum expected expected;
+  unsigned depth;
+  struct level levels[NESTING_LIMIT + 1];
+  struct token key; /* the last one */
+  char *output;
+  size_t output_length, output_capacity;
+  size_t copied; /* bytes of the source that are in the output */
+  unsigned duplicates;
+  bool failed, out_of_memory;
+};
+
+/* ---- the output ---- */
+
+static void output_bytes(struct scan *scan, const char *bytes, size_t length) {
+  size_t need = scan->output_length + length + 1;
+  if (need > scan->output_capacity) {
+    size_t capacity = need * 2;
+    char *larger = realloc(scan->output, capacity);
+    if (!larger) {
+      scan->out_of_memory = true;
+      return;
+    }
+    scan->output = larger;
+    scan->output_capacity = capacity;
+  }
+  memcpy(scan->output + scan->output_length, bytes, length);
+  scan->output_length += length;
+  scan->output[scan->output_length] = '\0';
+}
+
+static void output_until(struct scan *scan, size_t offset) {
+  output_bytes(scan, scan->source->text + scan->copied, offset - scan->copied);
+  scan->copied = offset;
+}
+
+static void output_insert(struct scan *scan, size_t offset, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void output_insert(struct scan *scan, size_t offset, const char *format, ...) {
+  char *text;
+  va_list arguments;
+  output_until(scan, offset);
+  va_start(arguments, format);
+  int length = vasprintf(&text, format, arguments);
+  va_end(arguments);
+  if (length < 0) {
+    scan->out_of_memory = true;
+    return;
+  }
+  output_bytes(scan, text, (size_t)length);
+  free(text);
+}
+
+/* ---- complaints ---- */
+
+static struct place place_of(const struct scan *scan, const struct token *token) {
+  return source_place_at(scan->source, token->offset, token->length);
+}
+
+static const char *token_text(const struct scan *scan, const struct token *token) {
+  size_t length = token->length;
+  if (token->kind == TOKEN_OPEN_STRING && length > 40)
+    length = 40;
+  while (length > 0 && ((unsigned char)scan->source->text[token->offset + length] & 0xc0) == 0x80)
+    length--;
+  const char *text = arena_strndup(scan->diagnostics->arena, scan->source->text + token->offset, length);
+  return text ? text : "";
+}
+
+#define SYNTAX(scan, token, ...)                                                                                       \
+  ((scan)->failed = true,                                                                                              \
+   diagnostic_add((scan)->diagnostics, SEVERITY_ERROR, "P01", place_of((scan), (token)), "", __VA_ARGS__))
+#define HINT(scan, diagnostic, ...) diagnostic_hint((scan)->diagnostics, (diagnostic), __VA_ARGS__)
+
+static bool is_full_width(const char *text) {
+  /* U+3000 to U+303F and U+FF00 to U+FFEF: what an input method leaves behind. */
+  return memcmp(text, "\xe3\x80", 2) == 0 || memcmp(text, "\xef\xbc", 2) == 0 || memcmp(text, "\xef\xbd", 2) == 0;
+}
+
+static void refuse_strange(struct scan *scan, const struct token *token) {
+  const char *text = token_text(scan, token);
+  struct diagnostic *diagnostic;
+  if (strlen(text) > 2 && is_full_width(text)) {
+    diagnostic = SYNTAX(scan, token, "全角文字「%s」がある", "full-width character '%s'", text);
+    HINT(scan, diagnostic, "記号と空白は半角で書く。全角は引用符の中だけで使える",
+         "write marks and blanks in ASCII; other characters only between quotes");
+  } else if (text[0] == '@') {
+    diagnostic = SYNTAX(scan, token, "「%s」は読めない", "'%s' cannot be read", text);
+    HINT(scan, diagnostic, "取り込みは行の先頭に @include \"ファイル名\" と書く",
+         "to include a file write @include \"FILE\" at the start of a line");
+  } else {
+    diagnostic = SYNTAX(scan, token, "ここに「%s」は書けない", "'%s' cannot stand here", text);
+    HINT(scan, diagnostic, "文字列なら引用符で囲む", "put quotes around a string");
+  }
+}
+
+static void refuse_bad_token(struct scan *scan, const struct token *token) {
+  struct diagnostic *diagnostic;
+  if (token->kind == TOKEN_OPEN_STRING) {
+    diagnostic =
+        SYNTAX(scan, token, "文字列が閉じていない: %s", "the string is not closed: %s", token_text(scan, token));
+    HINT(scan, diagnostic, "行の終わりまでに引用符 \" で閉じる", "close it with \" before the end of the line");
+  } else if (token->kind == TOKEN_OPEN_COMMENT) {
+    diagnostic = SYNTAX(scan, token, "注釈 /* が閉じていない", "the comment /* is not closed");
+    HINT(scan, diagnostic, "*/ で閉じる", "close it with */");
+  } else {
+    refuse_strange(scan, token);
+  }
+}
+
+static bool is_mark(const struct scan *scan, const struct token *token, char mark) {
+  return token_is_mark(&scan->lexer, token, mark);
+}
+
+static bool is_closing(const struct scan *scan, const struct token *token) {
+  return is_mark(scan, token, '}') || is_mark(scan, token, ']') || is_mark(scan, token, ')');
+}
+
+static void refuse_end(struct scan *scan) {
+  struct level *level = &scan->levels[scan->depth];
+  struct diagnostic *diagnostic = SYNTAX(scan, &level->opening, "「%s」が閉じられないままファイルが終わる",
+                                         "'%s' is never closed", token_text(scan, &level->opening));
+  HINT(scan, diagnostic, "「%c」を補う（途中で一つ抜けていないか）", "add the missing '%c'", level->closing);
+}
+
+static void refuse_closing(struct scan *scan, const struct token *token) {
+  const struct level *level = &scan->levels[scan->depth];
+  const char *found = token_text(scan, token);
+  if (scan->depth == 0) {
+    SYNTAX(scan, token, "余分な「%s」", "'%s' closes nothing", found);
+    return;
+  }
+  struct diagnostic *diagnostic = SYNTAX(scan, token, "「%c」で閉じるべきところに「%s」がある",
+                                         "expected '%c' but found '%s'", level->closing, found);
+  diagnostic_relate(scan->diagnostics, diagnostic, place_of(scan, &level->opening), "開いたのはここ", "opened here");
+}
+
+/* A word where a value or a mark should be. */
+static void refuse_value(struct scan *scan, const struct token *token) {
+  const char *text = token_text(scan, token);
+  struct diagnostic *diagnostic;
+  if (token->kind == TOKEN_NAME) {
+    diagnostic = SYNTAX(scan, token, "「%s」が引用符で囲まれていない", "'%s' has no quotes", text);
+    HINT(scan, diagnostic, "\"%s\" と書く", "write \"%s\"", text);
+  } else if (token->kind == TOKEN_END) {
+    SYNTAX(scan, token, "値がないままファイルが終わる", "the file ends where a value should be");
+  } else {
+    SYNTAX(scan, token, "値があるはずのところに「%s」がある", "expected a value but found '%s'", text);
+  }
+}
+
+/* ---- brackets ---- */
+
+static void open_level(struct scan *scan, const struct token *token) {
+  static const char brackets[][2] = {{'{', '}'}, {'[', ']'}, {'(', ')'}};
+  if (scan->depth == NESTING_LIMIT) {
+    scan->failed = true;
+    diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P14", place_of(scan, token), "",
+                   "括弧の入れ子が深すぎる（上限は %d 段）", "brackets are nested more than %d deep", NESTING_LIMIT);
+    return;
+  }
+  struct level *level = &scan->levels[++scan->depth];
+  for (size_t i = 0; i < 3; i++)
+    if (is_mark(scan, token, brackets[i][0]))
+      level->closing = brackets[i][1];
+  level->opening = *token;
+  level->key = scan->key;
+  level->element = TOKEN_END;
+  level->members = level->chunks = 0;
+  name_table_clear(&level->names);
+  scan->expected = level->closing == '}' ? EXPECT_KEY : EXPECT_VALUE_OR_CLOSE;
+}
+
+static void close_level(struct scan *scan, const struct token *token) {
+  if (scan->depth == 0 || !is_mark(scan, token, scan->levels[scan->depth].closing)) {
+    refuse_closing(scan, token);
+    return;
+  }
+  scan->depth--;
+  scan->expected = EXPECT_AFTER_VALUE;
+}
+
+static bool in_group(const struct scan *scan) {
+  return scan->levels[scan->depth].closing == '}' || scan->depth == 0;
+}
+
+/* ---- keys ---- */
+
+static void report_duplicate(struct scan *scan, const struct token *token, size_t first) {
+  const char *name = token_text(scan, token);
+  struct diagnostic *diagnostic = diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P07", place_of(scan, token), "",
+                                                 "「%s」が重複している", "'%s' stands here a second time", name);
+  diagnostic_relate(scan->diagnostics, diagnostic, source_place_at(scan->source, first, token->length), "最初の「%s」",
+                    "the first '%s'", name);
+  diagnostic_hint(scan->diagnostics, diagnostic, "どちらかを消すか、名前を変える", "remove or rename one of them");
+  output_insert(scan, token->offset + token->length, "**%u", ++scan->duplicates);
+}
+
+static void check_name(struct scan *scan, const struct token *token) {
+  const char *name = scan->source->text + token->offset;
+  if (memchr(name, '*', token->length))
+    diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P04", place_of(scan, token), "",
+                   "名前「%s」に「*」は使えない。英数字と「-」「_」で書く",
+                   "'%s': a name consists of letters, digits, '-' and '_'", token_text(scan, token));
+  if (token->length > NAME_LIMIT)
+    diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P14", place_of(scan, token), "",
+                   "名前が長すぎる（%zu 文字、上限は %d 文字）", "the name is too long (%zu characters; at most %d)",
+                   token->length, NAME_LIMIT);
+}
+
+static void cut_large_group(struct scan *scan, const struct token *token) {
+  struct level *level = &scan->levels[scan->depth];
+  if (scan->depth == 1 && level->members > 0 && level->members % MEMBERS_PER_GROUP == 0)
+    output_insert(scan, token->offset, "};%.*s*%u={", (int)level->key.length, scan->source->text + level->key.offset,
+                  ++level->chunks);
+  level->members++;
+}
+
+static void take_key(struct scan *scan, const struct token *token) {
+  struct level *level = &scan->levels[scan->depth];
+  size_t first;
+  check_name(scan, token);
+  cut_large_group(scan, token);
+  int result = name_table_add(&level->names, scan->source->text + token->offset, token->length, token->offset, &first);
+  if (result == -EEXIST)
+    report_duplicate(scan, token, first);
+  else if (result < 0)
+    scan->out_of_memory = true;
+  scan->key = *token;
+  scan->expected = EXPECT_ASSIGNMENT;
+}
+
+/* ---- values ---- */
+
+/* libconfig turns "\x00" into the end of the string. */
+static void check_string(struct scan *scan, const struct token *token) {
+  const char *text = scan->source->text + token->offset;
+  for (size_t i = 0; i + 1 < token->length; i++) {
+    if (text[i] != '\\')
+      continue;
+    i++;
+    if (token->length - i > 3 && memcmp(text + i, "x00", 3) == 0)
+      diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P08", place_of(scan, token), "",
+                     "文字列に NUL（\\x00）は書けない", "a string cannot hold NUL (\\x00)");
+  }
+}
+
+/* All digits of the number are meant; libconfig would cut it to 64 bits without a word. */
+static void check_number(struct scan *scan, const struct token *token) {
+  const char *text = token_text(scan, token);
+  if (strpbrk(text, ".eE") && !strpbrk(text, "xX"))
+    return;
+  errno = 0;
+  strtoll(text, NULL, strpbrk(text, "xX") ? 16 : 10);
+  if (errno == ERANGE) {
+    scan->failed = true;
+    diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P04", place_of(scan, token), "", "数が大きすぎる: %s",
+                   "the number is out of range: %s", text);
+  }
+}
+
+static void check_element(struct scan *scan, const struct token *token) {
+  struct level *level = &scan->levels[scan->depth];
+  if (level->closing != ']')
+    return;
+  if (level->element == TOKEN_END)
+    level->element = token->kind;
+  if (level->element == token->kind)
+    return;
+  struct diagnostic *diagnostic = SYNTAX(scan, token, "[ ] の中の値の型がそろっていない: %s",
+                                         "the values in [ ] differ in type: %s", token_text(scan, token));
+  HINT(scan, diagnostic, "文字列ならすべて引用符で囲む", "put quotes around every string");
+}
+
+static void take_scalar(struct scan *scan, const struct token *token) {
+  if (token->kind == TOKEN_STRING)
+    check_string(scan, token);
+  if (token->kind == TOKEN_NUMBER)
+    check_number(scan, token);
+  check_element(scan, token);
+  scan->expected = token->kind == TOKEN_STRING ? EXPECT_AFTER_STRING : EXPECT_AFTER_VALUE;
+}
+
+static void take_value(struct scan *scan, const struct token *token) {
+  bool opening = is_mark(scan, token, '{') || is_mark(scan, token, '[') || is_mark(scan, token, '(');
+  if (opening && scan->levels[scan->depth].closing == ']') {
+    struct diagnostic *diagnostic =
+        SYNTAX(scan, token, "[ ] の中に「%s」は書けない", "'%s' cannot stand in [ ]", token_text(scan, token));
+    HINT(scan, diagnostic, "( ) で書く", "use ( ) instead");
+  } else if (opening) {
+    open_level(scan, token);
+  } else if (token->kind == TOKEN_STRING || token->kind == TOKEN_NUMBER || token->kind == TOKEN_BOOLEAN) {
+    take_scalar(scan, token);
+  } else {
+    refuse_value(scan, token);
+  }
+}
+
+/* ---- one token ---- */
+
+static void expect_key(struct scan *scan, const struct token *token) {
+  if (token->kind == TOKEN_NAME)
+    take_key(scan, token);
+  else if (is_closing(scan, token))
+    close_level(scan, token);
+  else if (token->kind == TOKEN_END && scan->depth > 0)
+    refuse_end(scan);
+  else if (token->kind != TOKEN_END)
+    SYNTAX(scan, token, "キーがあるはずのところに「%s」がある", "expected a key but found '%s'",
+           token_text(scan, token));
+}
+
+static void expect_assignment(struct scan *scan, const struct token *token) {
+  const char *key = token_text(scan, &scan->key);
+  if (is_mark(scan, token, '=') || is_mark(scan, token, ':'))
+    scan->expected = EXPECT_VALUE;
+  else if (token->kind == TOKEN_END)
+    SYNTAX(scan, &scan->key, "「%s」に値がないままファイルが終わる", "the file ends behind '%s'", key);
+  else
+    SYNTAX(scan, token, "キー「%s」の後に「=」がない", "no '=' behind the key '%s'", key);
+}
+
+static void expect_comma(struct scan *scan, const struct token *token) {
+  if (is_mark(scan, token, ',')) {
+    scan->expected = EXPECT_VALUE;
+  } else if (is_closing(scan, token)) {
+    close_level(scan, token);
+  } else if (token->kind == TOKEN_END) {
+    refuse_end(scan);
+  } else {
+    struct diagnostic *diagnostic =
+        SYNTAX(scan, token, "「%s」の前に「,」がない", "no ',' before %s", token_text(scan, token));
+    HINT(scan, diagnostic, "値と値の間に「,」を書く", "write ',' between two values");
+  }
+}
+
+static void expect_after_value(struct scan *scan, const struct token *token) {
+  if (!in_group(scan)) {
+    expect_comma(scan, token);
+  } else if (scan->expected == EXPECT_AFTER_STRING && token->kind == TOKEN_STRING) {
+    check_string(scan, token);
+  } else if (is_mark(scan, token, ';') || is_mark(scan, token, ',')) {
+    scan->expected = EXPECT_KEY;
+  } else {
+    expect_key(scan, token);
+  }
+}
+
+static void scan_token(struct scan *scan, const struct token *token) {
+  if (token->kind >= TOKEN_OPEN_STRING || token->kind == TOKEN_INCLUDE) {
+    refuse_bad_token(scan, token);
+    return;
+  }
+  switch (scan->expected) {
+  case EXPECT_KEY:
+    expect_key(scan, token);
+    break;
+  case EXPECT_ASSIGNMENT:
+    expect_assignment(scan, token);
+    break;
+  case EXPECT_VALUE_OR_CLOSE:
+    if (is_closing(scan, token))
+      close_level(scan, token);
+    else
+      take_value(scan, token);
+    break;
+  case EXPECT_VALUE:
+    if (is_closing(scan, token) && !in_group(scan))
+      SYNTAX(scan, token, "最後の「,」の後に値がない", "no value behind the last ','");
+    else
+      take_value(scan, token);
+    break;
+  case EXPECT_AFTER_VALUE:
+  case EXPECT_AFTER_STRING:
+    expect_after_value(scan, token);
+    break;
+  }
+}
+
+static void scan_free(struct scan *scan) {
+  for (size_t i = 0; i <= NESTING_LIMIT; i++)
+    name_table_free(&scan->levels[i].names);
+  free(scan->output);
+}
+
+int scan_source(const struct source *source, struct diagnostic_list *diagnostics, char **ret_text,
+                struct error *error) {
+  struct scan scan = {.source = source, .diagnostics = diagnostics, .expected = EXPECT_KEY};
+  struct token token;
+  lexer_init(&scan.lexer, source->text, source->length);
+  name_table_clear(&scan.levels[0].names);
+  do {
+    token = lexer_next(&scan.lexer);
+    scan_token(&scan, &token);
+  } while (token.kind != TOKEN_END && !scan.failed && !scan.out_of_memory);
+  output_until(&scan, source->length);
+  if (!scan.out_of_memory) {
+    *ret_text = scan.failed ? NULL : scan.output;
+    scan.output = scan.failed ? scan.output : NULL;
+  }
+  scan_free(&scan);
+  return scan.out_of_memory ? error_set(error, ENOMEM, "%s", strerror(ENOMEM)) : 0;
+}
+
+bool scan_name_length(const char *name, size_t *ret_length) {
+  const char *star = strchr(name, '*');
+  *ret_length = star ? (size_t)(star - name) : strlen(name);
+  return !star || (star[1] >= '0' && star[1] <= '9');
+}
