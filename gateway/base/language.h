@@ -8,7 +8,8 @@ enum language {
   LANGUAGE_ENGLISH,
 };
 
-/* Returns the text in the language asked for; both are string constants. */
-const char *language_choose(enum language language, const char *japanese, const char *english);
+/* Returns the text in the language asked for; both are string constants. Two formats must take the same arguments. */
+const char *language_choose(enum language language, const char *japanese, const char *english)
+    __attribute__((format_arg(2), format_arg(3)));
 
 #endif
