@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/client.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/message.h"
+
+static int read_body(const struct invocation *invocation, int fd, json_t **ret_body, struct error *error) {
+  char *text;
+  size_t size;
+  int result = sealed_read(fd, CONTROL_BODY_LIMIT, invocation->arena, &text, &size, error);
+  close(fd);
+  if (result < 0) {
+    return result;
+  }
+  json_t *body = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+  if (!json_is_object(body)) {
+    json_decref(body);
+    return error_set(error, EPROTO, "the answer of kidod is not JSON");
+  }
+  *ret_body = body;
+  return 0;
+}
+
+static int wait_for_answer(const struct invocation *invocation, int socket, client_progress *progress,
+                           struct client_answer *ret_answer, struct error *error) {
+  for (;;) {
+    struct control_reply reply;
+    int fd = -1;
+    int result = control_reply_receive(socket, &reply, &fd, error);
+    if (result < 0) {
+      return result == -EPROTO ? result : error_set(error, -result, "kidod hung up: %s", strerror(-result));
+    }
+    if (reply.final == 0) {
+      if (progress) {
+        progress(invocation, reply.step);
+      }
+      continue;
+    }
+    ret_answer->code = (int)reply.code;
+    return read_body(invocation, fd, &ret_answer->body, error);
+  }
+}
+
+int client_ask(const struct invocation *invocation, enum control_verb verb, int policy_fd, client_progress *progress,
+               struct client_answer *ret_answer, struct error *error) {
+  struct control_request request = {.magic = CONTROL_MAGIC,
+                                    .version = CONTROL_VERSION,
+                                    .verb = verb,
+                                    .language =
+                                        invocation->language_forced ? (uint32_t)invocation->language + 1 : 0};
+  int socket = message_connect(invocation->run_directory, CONTROL_SOCKET, error);
+  if (socket < 0) {
+    return socket;
+  }
+  int result = control_request_send(socket, &request, policy_fd);
+  if (result < 0) {
+    error_set(error, -result, "kidod hung up: %s", strerror(-result));
+  } else {
+    result = wait_for_answer(invocation, socket, progress, ret_answer, error);
+  }
+  close(socket);
+  return result;
+}
+
+void client_complain(const struct invocation *invocation, const struct error *error) {
+  if (error->code == EACCES || error->code == EPERM || error->code == ECONNRESET || error->code == EPIPE) {
+    invocation_complain(invocation, "kidod に問い合わせられません (%s)。root か kido グループの利用者で実行してください",
+                        "cannot ask kidod (%s): run this as root or as a member of the group kido", error->message);
+    return;
+  }
+  invocation_complain(invocation, "kidod が動いていません (%s)。systemctl start kidod で開始してください",
+                      "kidod is not running (%s): start it with systemctl start kidod", error->message);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_CLI_CLIENT_H
+#define KIDO_CLI_CLIENT_H
+
+#include <jansson.h>
+
+#include "cli/verb.h"
+#include "control/protocol.h"
+
+/* Asking kidod. */
+struct client_answer {
+  int code;     /* exit code that kidod says */
+  json_t *body; /* to be released */
+};
+
+typedef void client_progress(const struct invocation *invocation, enum control_step step);
+
+/*
+ * Sends one request and waits for the final answer. policy_fd -1 for none; progress (may be NULL) hears of the steps.
+ * Returns 0, or a negative errno with *error when kidod does not run, does not let us in, or hung up.
+ */
+int client_ask(const struct invocation *invocation, enum control_verb verb, int policy_fd, client_progress *progress,
+               struct client_answer *ret_answer, struct error *error);
+
+/* Says that kidod cannot be asked, why, and what to do. */
+void client_complain(const struct invocation *invocation, const struct error *error);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/controller.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "control/controller_parts.h"
+#include "control/privilege.h"
+#include "control/state.h"
+
+enum language controller_language(const struct controller *controller) {
+  if (!controller->options->language_forced && controller->in_force) {
+    return controller->in_force->policy->header.language;
+  }
+  return controller->options->language;
+}
+
+struct gate_aim controller_aim(const struct controller *controller) {
+  const struct generation *generation = controller->in_force;
+  return (struct gate_aim){.policy = generation ? generation->policy : NULL, .open = generation != NULL};
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
+  (void)info, (void)context;
+  return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
+  (void)source, (void)info;
+  controller_reload(context);
+  return 0;
+}
+
+static int block_signals(struct error *error) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGCHLD);
+  if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) {
+    return error_set(error, errno, "sigprocmask: %s", strerror(errno));
+  }
+  signal(SIGPIPE, SIG_IGN);
+  return 0;
+}
+
+static int add_signals(struct controller *controller, struct error *error) {
+  int result = sd_event_add_signal(controller->loop, NULL, SIGTERM, on_stop, controller);
+  if (result >= 0) {
+    result = sd_event_add_signal(controller->loop, NULL, SIGINT, on_stop, controller);
+  }
+  if (result >= 0) {
+    result = sd_event_add_signal(controller->loop, NULL, SIGHUP, on_reload, controller);
+  }
+  if (result >= 0) {
+    result = sd_event_set_watchdog(controller->loop, true);
+  }
+  return result < 0 ? error_set(error, -result, "the event loop: %s", strerror(-result)) : 0;
+}
+
+static int make_loop(struct controller *controller, struct error *error) {
+  int result = sd_event_new(&controller->loop);
+  if (result < 0) {
+    return error_set(error, -result, "the event loop: %s", strerror(-result));
+  }
+  return add_signals(controller, error);
+}
+
+static int prepare_directories(const struct controller_options *options, struct error *error) {
+  int result = state_prepare(options->state_directory, error);
+  if (result == 0 && mkdir(options->run_directory, 0755) < 0 && errno != EEXIST) {
+    result = error_set(error, errno, "%s: %s", options->run_directory, strerror(errno));
+  }
+  return result;
+}
+
+/* Two of us on one state directory would each repair what the other did. Held until the end of the process. */
+static int lock_state(struct controller *controller, struct error *error) {
+  const char *directory = controller->options->state_directory;
+  controller->lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (controller->lock < 0) {
+    return error_set(error, errno, "%s: %s", directory, strerror(errno));
+  }
+  if (flock(controller->lock, LOCK_EX | LOCK_NB) < 0) {
+    return error_set(error, errno, "%s: another kidod uses this state directory", directory);
+  }
+  return 0;
+}
+
+static int open_sockets(struct controller *controller, struct error *error) {
+  const char *directory = controller->options->run_directory;
+  int result = publisher_open(controller->loop, directory, &controller->publisher, error);
+  return result < 0
+             ? result
+             : server_open(controller->loop, directory, controller_handle, controller, &controller->server, error);
+}
+
+/*
+ * What needs more than CAP_NET_ADMIN comes first: directories and sockets for the group. A gate without a table of ours
+ * must not forward while the policy is still being read.
+ */
+static int start(struct controller *controller, struct error *error) {
+  const struct controller_options *options = controller->options;
+  bool changed;
+  int result = prepare_directories(options, error);
+  if (result == 0) {
+    result = lock_state(controller, error);
+  }
+  if (result == 0) {
+    result = event_log_open(options->state_directory, "kidod", &controller->log, error);
+  }
+  if (result == 0) {
+    result = make_loop(controller, error);
+  }
+  if (result == 0) {
+    result = open_sockets(controller, error);
+  }
+  if (result == 0) {
+    result = privilege_keep_network(error);
+  }
+  if (result == 0) {
+    result = gate_new(&controller->gate, error);
+  }
+  if (result == 0) {
+    result = gate_learn_addresses(controller->gate, &changed, error);
+  }
+  return result;
+}
+
+/* After a crash or a restart the rules stand and go on standing; after a boot there are none yet. */
+static int secure_empty_kernel(struct controller *controller, struct error *error) {
+  struct arena *arena = arena_new(0);
+  struct ruleset *held;
+  int result = arena ? gate_read(controller->gate, controller_now(), arena, &held, error)
+                     : error_set(error, ENOMEM, "no memory");
+  if (result == 0 && !held->present) {
+    result = controller_close_gate(controller, error);
+  }
+  arena_free(arena);
+  return result;
+}
+
+static int bring_up(struct controller *controller, struct error *error) {
+  int result = secure_empty_kernel(controller, error);
+  if (result == 0) {
+    struct announcement started = {.kind = "controller-started", .severity = EVENT_INFO};
+    controller_announce(controller, &started, "kidod %s を開始しました", "kidod %s has started", KIDO_VERSION);
+    result = controller_load_confirmed(controller, error);
+  }
+  return result < 0 ? result : controller_watch_start(controller, error);
+}
+
+static int shut_down(struct controller *controller, struct error *error) {
+  sd_notify(0, "STOPPING=1");
+  controller_watch_stop(controller);
+  int result = controller_close_gate(controller, error);
+  struct error ignored = {0};
+  controller_publish(controller, PUBLICATION_CLOSED, NULL, &ignored);
+  struct announcement stopped = {.kind = "controller-stopped", .severity = EVENT_NOTICE};
+  controller_announce(controller, &stopped, "kidod を停止し、関門を閉じました",
+                      "kidod has stopped and closed the gate");
+  return result;
+}
+
+static void release(struct controller *controller) {
+  controller_watch_stop(controller);
+  sd_event_source_disable_unref(controller->change);
+  sd_event_source_disable_unref(controller->retry);
+  sd_event_source_disable_unref(controller->load.child);
+  if (controller->load.origin != LOAD_NONE) {
+    policy_reader_close(&controller->load.reader);
+  }
+  server_close(controller->server);
+  publisher_close(controller->publisher);
+  gate_free(controller->gate);
+  generation_free(controller->in_force);
+  event_log_close(controller->log);
+  free(controller->drift_what);
+  sd_event_unref(controller->loop);
+  if (controller->lock >= 0) {
+    close(controller->lock);
+  }
+}
+
+int controller_run(const struct controller_options *options, struct error *error) {
+  struct controller controller = {.options = options, .started = controller_now(), .lock = -1};
+  int result = block_signals(error);
+  if (result == 0) {
+    result = start(&controller, error);
+  }
+  if (result == 0) {
+    result = bring_up(&controller, error);
+  }
+  if (result == 0) {
+    int ended = sd_event_loop(controller.loop);
+    result = shut_down(&controller, error);
+    if (ended < 0 && result == 0) {
+      result = error_set(error, -ended, "the event loop: %s", strerror(-ended));
+    }
+  }
+  release(&controller);
+  return result;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_CONTROL_CONTROLLER_H
+#define KIDO_CONTROL_CONTROLLER_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/language.h"
+#include "events/event.h"
+
+/* kidod: from its start to its clean stop. */
+struct controller_options {
+  const char *policy_file; /* what SIGHUP reads */
+  const char *state_directory, *run_directory;
+  bool repair; /* put back what somebody else changed in our table */
+  enum language language;
+  bool language_forced;
+  /* Told about every event, for the journal; may be NULL. */
+  void (*say)(enum event_severity severity, const char *kind, const char *message, void *context);
+  void *context;
+};
+
+/*
+ * Runs until SIGTERM or SIGINT, then closes the gate. 0, or a negative errno with *error when it could not start or
+ * could not close.
+ */
+int controller_run(const struct controller_options *options, struct error *error);
+
+#endif

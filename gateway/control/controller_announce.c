@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "control/controller_parts.h"
+
+enum { MESSAGE_SIZE = 1024 };
+
+static struct event_time time_of_event(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (struct event_time){.seconds = now.tv_sec, .microseconds = (int32_t)(now.tv_nsec / 1000)};
+}
+
+static void write_event(struct controller *controller, const struct announcement *announcement, const char *message) {
+  const struct policy *policy = controller->in_force ? controller->in_force->policy : NULL;
+  struct event_time now = time_of_event();
+  struct event event = {.time = now,
+                        .first_seen = now,
+                        .last_seen = now,
+                        .count = 1,
+                        .kind = announcement->kind,
+                        .severity = announcement->severity,
+                        .policy = policy ? policy->header.number.text : NULL,
+                        .zone = announcement->zone,
+                        .other_zone = announcement->other_zone,
+                        .protocol = -1,
+                        .source_port = -1,
+                        .destination_port = -1,
+                        .icmp_type = -1,
+                        .vlan = -1,
+                        .flow = announcement->flow,
+                        .reason = announcement->reason,
+                        .message = message};
+  struct arena *arena = arena_new(0);
+  const struct timezone *timezone = policy ? policy->header.timezone : NULL;
+  if (!timezone && arena) {
+    timezone = timezone_load(arena, "Asia/Tokyo");
+  }
+  if (timezone) {
+    event_log_write(controller->log, &event, timezone); /* a failure is counted there and shown by status */
+  }
+  arena_free(arena);
+}
+
+void controller_announce(struct controller *controller, const struct announcement *announcement, const char *japanese,
+                         const char *english, ...) {
+  char message[MESSAGE_SIZE];
+  va_list arguments;
+  va_start(arguments, english);
+  vsnprintf(message, sizeof message, controller_language(controller) == LANGUAGE_JAPANESE ? japanese : english,
+            arguments);
+  va_end(arguments);
+  write_event(controller, announcement, message);
+  if (controller->options->say) {
+    controller->options->say(announcement->severity, announcement->kind, message, controller->options->context);
+  }
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/controller_parts.h"
+#include "control/kernel_pending.h"
+#include "rules/compile.h"
+
+enum { EXPIRY_LIMIT = 100, EXPIRY_DAYS = 60 };
+
+const char *force_state_name(enum force_state state) {
+  static const char *const names[] = {
+      [FORCE_YES] = "in-force", [FORCE_EXPIRED] = "expired", [FORCE_OUTSIDE_WINDOW] = "outside-window"};
+  return names[state];
+}
+
+static json_t *instant_to_json(const struct policy *policy, struct instant instant) {
+  char text[INSTANT_TEXT_SIZE];
+  if (instant.seconds == INSTANT_NEVER.seconds) {
+    return json_null();
+  }
+  return json_string(instant_format(policy->header.timezone, instant, text));
+}
+
+/* ---- status ---- */
+
+static json_t *status_policy(const struct generation *generation) {
+  if (!generation) {
+    return json_pack("{s:n, s:n, s:s, s:n, s:n}", "number", "sha256", "state", "none", "applied_at", "name");
+  }
+  const struct policy *policy = generation->policy;
+  return json_pack("{s:s?, s:s, s:s, s:o, s:s?}", "number", policy->header.number.text, "sha256", policy->sha256,
+                   "state", "confirmed", "applied_at", instant_to_json(policy, generation->applied_at), "name",
+                   policy->header.name.text);
+}
+
+/* The next change of each flow within EXPIRY_DAYS, nearest first. */
+struct coming {
+  const struct flow *flow;
+  enum force_state state;
+  struct instant at;
+};
+
+static int compare_coming(const void *left, const void *right) {
+  const struct coming *a = left, *b = right;
+  if (a->at.seconds != b->at.seconds) {
+    return a->at.seconds < b->at.seconds ? -1 : 1;
+  }
+  return a->flow->index < b->flow->index ? -1 : 1;
+}
+
+static size_t find_coming(const struct policy *policy, struct instant now, struct coming *coming) {
+  size_t count = 0;
+  for (size_t i = 0; i < policy->flow_count; i++) {
+    struct instant at = INSTANT_NEVER;
+    enum force_state state = policy_flow_force(policy, &policy->flows[i], now, &at);
+    if (state != FORCE_EXPIRED && at.seconds > now.seconds && at.seconds - now.seconds < (int64_t)EXPIRY_DAYS * 86400) {
+      coming[count++] = (struct coming){&policy->flows[i], state, at};
+    }
+  }
+  qsort(coming, count, sizeof *coming, compare_coming);
+  return count;
+}
+
+static json_t *status_expiries(const struct generation *generation, struct arena *arena) {
+  json_t *array = json_array();
+  if (!generation) {
+    return array;
+  }
+  const struct policy *policy = generation->policy;
+  struct coming *coming = ARENA_ARRAY(arena, policy->flow_count, struct coming);
+  size_t count = coming ? find_coming(policy, controller_now(), coming) : 0;
+  for (size_t i = 0; i < count && i < EXPIRY_LIMIT; i++) {
+    json_array_append_new(array, json_pack("{s:s, s:o, s:s}", "flow", coming[i].flow->name, "at",
+                                           instant_to_json(policy, coming[i].at), "kind",
+                                           coming[i].state == FORCE_YES ? "ends" : "opens"));
+  }
+  return array;
+}
+
+static json_t *status_flows(const struct generation *generation) {
+  size_t counts[FORCE_OUTSIDE_WINDOW + 1] = {0};
+  for (size_t i = 0; generation && i < generation->policy->flow_count; i++) {
+    counts[policy_flow_force(generation->policy, &generation->policy->flows[i], controller_now(), NULL)]++;
+  }
+  return json_pack("{s:I, s:I, s:I}", "in_force", (json_int_t)counts[FORCE_YES], "closed",
+                   (json_int_t)counts[FORCE_OUTSIDE_WINDOW], "expired", (json_int_t)counts[FORCE_EXPIRED]);
+}
+
+static json_t *status_kidod(const struct controller *controller) {
+  bool failing = controller->kernel_failures > 1;
+  return json_pack("{s:s, s:s, s:I, s:b, s:b, s:s?, s:I, s:I}", "state",
+                   failing ? "failing" : (controller->in_force ? "open" : "closed"), "version", KIDO_VERSION, "pid",
+                   (json_int_t)getpid(), "repair", controller->options->repair, "loading",
+                   controller->load.origin != LOAD_NONE, "drift", controller->drift_what, "drift_count",
+                   (json_int_t)controller->drift_count, "event_failures",
+                   (json_int_t)event_log_failures(controller->log));
+}
+
+json_t *controller_status(const struct controller *controller, enum language language) {
+  struct arena *arena = arena_new(0);
+  const char *name = language == LANGUAGE_JAPANESE ? "ja" : "en";
+  json_t *status = json_pack("{s:s, s:o, s:{s:s, s:n}, s:o, s:o, s:o, s:s}", "schema", "kido.status/1", "policy",
+                             status_policy(controller->in_force), "proof", "result", "none", "at", "expiries",
+                             arena ? status_expiries(controller->in_force, arena) : json_array(), "flows",
+                             status_flows(controller->in_force), "kidod", status_kidod(controller), "language", name);
+  arena_free(arena);
+  return status;
+}
+
+/* ---- flows ---- */
+
+static const struct element *find_mark(const struct set *set, uint32_t mark) {
+  for (size_t i = 0; set && i < set->element_count; i++) {
+    uint32_t key;
+    memcpy(&key, set->elements[i].key, sizeof key);
+    if (key == mark) {
+      return &set->elements[i];
+    }
+  }
+  return NULL;
+}
+
+struct counting {
+  const struct policy *policy;
+  const struct ruleset *held;
+  const uint32_t *marks;
+  const struct connection_counts *connections;
+  struct arena *arena;
+};
+
+static json_t *flow_to_json(const struct counting *counting, const struct flow *flow) {
+  const struct policy *policy = counting->policy;
+  uint32_t mark = counting->marks[flow->index];
+  const char *set_name = in_force_set_name(policy, flow->from_zone, flow->to_zone, counting->arena);
+  const struct element *element = set_name ? find_mark(ruleset_find_set(counting->held, set_name), mark) : NULL;
+  enum force_state state = policy_flow_force(policy, flow, controller_now(), NULL);
+  return json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:n, s:s, s:s?}", "flow", flow->name, "from_zone",
+                   policy_zone_name(policy, flow->from_zone), "to_zone", policy_zone_name(policy, flow->to_zone),
+                   "in_force", state == FORCE_YES, "packets", (json_int_t)(element ? element->packets : 0), "bytes",
+                   (json_int_t)(element ? element->bytes : 0), "connections",
+                   (json_int_t)connection_counts_of(counting->connections, mark), "last_seen", "state",
+                   force_state_name(state), "purpose", flow->purpose.text);
+}
+
+static json_t *flows_to_json(const struct counting *counting) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < counting->policy->flow_count; i++) {
+    json_array_append_new(array, flow_to_json(counting, &counting->policy->flows[i]));
+  }
+  return array;
+}
+
+static json_t *denied_to_json(const struct ruleset *held, struct arena *arena) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < held->counter_count; i++) {
+    const struct counter *counter = &held->counters[i];
+    const char *from, *to, *reason;
+    if (denied_counter_parse(counter->name, arena, &from, &to, &reason)) {
+      json_array_append_new(array,
+                            json_pack("{s:s, s:s, s:s, s:I, s:I}", "from_zone", from, "to_zone", to, "reason", reason,
+                                      "packets", (json_int_t)counter->packets, "bytes", (json_int_t)counter->bytes));
+    }
+  }
+  return array;
+}
+
+static int collect(const struct controller *controller, struct counting *counting, struct error *error) {
+  struct ruleset *held;
+  int result = gate_read(controller->gate, controller_now(), counting->arena, &held, error);
+  counting->held = held;
+  if (result < 0 || !counting->policy) {
+    return result;
+  }
+  uint32_t *marks;
+  if (flow_marks(counting->policy, counting->arena, &marks) < 0) {
+    return error_set(error, ENOMEM, "no memory");
+  }
+  counting->marks = marks;
+  return connection_counts_read(counting->arena, &counting->connections, error);
+}
+
+json_t *controller_flows(const struct controller *controller, struct error *error) {
+  struct counting counting = {.policy = controller->in_force ? controller->in_force->policy : NULL,
+                              .arena = arena_new(0)};
+  json_t *answer = NULL;
+  int result = counting.arena ? collect(controller, &counting, error) : error_set(error, ENOMEM, "no memory");
+  if (result == 0) {
+    answer = json_pack("{s:s, s:o, s:o}", "schema", "kido.flows/1", "flows",
+                       counting.policy ? flows_to_json(&counting) : json_array(), "denied",
+                       denied_to_json(counting.held, counting.arena));
+  }
+  arena_free(counting.arena);
+  return answer;
+}
+
+/* ---- requests ---- */
+
+static enum language request_language(const struct controller *controller, const struct control_request *request) {
+  return request->language == 0 ? controller_language(controller) : (enum language)(request->language - 1);
+}
+
+static json_t *failure_to_json(const char *schema, const struct error *error) {
+  return json_pack("{s:s, s:b, s:s}", "schema", schema, "ok", false, "message", error->message);
+}
+
+static void handle_status(struct controller *controller, uint64_t client, const struct control_request *request,
+                          int policy_fd) {
+  (void)policy_fd;
+  json_t *answer = controller_status(controller, request_language(controller, request));
+  server_reply(controller->server, client, CONTROL_STEP_NONE, 0, answer);
+}
+
+static void handle_flows(struct controller *controller, uint64_t client, const struct control_request *request,
+                         int policy_fd) {
+  (void)request, (void)policy_fd;
+  struct error error = {0};
+  json_t *answer = controller_flows(controller, &error);
+  server_reply(controller->server, client, CONTROL_STEP_NONE, answer ? 0 : 3,
+               answer ? answer : failure_to_json("kido.flows/1", &error));
+}
+
+static void handle_apply(struct controller *controller, uint64_t client, const struct control_request *request,
+                         int policy_fd) {
+  struct load load = {.origin = LOAD_CLIENT,
+                      .client = client,
+                      .language = request_language(controller, request),
+                      .language_forced = request->language != 0};
+  struct reader_request reading = {.policy_fd = policy_fd,
+                                   .path = "policy",
+                                   .language = load.language,
+                                   .language_forced = load.language_forced,
+                                   .now = controller_now()};
+  struct error error = {0};
+  if (controller_load(controller, &load, &reading, &error) < 0) {
+    server_reply(controller->server, client, CONTROL_STEP_NONE, 3, failure_to_json("kido.apply/1", &error));
+  }
+}
+
+void controller_handle(uint64_t client, const struct control_request *request, int policy_fd, void *context) {
+  static void (*const handlers[])(struct controller *, uint64_t, const struct control_request *, int) = {
+      [CONTROL_STATUS] = handle_status, [CONTROL_FLOWS] = handle_flows, [CONTROL_APPLY] = handle_apply};
+  handlers[request->verb](context, client, request, policy_fd);
+  if (policy_fd >= 0) {
+    close(policy_fd);
+  }
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_CONTROL_CONTROLLER_PARTS_H
+#define KIDO_CONTROL_CONTROLLER_PARTS_H
+
+#include <stdint.h>
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#include "control/controller.h"
+#include "control/gate.h"
+#include "control/generation.h"
+#include "control/publisher.h"
+#include "control/reader.h"
+#include "control/server.h"
+#include "events/log.h"
+
+/* Inside kidod, shared by controller_*.c. */
+
+enum load_origin {
+  LOAD_NONE,   /* no load is under way */
+  LOAD_START,  /* the last confirmed policy, at start */
+  LOAD_CLIENT, /* `kido apply` */
+  LOAD_RELOAD, /* SIGHUP */
+};
+
+/* One load on its way from bytes to the kernel; only one at a time. */
+struct load {
+  enum load_origin origin;
+  uint64_t client; /* LOAD_CLIENT */
+  enum language language;
+  bool language_forced;
+  enum control_step step;
+  struct policy_reader reader;
+  sd_event_source *child;
+  struct instant applied_at; /* LOAD_START: when it was confirmed, and as which load */
+  uint64_t number;
+};
+
+struct controller {
+  const struct controller_options *options;
+  sd_event *loop;
+  struct event_log *log;
+  struct gate *gate;
+  struct server *server;
+  struct publisher *publisher;
+  struct load load;
+  struct generation *in_force; /* NULL: the gate is closed */
+  uint64_t loads;              /* of the state directory's life */
+  uint64_t publications;
+  struct instant started;
+  int lock; /* on the state directory */
+
+  sd_event_source *change; /* the next instant at which a flow opens or ends */
+  sd_event_source *retry;
+  unsigned kernel_failures; /* attempts in a row to bring the kernel in line */
+
+  struct kernel_watch *watch;
+  sd_event_source *drift, *addresses; /* debouncing */
+  char *drift_what;                   /* NULL: the kernel is as it should be */
+  uint64_t drift_count;
+};
+
+struct instant controller_now(void);
+enum language controller_language(const struct controller *controller);
+struct gate_aim controller_aim(const struct controller *controller);
+
+/* ---- controller_announce.c ---- */
+
+struct announcement {
+  const char *kind;
+  enum event_severity severity;
+  const char *flow, *reason, *zone, *other_zone; /* NULL for none */
+};
+/* Writes an event; both formats take the same arguments. */
+void controller_announce(struct controller *controller, const struct announcement *announcement, const char *japanese,
+                         const char *english, ...) __attribute__((format(printf, 3, 5), format(printf, 4, 5)));
+
+/* ---- controller_load.c ---- */
+
+/* Starts a load. -EBUSY when one is under way. policy_fd stays the caller's. */
+int controller_load(struct controller *controller, const struct load *load, const struct reader_request *request,
+                    struct error *error);
+/* Reads the state directory: starts a load of the last confirmed policy, or closes the gate. */
+int controller_load_confirmed(struct controller *controller, struct error *error);
+void controller_reload(struct controller *controller);
+int controller_publish(struct controller *controller, enum publication_phase phase, const struct generation *generation,
+                       struct error *error);
+int controller_close_gate(struct controller *controller, struct error *error);
+
+/* ---- controller_time.c ---- */
+
+/* Brings the kernel to what is in force now; tries again by itself when that fails. */
+void controller_refresh(struct controller *controller);
+void controller_schedule_change(struct controller *controller);
+
+/* ---- controller_watch.c: what others do to the machine ---- */
+
+int controller_watch_start(struct controller *controller, struct error *error);
+void controller_watch_stop(struct controller *controller);
+
+/* ---- controller_answer.c ---- */
+
+void controller_handle(uint64_t client, const struct control_request *request, int policy_fd, void *context);
+json_t *controller_status(const struct controller *controller, enum language language);
+json_t *controller_flows(const struct controller *controller, struct error *error);
+
+/* The name of an enum force_state in JSON: "in-force", "expired", "outside-window". */
+const char *force_state_name(enum force_state state);
+
+#endif

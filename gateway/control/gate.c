@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/gate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "control/kernel_pending.h"
+#include "rules/compile.h"
+
+struct gate {
+  struct nftables *nftables;
+  struct arena *arena; /* of `own` */
+  struct address_set own;
+};
+
+int gate_new(struct gate **ret_gate, struct error *error) {
+  struct gate *gate = calloc(1, sizeof *gate);
+  if (!gate) {
+    return error_set(error, ENOMEM, "no memory");
+  }
+  int result = nftables_open(&gate->nftables, error);
+  if (result < 0) {
+    free(gate);
+    return result;
+  }
+  *ret_gate = gate;
+  return 0;
+}
+
+struct gate *gate_free(struct gate *gate) {
+  if (gate) {
+    nftables_close(gate->nftables);
+    arena_free(gate->arena);
+    free(gate);
+  }
+  return NULL;
+}
+
+static bool sets_equal(const struct address_set *left, const struct address_set *right) {
+  if (left->count != right->count) {
+    return false;
+  }
+  for (size_t i = 0; i < left->count; i++) {
+    if (!range_equal(&left->ranges[i], &right->ranges[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *error) {
+  struct arena *arena = arena_new(0);
+  struct address_set own;
+  int result = arena ? topology_own_addresses(arena, &own, error) : error_set(error, ENOMEM, "no memory");
+  if (result < 0) {
+    arena_free(arena);
+    return result;
+  }
+  *ret_changed = !sets_equal(&own, &gate->own);
+  arena_free(gate->arena);
+  gate->arena = arena;
+  gate->own = own;
+  return 0;
+}
+
+static int compile(const struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
+                   struct ruleset **ret_ruleset, struct error *error) {
+  struct compile_options options = {.now = now, .own = &gate->own};
+  return aim->open ? ruleset_compile(aim->policy, &options, arena, ret_ruleset, error)
+                   : ruleset_compile_closed(aim->policy, &options, arena, ret_ruleset, error);
+}
+
+/* The texts of a refusal point into the ruleset, which goes with its arena. */
+static void keep_refusal(const struct refusal *refusal, struct arena *arena, struct refusal *ret_refusal) {
+  *ret_refusal = *refusal;
+  ret_refusal->what = refusal->what ? arena_strdup(arena, refusal->what) : NULL;
+  const struct origin *origin = &refusal->origin;
+  ret_refusal->origin.subject = origin->subject ? arena_strdup(arena, origin->subject) : NULL;
+  ret_refusal->origin.place.file = origin->place.file ? arena_strdup(arena, origin->place.file) : NULL;
+}
+
+static int load(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *scratch,
+                size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
+  struct ruleset *wanted;
+  int result = compile(gate, aim, now, scratch, &wanted, error);
+  return result < 0 ? result : nftables_apply(gate->nftables, wanted, now, ret_changes, ret_refusal, error);
+}
+
+int gate_bring(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
+               size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
+  struct arena *scratch = arena_new(0);
+  struct refusal refusal = {0};
+  int result = scratch ? 0 : error_set(error, ENOMEM, "no memory");
+  if (result == 0 && !aim->open) {
+    result = system_set_forwarding(false, error);
+  }
+  if (result == 0) {
+    result = load(gate, aim, now, scratch, ret_changes, &refusal, error);
+  }
+  if (result == 0 && aim->open) {
+    result = system_harden(error);
+  }
+  if (result == 0 && aim->open) {
+    result = system_set_forwarding(true, error);
+  }
+  if (ret_refusal) {
+    keep_refusal(&refusal, arena, ret_refusal);
+  }
+  arena_free(scratch);
+  return result;
+}
+
+int gate_read(struct gate *gate, struct instant now, struct arena *arena, struct ruleset **ret_ruleset,
+              struct error *error) {
+  return nftables_read(gate->nftables, GATE_TABLE, now, arena, ret_ruleset, error);
+}
+
+static int compare(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *scratch,
+                   const char **ret_what, struct error *error) {
+  struct ruleset *wanted, *held;
+  int result = compile(gate, aim, now, scratch, &wanted, error);
+  if (result == 0) {
+    result = gate_read(gate, now, scratch, &held, error);
+  }
+  if (result < 0) {
+    return result;
+  }
+  *ret_what = NULL;
+  if (!held->present) {
+    *ret_what = "the table is gone";
+  } else if (!ruleset_equal(wanted, held, scratch, ret_what) && !*ret_what) {
+    *ret_what = "the table differs";
+  }
+  return 0;
+}
+
+int gate_compare(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
+                 const char **ret_what, struct error *error) {
+  struct arena *scratch = arena_new(0);
+  const char *what = NULL;
+  int result = scratch ? compare(gate, aim, now, scratch, &what, error) : error_set(error, ENOMEM, "no memory");
+  if (result == 0) {
+    *ret_what = what ? arena_strdup(arena, what) : NULL;
+  }
+  arena_free(scratch);
+  return result;
+}

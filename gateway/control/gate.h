@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_CONTROL_GATE_H
+#define KIDO_CONTROL_GATE_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/instant.h"
+#include "kernel/nftables.h"
+#include "policy/policy.h"
+
+/*
+ * The gate in the kernel: the table `inet kido` and the sysctls, brought to a policy or closed. Forwarding is turned on
+ * only after the rules stand and were read back, and off before they close.
+ */
+struct gate;
+
+#define GATE_TABLE "kido"
+
+/* What should stand in the kernel. */
+struct gate_aim {
+  const struct policy *policy; /* NULL: none was ever confirmed */
+  bool open;                   /* false: closed, but for the `gateway` flows of the policy */
+};
+
+int gate_new(struct gate **ret_gate, struct error *error);
+struct gate *gate_free(struct gate *gate); /* leaves the kernel as it is; NULL is allowed; returns NULL */
+
+/* Reads the gateway's own addresses; *ret_changed: they are others than before. */
+int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *error);
+
+/* Compiles and brings the kernel to it. *ret_changes, *ret_refusal may be NULL; texts of the refusal live in the arena.
+ */
+int gate_bring(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
+               size_t *ret_changes, struct refusal *ret_refusal, struct error *error);
+
+/* Compares the kernel with the aim. *ret_what is NULL when it is equal, else names the first difference. */
+int gate_compare(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
+                 const char **ret_what, struct error *error);
+
+/* The table as it is, with counters. */
+int gate_read(struct gate *gate, struct instant now, struct arena *arena, struct ruleset **ret_ruleset,
+              struct error *error);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_CONTROL_SETTINGS_H
+#define KIDO_CONTROL_SETTINGS_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/language.h"
+
+/*
+ * The settings file, kido.conf: what differs from box to box and is not policy. libconfig; every key has a default, an
+ * unknown one is an error. Options of a command line go before it.
+ */
+struct settings {
+  const char *policy;
+  const char *state_directory, *run_directory;
+  bool repair;
+  bool language_set;
+  enum language language;
+};
+
+struct settings settings_defaults(void);
+
+/*
+ * Reads the file over what *settings holds. Returns 0, -ENOENT when there is no file (then nothing changes), -EINVAL
+ * with *error (file, line, key) when it is wrong, or the errno of reading.
+ */
+int settings_read(const char *path, struct arena *arena, struct settings *settings, struct error *error);
+
+#endif
