@@ -118,10 +118,7 @@ bool element_equal(const struct set *set, const struct element *left, const stru
 
 /* ---- whole rulesets ---- */
 
-/* Kernels count timeouts in jiffies from the moment of the commit. */
-enum { END_TOLERANCE_SECONDS = 1 };
-
-static bool set_properties_equal(const struct set *left, const struct set *right) {
+bool set_properties_equal(const struct set *left, const struct set *right) {
   if (left->foreign || right->foreign || left->field_count != right->field_count)
     return false;
   for (size_t i = 0; i < left->field_count; i++)
@@ -132,7 +129,7 @@ static bool set_properties_equal(const struct set *left, const struct set *right
          text_equal(left->comment, right->comment);
 }
 
-static bool chain_properties_equal(const struct chain *left, const struct chain *right) {
+bool chain_properties_equal(const struct chain *left, const struct chain *right) {
   return left->hook == right->hook && text_equal(left->comment, right->comment) &&
          (left->hook == HOOK_NONE || (left->priority == right->priority && left->policy_drop == right->policy_drop));
 }
@@ -144,7 +141,7 @@ static bool set_equal(const struct set *left, const struct set *right, struct ar
   }
   size_t common = left->element_count < right->element_count ? left->element_count : right->element_count;
   for (size_t i = 0; i < common; i++)
-    if (!element_equal(left, &left->elements[i], &right->elements[i], END_TOLERANCE_SECONDS)) {
+    if (!element_equal(left, &left->elements[i], &right->elements[i], RULESET_END_TOLERANCE)) {
       *ret_what = arena_printf(arena, "set '%s': element %zu differs", left->name, i + 1);
       return false;
     }

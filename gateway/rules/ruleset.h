@@ -180,12 +180,19 @@ const struct set *ruleset_find_set(const struct ruleset *ruleset, const char *na
 const struct chain *ruleset_find_chain(const struct ruleset *ruleset, const char *name);
 const struct counter *ruleset_find_counter(const struct ruleset *ruleset, const char *name);
 
+/* Seconds by which the end of an element read back may differ from the one compiled and still be the same. */
+enum { RULESET_END_TOLERANCE = 1 };
+
 bool expression_equal(const struct expression *left, const struct expression *right);
 bool rule_equal(const struct rule *left, const struct rule *right); /* expressions and comment */
 int element_compare_keys(const struct set *set, const struct element *left, const struct element *right);
 /* Same key, data, comment and (within tolerance_seconds) end; counters apart. */
 bool element_equal(const struct set *set, const struct element *left, const struct element *right,
                    int64_t tolerance_seconds);
+
+/* All but elements, or rules. */
+bool set_properties_equal(const struct set *left, const struct set *right);
+bool chain_properties_equal(const struct chain *left, const struct chain *right);
 
 /*
  * Whether two rulesets mean and say the same: everything but handles, counters' values, places and text. On a
