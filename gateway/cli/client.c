@@ -49,8 +49,7 @@ int client_ask(const struct invocation *invocation, enum control_verb verb, int 
   struct control_request request = {.magic = CONTROL_MAGIC,
                                     .version = CONTROL_VERSION,
                                     .verb = verb,
-                                    .language =
-                                        invocation->language_forced ? (uint32_t)invocation->language + 1 : 0};
+                                    .language = invocation->language_forced ? (uint32_t)invocation->language + 1 : 0};
   int socket = message_connect(invocation->run_directory, CONTROL_SOCKET, error);
   if (socket < 0) {
     return socket;
@@ -67,7 +66,8 @@ int client_ask(const struct invocation *invocation, enum control_verb verb, int 
 
 void client_complain(const struct invocation *invocation, const struct error *error) {
   if (error->code == EACCES || error->code == EPERM || error->code == ECONNRESET || error->code == EPIPE) {
-    invocation_complain(invocation, "kidod に問い合わせられません (%s)。root か kido グループの利用者で実行してください",
+    invocation_complain(invocation,
+                        "kidod に問い合わせられません (%s)。root か kido グループの利用者で実行してください",
                         "cannot ask kidod (%s): run this as root or as a member of the group kido", error->message);
     return;
   }

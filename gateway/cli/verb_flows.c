@@ -55,8 +55,7 @@ static void print_flows(const struct invocation *invocation, const json_t *flows
 static void print_denied(const struct invocation *invocation, const json_t *denied) {
   static const char *const japanese[] = {"送信元", "宛先", "理由", ">パケット", ">バイト"};
   static const char *const english[] = {"FROM", "TO", "REASON", ">PACKETS", ">BYTES"};
-  struct table *table =
-      table_new(invocation->arena, invocation->language == LANGUAGE_JAPANESE ? japanese : english, 5);
+  struct table *table = table_new(invocation->arena, invocation->language == LANGUAGE_JAPANESE ? japanese : english, 5);
   size_t index, shown = 0;
   json_t *line;
   json_array_foreach(denied, index, line) {

@@ -1,7 +1,247 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "cli/verb.h"
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/client.h"
+#include "cli/event_lines.h"
+#include "cli/watch_state.h"
+
+enum { ALERT_HOURS = 24, EXPIRIES_SHOWN = 5 };
+
+static const char *text_of(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return text ? text : "";
+}
+
+static json_int_t number_of(const json_t *object, const char *key) {
+  return json_integer_value(json_object_get(object, key));
+}
+
+/* ---- alerts ---- */
+
+/* One alert per cause: updates of an event repeat its id. */
+static void count_alert(const json_t *event, json_t *causes, const char *severity) {
+  if (strcmp(text_of(event, "severity"), severity) == 0) {
+    json_object_set_new(causes, text_of(event, "id"), json_true());
+  }
+}
+
+static size_t count_alerts(const struct event_lines *lines, int64_t since, const char *severity) {
+  json_t *causes = json_object();
+  for (size_t i = 0; i < lines->count; i++) {
+    if (lines->items[i].microseconds >= since) {
+      count_alert(lines->items[i].object, causes, severity);
+    }
+  }
+  size_t count = json_object_size(causes);
+  json_decref(causes);
+  return count;
+}
+
+/* Of the last ALERT_HOURS; null when the events cannot be read. */
+static json_t *alerts(const struct invocation *invocation) {
+  struct event_lines lines = {.state_directory = invocation->state_directory};
+  struct error error = {0};
+  json_t *object = NULL;
+  if (event_lines_read(&lines, &error) == 0) {
+    int64_t since = (invocation->now.seconds - (int64_t)ALERT_HOURS * 3600) * 1000000;
+    object = json_pack("{s:I, s:I, s:i}", "critical", (json_int_t)count_alerts(&lines, since, "critical"), "warning",
+                       (json_int_t)count_alerts(&lines, since, "warning"), "hours", ALERT_HOURS);
+  } else {
+    object = json_pack("{s:n, s:n, s:s}", "critical", "warning", "message", error.message);
+  }
+  event_lines_free(&lines);
+  return object;
+}
+
+/* ---- the screen ---- */
+
+struct screen {
+  const struct invocation *invocation;
+  enum language language;
+};
+
+static const char *choose(const struct screen *screen, const char *japanese, const char *english)
+    __attribute__((format_arg(2), format_arg(3)));
+
+static const char *choose(const struct screen *screen, const char *japanese, const char *english) {
+  return language_choose(screen->language, japanese, english);
+}
+
+static void print_label(const struct screen *screen, const char *japanese, const char *english) {
+  const char *label = choose(screen, japanese, english);
+  fputs(label, stdout);
+  for (size_t width = text_width(label); width < 14; width++) {
+    fputc(' ', stdout);
+  }
+}
+
+static const char *escape(const struct screen *screen, const char *text) {
+  const char *escaped = text_escape(screen->invocation->arena, text);
+  return escaped ? escaped : "";
+}
+
+static const char *paint(const struct screen *screen, const char *colour) {
+  return screen->invocation->colour_output ? colour : "";
+}
+
+static void print_policy(const struct screen *screen, const json_t *status) {
+  const json_t *policy = json_object_get(status, "policy");
+  print_label(screen, "ポリシー", "policy");
+  if (strcmp(text_of(policy, "state"), "none") == 0) {
+    printf("%s%s%s\n", paint(screen, "\033[1;31m"),
+           choose(screen, "なし (関門は閉じています。kido apply FILE で適用してください)",
+                  "none (the gate is closed; kido apply FILE puts one in force)"),
+           paint(screen, "\033[0m"));
+    return;
+  }
+  printf("%s  %s\n", escape(screen, text_of(policy, "number")), escape(screen, text_of(policy, "name")));
+  print_label(screen, "", "");
+  printf("SHA-256 %.16s…  %s\n", text_of(policy, "sha256"), choose(screen, "確定済み", "confirmed"));
+  print_label(screen, "適用日時", "applied at");
+  printf("%s\n", text_of(policy, "applied_at"));
+}
+
+static void print_kidod(const struct screen *screen, const json_t *status) {
+  const json_t *kidod = json_object_get(status, "kidod"), *flows = json_object_get(status, "flows");
+  const char *state = text_of(kidod, "state");
+  bool failing = strcmp(state, "failing") == 0, open = strcmp(state, "open") == 0;
+  print_label(screen, "関門", "gate");
+  printf("%s%s%s  kidod %s (pid %" PRId64 ")\n",
+         paint(screen, failing ? "\033[1;31m"
+                       : open  ? "\033[32m"
+                               : "\033[33m"),
+         failing ? choose(screen, "更新できません", "cannot be brought up to date")
+         : open  ? choose(screen, "開いています", "open")
+                 : choose(screen, "閉じています", "closed"),
+         paint(screen, "\033[0m"), text_of(kidod, "version"), (int64_t)number_of(kidod, "pid"));
+  print_label(screen, "フロー", "flows");
+  printf(choose(screen, "有効 %" PRId64 "、時間外 %" PRId64 "、期限切れ %" PRId64 "\n",
+                "%" PRId64 " in force, %" PRId64 " outside their window, %" PRId64 " expired\n"),
+         (int64_t)number_of(flows, "in_force"), (int64_t)number_of(flows, "closed"),
+         (int64_t)number_of(flows, "expired"));
+}
+
+static void print_drift(const struct screen *screen, const json_t *status) {
+  const char *drift = text_of(json_object_get(status, "kidod"), "drift");
+  if (drift[0] == '\0') {
+    return;
+  }
+  print_label(screen, "改変", "drift");
+  printf("%s%s%s\n", paint(screen, "\033[1;31m"), escape(screen, drift), paint(screen, "\033[0m"));
+}
+
+static void print_watch(const struct screen *screen, const json_t *status) {
+  static const struct {
+    const char *state, *japanese, *english, *colour;
+  } states[] = {{"watching", "監視しています", "watching", "\033[32m"},
+                {"degraded", "一部しか監視できていません", "degraded", "\033[33m"},
+                {"blind", "監視できていません", "blind", "\033[1;31m"}};
+  const json_t *watch = json_object_get(status, "watch");
+  size_t interfaces = json_array_size(json_object_get(watch, "interfaces"));
+  print_label(screen, "木戸番", "watchman");
+  for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+    if (strcmp(states[i].state, text_of(watch, "state")) == 0) {
+      printf("%s%s%s", paint(screen, states[i].colour), choose(screen, states[i].japanese, states[i].english),
+             paint(screen, "\033[0m"));
+    }
+  }
+  if (json_is_false(json_object_get(watch, "running"))) {
+    printf("  %s", choose(screen, "(kidoban が動いていません。systemctl start kidoban)",
+                          "(kidoban is not running: systemctl start kidoban)"));
+  } else {
+    printf(choose(screen, "  %zu インタフェース", "  %zu interfaces"), interfaces);
+  }
+  fputc('\n', stdout);
+}
+
+static void print_alerts(const struct screen *screen, const json_t *status) {
+  const json_t *counts = json_object_get(status, "alerts");
+  print_label(screen, "警報", "alerts");
+  if (!json_is_integer(json_object_get(counts, "critical"))) {
+    printf("%s: %s\n", choose(screen, "読めません", "cannot be read"), escape(screen, text_of(counts, "message")));
+    return;
+  }
+  bool critical = number_of(counts, "critical") > 0;
+  printf(choose(screen, "%s重大 %" PRId64 "、警告 %" PRId64 "%s (直近 %d 時間)\n",
+                "%s%" PRId64 " critical, %" PRId64 " warning%s (last %d hours)\n"),
+         paint(screen, critical ? "\033[1;31m" : ""), (int64_t)number_of(counts, "critical"),
+         (int64_t)number_of(counts, "warning"), paint(screen, critical ? "\033[0m" : ""), ALERT_HOURS);
+}
+
+static void print_expiries(const struct screen *screen, const json_t *status) {
+  const json_t *expiries = json_object_get(status, "expiries");
+  size_t index;
+  json_t *expiry;
+  json_array_foreach(expiries, index, expiry) {
+    if (index == EXPIRIES_SHOWN) {
+      break;
+    }
+    bool ends = strcmp(text_of(expiry, "kind"), "ends") == 0;
+    print_label(screen, index == 0 ? "次の変化" : "", index == 0 ? "next changes" : "");
+    printf("%s  %s %s\n", text_of(expiry, "at"), escape(screen, text_of(expiry, "flow")),
+           ends ? choose(screen, "終了", "ends") : choose(screen, "開始", "opens"));
+  }
+  if (json_array_size(expiries) > EXPIRIES_SHOWN) {
+    print_label(screen, "", "");
+    printf(choose(screen, "ほか %zu 件\n", "and %zu more\n"), json_array_size(expiries) - EXPIRIES_SHOWN);
+  }
+}
+
+static int print_screen(const struct invocation *invocation, const json_t *status) {
+  struct screen screen = {.invocation = invocation, .language = invocation->language};
+  if (!invocation->language_forced && text_of(status, "language")[0] != '\0') {
+    screen.language = strcmp(text_of(status, "language"), "ja") == 0 ? LANGUAGE_JAPANESE : LANGUAGE_ENGLISH;
+  }
+  print_policy(&screen, status);
+  print_kidod(&screen, status);
+  print_drift(&screen, status);
+  print_label(&screen, "証明", "proof");
+  printf("%s\n", choose(&screen, "この版では行いません", "not made in this version"));
+  print_watch(&screen, status);
+  print_alerts(&screen, status);
+  print_expiries(&screen, status);
+  return invocation_finish(invocation, EXIT_CODE_YES);
+}
+
+/* The members in the order of the contract. */
+static json_t *assemble(const struct invocation *invocation, json_t *body) {
+  return json_pack("{s:s, s:O, s:O, s:o, s:o, s:O, s:O, s:O, s:O}", "schema", "kido.status/1", "policy",
+                   json_object_get(body, "policy"), "proof", json_object_get(body, "proof"), "watch",
+                   watch_state(invocation), "alerts", alerts(invocation), "expiries", json_object_get(body, "expiries"),
+                   "flows", json_object_get(body, "flows"), "kidod", json_object_get(body, "kidod"), "language",
+                   json_object_get(body, "language"));
+}
+
+/* Without kidod there is no answer, but what is known without it is not kept back. */
+static int without_kidod(const struct invocation *invocation, const struct error *error) {
+  client_complain(invocation, error);
+  if (!invocation->json) {
+    return EXIT_CODE_NO_ANSWER;
+  }
+  json_t *policy = json_pack("{s:n, s:n, s:s, s:n}", "number", "sha256", "state", "none", "applied_at");
+  json_t *proof = json_pack("{s:s, s:n}", "result", "none", "at");
+  return invocation_print_json(invocation,
+                               json_pack("{s:s, s:o, s:o, s:o, s:o, s:[], s:n, s:{s:s, s:s}}", "schema",
+                                         "kido.status/1", "policy", policy, "proof", proof, "watch",
+                                         watch_state(invocation), "alerts", alerts(invocation), "expiries", "flows",
+                                         "kidod", "state", "not-running", "message", error->message),
+                               EXIT_CODE_NO_ANSWER);
+}
 
 int verb_status(const struct invocation *invocation) {
-  invocation_complain(invocation, "この版ではまだ使えません", "not available in this version yet");
-  return EXIT_CODE_NO_ANSWER;
+  struct client_answer answer = {0};
+  struct error error = {0};
+  if (client_ask(invocation, CONTROL_STATUS, -1, NULL, &answer, &error) < 0) {
+    return without_kidod(invocation, &error);
+  }
+  json_t *status = assemble(invocation, answer.body);
+  json_decref(answer.body);
+  if (invocation->json || !status) {
+    return invocation_print_json(invocation, status, EXIT_CODE_YES);
+  }
+  int code = print_screen(invocation, status);
+  json_decref(status);
+  return code;
 }

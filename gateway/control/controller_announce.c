@@ -34,12 +34,12 @@ static void write_event(struct controller *controller, const struct announcement
                         .reason = announcement->reason,
                         .message = message};
   struct arena *arena = arena_new(0);
-  const struct timezone *timezone = policy ? policy->header.timezone : NULL;
-  if (!timezone && arena) {
-    timezone = timezone_load(arena, "Asia/Tokyo");
+  const struct timezone *rules = policy ? policy->header.timezone : NULL;
+  if (!rules && arena) {
+    rules = timezone_load(arena, "Asia/Tokyo");
   }
-  if (timezone) {
-    event_log_write(controller->log, &event, timezone); /* a failure is counted there and shown by status */
+  if (rules) {
+    event_log_write(controller->log, &event, rules); /* a failure is counted there and shown by status */
   }
   arena_free(arena);
 }
