@@ -461,11 +461,11 @@ static bool parse_element_data(struct nftables_parser *parser, struct attributes
 static bool parse_element_end(const struct nftables_parser *parser, struct attributes *attributes,
                               const struct set *set, struct element *element) {
   element->expires = INSTANT_NEVER;
-  bool limited = attributes_u64(attributes, NFTA_SET_ELEM_TIMEOUT, 0) != 0;
-  if (!limited) {
+  uint64_t timeout = attributes_u64(attributes, NFTA_SET_ELEM_TIMEOUT, 0);
+  if (timeout == 0) {
     return true;
   }
-  uint64_t left = attributes_u64(attributes, NFTA_SET_ELEM_EXPIRATION, 0);
+  uint64_t left = attributes_u64(attributes, NFTA_SET_ELEM_EXPIRATION, timeout);
   int64_t end = 0;
   if (left > INT64_MAX / 2 || __builtin_add_overflow(parser->now, (int64_t)left + 500, &end)) {
     end = INT64_MAX - 1;
