@@ -12,8 +12,9 @@
 
 /*
  * From text to model in three steps. source_load() reads the files and splices them together. scan_source() looks
- * over the text as a whole and refuses what libconfig would misread. libconfig builds its tree, and the readers of
- * the parts walk that by the schema, collecting every problem; a part that is wrong leaves a hole in the model.
+ * over the text as a whole, refuses what libconfig would misread, and cuts it into pieces. libconfig makes a tree of
+ * each piece, and the reader of the part walks it by the schema, collecting every problem; what is wrong leaves a hole
+ * in the model.
  */
 
 enum { SUGGESTION_LIMIT = 100, COLUMN_LIMIT = 10000, DEFAULT_HALF_OPEN_LIMIT = 256 };
@@ -39,17 +40,16 @@ static void suggest_key(struct reader *reader, const struct schema_section *sect
   reader_suggest(reader, diagnostic, name, names, count);
 }
 
-static void refuse_translation(struct reader *reader, const config_setting_t *setting, const char *name) {
-  struct diagnostic *diagnostic =
-      PROBLEM(reader, "D11", reader_place_of(reader, setting, name), "アドレス変換「%s」は使えない",
-              "address translation ('%s') does not exist here", name);
+static void refuse_translation(struct reader *reader, struct place place, const char *name) {
+  struct diagnostic *diagnostic = PROBLEM(reader, "D11", place, "アドレス変換「%s」は使えない",
+                                          "address translation ('%s') does not exist here", name);
   HINT(reader, diagnostic, "変換を必要としない経路とアドレスにする", "use routes and addresses that need none");
 }
 
 static void refuse_key(struct reader *reader, const struct schema_section *section, config_setting_t *setting,
                        const char *name) {
   if (schema_is_translation_key(name)) {
-    refuse_translation(reader, setting, name);
+    refuse_translation(reader, reader_place_of(reader, setting, name), name);
     return;
   }
   struct diagnostic *diagnostic = PROBLEM(reader, "P02", reader_place_of(reader, setting, name),
@@ -111,35 +111,50 @@ bool reader_saw(enum schema_section_id id, key_set keys, const char *name) {
 
 /* ---- the parts of the file ---- */
 
-static bool is_top(const config_setting_t *setting, size_t top) {
-  const char *name = schema_top(top)->name;
-  size_t length;
-  return scan_name_length(config_setting_name(setting), &length) && strlen(name) == length &&
-         strncmp(name, config_setting_name(setting), length) == 0;
+static const char *piece_name(struct reader *reader, const struct piece *piece) {
+  return reader_keep(reader, piece->name, piece->name_length);
 }
 
-static bool is_known_top(const config_setting_t *setting) {
+static bool is_top(const struct piece *piece, size_t top) {
+  const char *name = schema_top(top)->name;
+  return strlen(name) == piece->name_length && memcmp(name, piece->name, piece->name_length) == 0;
+}
+
+static bool is_known_top(const struct piece *piece) {
   for (size_t top = 0; top < TOP_COUNT_; top++)
-    if (is_top(setting, top))
+    if (is_top(piece, top))
       return true;
   return false;
 }
 
-static void refuse_top(struct reader *reader, const config_setting_t *setting) {
-  const char *name = reader_setting_name(reader, setting), *names[TOP_COUNT_];
-  if (!name)
-    return;
+static void refuse_top(struct reader *reader, const struct piece *piece) {
+  const char *name = piece_name(reader, piece), *names[TOP_COUNT_];
+  struct place place = source_place_at(reader->source, piece->at, piece->name_length);
   if (schema_is_translation_key(name)) {
-    refuse_translation(reader, setting, name);
+    refuse_translation(reader, place, name);
     return;
   }
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P02", reader_place_of(reader, setting, name),
-              "「%s」という部はない（policy, zones, hosts, services, flows, expect のいずれか）",
+      PROBLEM(reader, "P02", place, "「%s」という部はない（policy, zones, hosts, services, flows, expect のいずれか）",
               "'%s' is not a part of a policy (policy, zones, hosts, services, flows, expect)", name);
   for (size_t i = 0; i < TOP_COUNT_; i++)
     names[i] = schema_top(i)->name;
   reader_suggest(reader, diagnostic, name, names, TOP_COUNT_);
+}
+
+static void check_parts(struct reader *reader, const struct pieces *pieces) {
+  bool present[TOP_COUNT_] = {false};
+  for (size_t i = 0; i < pieces->count; i++) {
+    const struct piece *piece = &pieces->items[i];
+    for (size_t top = 0; top < TOP_COUNT_; top++)
+      present[top] = present[top] || is_top(piece, top);
+    if (!is_known_top(piece) && !piece->continues && !memchr(piece->name, '*', piece->name_length))
+      refuse_top(reader, piece);
+  }
+  for (size_t top = 0; top < TOP_COUNT_; top++)
+    if (schema_top(top)->required && !present[top])
+      PROBLEM(reader, "P05", ((struct place){.file = reader->policy->file}), "「%s」の部がない",
+              "the part '%s' is missing", schema_top(top)->name);
 }
 
 static bool has_right_shape(const config_setting_t *setting, size_t top) {
@@ -149,78 +164,57 @@ static bool has_right_shape(const config_setting_t *setting, size_t top) {
   return config_setting_is_list(setting) || (config_setting_is_array(setting) && config_setting_length(setting) == 0);
 }
 
-static void refuse_shape(struct reader *reader, const config_setting_t *setting, size_t top) {
+static void refuse_shape(struct reader *reader, const struct piece *piece, size_t top) {
   const char *name = schema_top(top)->name;
-  struct place place = reader_place_of(reader, setting, name);
+  struct place place = source_place_at(reader->source, piece->at, piece->name_length);
   if (schema_top(top)->is_list)
     PROBLEM(reader, "P03", place, "%s は ( { … }, { … } ) の形で書く", "write %s = ( { ... }, { ... } )", name);
   else
     PROBLEM(reader, "P03", place, "%s は { … } の形で書く", "write %s = { ... }", name);
 }
 
-static void check_parts(struct reader *reader, const config_setting_t *root) {
-  bool present[TOP_COUNT_] = {false};
-  int count = config_setting_length(root);
-  for (int i = 0; i < count; i++) {
-    const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
-    for (size_t top = 0; top < TOP_COUNT_; top++)
-      if (is_top(setting, top)) {
-        present[top] = true;
-        if (!has_right_shape(setting, top))
-          refuse_shape(reader, setting, top);
-      }
-    if (!is_known_top(setting))
-      refuse_top(reader, setting);
+/* What scan_source() let pass and libconfig refuses all the same. */
+static void report_parse_error(struct reader *reader, const config_t *tree) {
+  int line = config_error_line(tree);
+  reader->unreadable = true;
+  diagnostic_add(reader->diagnostics, SEVERITY_ERROR, "P01",
+                 source_place(reader->source, reader->line_base + (line > 0 ? (unsigned)line : 1)), "",
+                 "書式が正しくない（libconfig: %s）", "the syntax is wrong (libconfig: %s)", config_error_text(tree));
+}
+
+typedef void read_part(struct reader *reader, config_setting_t *part);
+
+static void read_piece(struct reader *reader, const struct pieces *pieces, const struct piece *piece, size_t top,
+                       read_part *read) {
+  config_t tree;
+  config_init(&tree);
+  reader->line_base = piece->line - 1;
+  if (!config_read_string(&tree, pieces->text + piece->offset)) {
+    report_parse_error(reader, &tree);
+  } else {
+    config_setting_t *part = config_setting_get_elem(config_root_setting(&tree), 0);
+    if (has_right_shape(part, top))
+      read(reader, part);
+    else
+      refuse_shape(reader, piece, top);
   }
-  for (size_t top = 0; top < TOP_COUNT_; top++)
-    if (schema_top(top)->required && !present[top])
-      PROBLEM(reader, "P05", ((struct place){.file = reader->policy->file}), "「%s」の部がない",
-              "the part '%s' is missing", schema_top(top)->name);
+  config_destroy(&tree);
 }
 
-/* Members of a part in the order of the file, over all the pieces that scan_source() cut it into. */
-struct members {
-  const config_setting_t *root;
-  size_t top;
-  int piece, member;
-};
-
-static config_setting_t *next_member(struct members *members) {
-  for (;; members->piece++, members->member = 0) {
-    config_setting_t *piece = config_setting_get_elem(members->root, (unsigned)members->piece);
-    if (!piece)
-      return NULL;
-    if (!is_top(piece, members->top) || !has_right_shape(piece, members->top))
-      continue;
-    config_setting_t *member = config_setting_get_elem(piece, (unsigned)members->member);
-    size_t length;
-    if (!member)
-      continue;
-    members->member++;
-    if (schema_top(members->top)->is_list || scan_name_length(config_setting_name(member), &length))
-      return member;
-  }
+static void read_top(struct reader *reader, const struct pieces *pieces, size_t top, read_part *read) {
+  for (size_t i = 0; i < pieces->count && !reader->out_of_memory; i++)
+    if (is_top(&pieces->items[i], top) && !pieces->items[i].duplicate)
+      read_piece(reader, pieces, &pieces->items[i], top, read);
 }
 
-static size_t count_members(const config_setting_t *root, size_t top) {
-  struct members members = {.root = root, .top = top};
-  size_t count = 0;
-  while (next_member(&members))
-    count++;
-  return count;
-}
-
-static void read_header(struct reader *reader, const config_setting_t *root) {
-  struct policy_header *header = &reader->policy->header;
-  int count = config_setting_length(root);
+static void read_header(struct reader *reader, config_setting_t *part) {
+  reader->policy->header.place = reader_place(reader, part);
   reader->subject = "policy";
-  for (int i = 0; i < count; i++) {
-    config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
-    if (!is_top(setting, TOP_POLICY) || !config_setting_is_group(setting))
-      continue;
-    header->place = reader_place(reader, setting);
-    reader_section(reader, SECTION_POLICY, setting, header);
-  }
+  reader_section(reader, SECTION_POLICY, part, &reader->policy->header);
+}
+
+static void ensure_timezone(struct reader *reader) {
+  struct policy_header *header = &reader->policy->header;
   if (!header->timezone)
     header->timezone = timezone_load(reader->arena, header->timezone_name);
   if (!header->timezone)
@@ -234,82 +228,104 @@ static void check_reserved(struct reader *reader, config_setting_t *setting, con
             "'gateway' names this appliance and nothing else");
 }
 
-static void read_zones(struct reader *reader, const config_setting_t *root) {
-  struct members members = {.root = root, .top = TOP_ZONES};
+static void read_zones(struct reader *reader, config_setting_t *part) {
   struct policy *policy = reader->policy;
   config_setting_t *setting;
-  policy->zones = reader_array(reader, count_members(root, TOP_ZONES), sizeof(*policy->zones));
-  while (policy->zones && (setting = next_member(&members))) {
+  for (unsigned i = 0; (setting = config_setting_get_elem(part, i)); i++) {
+    const char *name = reader_setting_name(reader, setting);
+    if (!name)
+      continue;
     struct zone *zone = &policy->zones[policy->zone_count];
-    zone->name = reader->subject = reader_setting_name(reader, setting);
-    check_reserved(reader, setting, zone->name);
-    reader_index(reader, &reader->zones, zone->name, policy->zone_count++);
+    zone->name = reader->subject = name;
+    check_reserved(reader, setting, name);
+    reader_index(reader, &reader->zones, name, policy->zone_count++);
     reader_zone(reader, setting, zone);
   }
 }
 
-static void read_hosts(struct reader *reader, const config_setting_t *root) {
-  struct members members = {.root = root, .top = TOP_HOSTS};
+static void read_hosts(struct reader *reader, config_setting_t *part) {
   struct policy *policy = reader->policy;
   config_setting_t *setting;
-  policy->hosts = reader_array(reader, count_members(root, TOP_HOSTS), sizeof(*policy->hosts));
-  while (policy->hosts && (setting = next_member(&members))) {
+  for (unsigned i = 0; (setting = config_setting_get_elem(part, i)); i++) {
+    const char *name = reader_setting_name(reader, setting);
+    if (!name)
+      continue;
     struct host *host = &policy->hosts[policy->host_count];
-    host->name = reader->subject = reader_setting_name(reader, setting);
-    check_reserved(reader, setting, host->name);
-    reader_index(reader, &reader->hosts, host->name, policy->host_count++);
+    host->name = reader->subject = name;
+    check_reserved(reader, setting, name);
+    reader_index(reader, &reader->hosts, name, policy->host_count++);
     reader_host(reader, setting, host);
   }
 }
 
-static void read_own_services(struct reader *reader, const config_setting_t *root) {
-  struct members members = {.root = root, .top = TOP_SERVICES};
+static void read_own_services(struct reader *reader, config_setting_t *part) {
   struct policy *policy = reader->policy;
   config_setting_t *setting;
-  policy->services = reader_array(reader, count_members(root, TOP_SERVICES), sizeof(*policy->services));
-  while (policy->services && (setting = next_member(&members))) {
+  for (unsigned i = 0; (setting = config_setting_get_elem(part, i)); i++) {
+    const char *name = reader_setting_name(reader, setting);
+    if (!name)
+      continue;
     struct named_service *service = &policy->services[policy->named_service_count];
-    service->name = reader->subject = reader_setting_name(reader, setting);
+    service->name = reader->subject = name;
     reader_named_service(reader, setting, service);
-    reader_index(reader, &reader->services, service->name, policy->named_service_count++);
+    reader_index(reader, &reader->services, name, policy->named_service_count++);
   }
 }
 
-static void read_flows(struct reader *reader, const config_setting_t *root) {
-  struct members members = {.root = root, .top = TOP_FLOWS};
+static void read_flows(struct reader *reader, config_setting_t *part) {
   struct policy *policy = reader->policy;
   config_setting_t *setting;
-  policy->flows = reader_array(reader, count_members(root, TOP_FLOWS), sizeof(*policy->flows));
-  while (policy->flows && (setting = next_member(&members))) {
+  for (unsigned i = 0; (setting = config_setting_get_elem(part, i)); i++) {
+    const char *name = reader_setting_name(reader, setting);
+    if (!name)
+      continue;
     struct flow *flow = &policy->flows[policy->flow_count];
-    flow->name = reader->subject = reader_setting_name(reader, setting);
+    flow->name = reader->subject = name;
     flow->index = policy->flow_count++;
-    reader_index(reader, &reader->flows, flow->name, flow->index);
+    reader_index(reader, &reader->flows, name, flow->index);
     reader_flow(reader, setting, flow);
   }
 }
 
-static void read_expectations(struct reader *reader, const config_setting_t *root) {
-  struct members members = {.root = root, .top = TOP_EXPECT};
+static void read_expectations(struct reader *reader, config_setting_t *part) {
   struct policy *policy = reader->policy;
   config_setting_t *setting;
-  policy->expectations = reader_array(reader, count_members(root, TOP_EXPECT), sizeof(*policy->expectations));
-  while (policy->expectations && (setting = next_member(&members))) {
-    size_t index = policy->expectation_count++;
-    reader_expectation(reader, setting, &policy->expectations[index], index);
-  }
+  policy->expectations = reader_array(reader, (size_t)config_setting_length(part), sizeof(*policy->expectations));
+  for (unsigned i = 0; policy->expectations && (setting = config_setting_get_elem(part, i)); i++)
+    reader_expectation(reader, setting, &policy->expectations[policy->expectation_count++], i);
 }
 
-static void read_parts(struct reader *reader, const config_setting_t *root) {
-  check_parts(reader, root);
-  read_header(reader, root);
-  read_zones(reader, root);
-  read_hosts(reader, root);
+static size_t count_members(const struct pieces *pieces, size_t top) {
+  size_t count = 0;
+  for (size_t i = 0; i < pieces->count; i++)
+    if (is_top(&pieces->items[i], top) && !pieces->items[i].duplicate)
+      count += pieces->items[i].members;
+  return count;
+}
+
+/* Hosts are pointed at by flows: the arrays never move. */
+static bool make_room(struct reader *reader, const struct pieces *pieces) {
+  struct policy *policy = reader->policy;
+  policy->zones = reader_array(reader, count_members(pieces, TOP_ZONES), sizeof(*policy->zones));
+  policy->hosts = reader_array(reader, count_members(pieces, TOP_HOSTS), sizeof(*policy->hosts));
+  policy->services = reader_array(reader, count_members(pieces, TOP_SERVICES), sizeof(*policy->services));
+  policy->flows = reader_array(reader, count_members(pieces, TOP_FLOWS), sizeof(*policy->flows));
+  return !reader->out_of_memory;
+}
+
+static void read_parts(struct reader *reader, const struct pieces *pieces) {
+  if (!make_room(reader, pieces))
+    return;
+  check_parts(reader, pieces);
+  read_top(reader, pieces, TOP_POLICY, read_header);
+  ensure_timezone(reader);
+  read_top(reader, pieces, TOP_ZONES, read_zones);
+  read_top(reader, pieces, TOP_HOSTS, read_hosts);
   reader_check_speakers(reader);
   reader_index_catalogue(reader);
-  read_own_services(reader, root);
-  read_flows(reader, root);
-  read_expectations(reader, root);
+  read_top(reader, pieces, TOP_SERVICES, read_own_services);
+  read_top(reader, pieces, TOP_FLOWS, read_flows);
+  read_top(reader, pieces, TOP_EXPECT, read_expectations);
 }
 
 /* ---- the whole ---- */
@@ -339,10 +355,11 @@ static void reader_free(struct reader *reader) {
   name_table_free(&reader->services);
   name_table_free(&reader->flows);
   name_table_free(&reader->catalogue);
+  free(reader->scratch);
 }
 
-static int read_tree(const struct source *source, const config_t *tree, struct arena *arena, const char *file,
-                     const struct policy **ret_policy, struct diagnostic_list *diagnostics, struct error *error) {
+static int read_pieces(const struct source *source, const struct pieces *pieces, struct arena *arena, const char *file,
+                       const struct policy **ret_policy, struct diagnostic_list *diagnostics, struct error *error) {
   struct reader reader = {.arena = arena,
                           .diagnostics = diagnostics,
                           .source = source,
@@ -351,45 +368,29 @@ static int read_tree(const struct source *source, const config_t *tree, struct a
                           .suggestions_left = SUGGESTION_LIMIT,
                           .columns_left = COLUMN_LIMIT};
   if (reader.policy)
-    read_parts(&reader, config_root_setting(tree));
+    read_parts(&reader, pieces);
   reader_free(&reader);
   if (!reader.policy || reader.out_of_memory || arena_failed(arena) || diagnostics->out_of_memory ||
       (diagnostics->errors == 0 && hash_policy(reader.policy, arena) < 0))
     return error_set(error, ENOMEM, "%s: %s", file, strerror(ENOMEM));
-  *ret_policy = reader.policy;
+  if (!reader.unreadable)
+    *ret_policy = reader.policy;
   return 0;
-}
-
-/* What scan_source() let pass and libconfig refuses all the same. */
-static void report_parse_error(const struct source *source, const config_t *tree, struct diagnostic_list *diagnostics) {
-  int line = config_error_line(tree);
-  diagnostic_add(diagnostics, SEVERITY_ERROR, "P01", source_place(source, line > 0 ? (unsigned)line : 1), "",
-                 "書式が正しくない（libconfig: %s）", "the syntax is wrong (libconfig: %s)", config_error_text(tree));
-}
-
-static int read_text(const struct source *source, const char *text, struct arena *arena, const char *file,
-                     const struct policy **ret_policy, struct diagnostic_list *diagnostics, struct error *error) {
-  config_t tree;
-  int result = 0;
-  config_init(&tree);
-  if (config_read_string(&tree, text))
-    result = read_tree(source, &tree, arena, file, ret_policy, diagnostics, error);
-  else
-    report_parse_error(source, &tree, diagnostics);
-  config_destroy(&tree);
-  return result;
 }
 
 static int read_source(const struct source *source, const char *name, struct arena *arena,
                        const struct policy **ret_policy, struct diagnostic_list *diagnostics, struct error *error) {
-  char *text = NULL;
+  struct pieces pieces = {0};
+  bool well_formed = false;
+  int result = 0;
   const char *file = arena_strdup(arena, name);
   if (!file)
     return error_set(error, ENOMEM, "%s: %s", name, strerror(ENOMEM));
-  int result = diagnostics->errors == 0 ? scan_source(source, diagnostics, &text, error) : 0;
-  if (result == 0 && text)
-    result = read_text(source, text, arena, file, ret_policy, diagnostics, error);
-  free(text);
+  if (diagnostics->errors == 0)
+    result = scan_source(source, diagnostics, &pieces, &well_formed, error);
+  if (result == 0 && well_formed)
+    result = read_pieces(source, &pieces, arena, file, ret_policy, diagnostics, error);
+  pieces_free(&pieces);
   diagnostic_sort(diagnostics);
   return result;
 }

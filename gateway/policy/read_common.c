@@ -6,15 +6,19 @@
 #include "policy/read_scan.h"
 #include "policy/reader.h"
 
+static unsigned source_line(const struct reader *reader, const config_setting_t *setting) {
+  return reader->line_base + config_setting_source_line(setting);
+}
+
 struct place reader_place(const struct reader *reader, const config_setting_t *setting) {
-  return source_place(reader->source, config_setting_source_line(setting));
+  return source_place(reader->source, source_line(reader, setting));
 }
 
 struct place reader_place_of(struct reader *reader, const config_setting_t *setting, const char *token) {
   if (reader->columns_left == 0)
     return reader_place(reader, setting);
   reader->columns_left--;
-  return source_place_of(reader->source, config_setting_source_line(setting), token);
+  return source_place_of(reader->source, source_line(reader, setting), token);
 }
 
 struct place reader_place_of_name(struct reader *reader, const config_setting_t *setting) {
@@ -32,10 +36,7 @@ const char *reader_keep(struct reader *reader, const char *text, size_t length) 
 
 const char *reader_setting_name(struct reader *reader, const config_setting_t *setting) {
   const char *name = config_setting_name(setting);
-  size_t length;
-  if (!name || !scan_name_length(name, &length))
-    return NULL;
-  return reader_keep(reader, name, length);
+  return scan_name_is_usable(name) ? reader_keep(reader, name, strlen(name)) : NULL;
 }
 
 void *reader_array(struct reader *reader, size_t count, size_t size) {

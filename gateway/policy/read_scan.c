@@ -2,7 +2,6 @@
 #include "policy/read_scan.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@
  * side by side in a list (a lost comma) and strings over several lines (a lost quote) are refused.
  */
 
-enum { NESTING_LIMIT = 16, MEMBERS_PER_GROUP = 256, NAME_LIMIT = 64 };
+enum { NESTING_LIMIT = 16, MEMBERS_PER_PIECE = 64, NAME_LIMIT = 64 };
 
 enum expected {
   EXPECT_KEY,
@@ -33,7 +32,7 @@ struct level {
   struct token opening;
   struct token key;        /* that the value of this level belongs to */
   enum token_kind element; /* of an array: kind of its first element */
-  unsigned members, chunks;
+  size_t members;
   struct name_table names; /* kept from group to group */
 };
 
@@ -48,6 +47,8 @@ struct scan {
   char *output;
   size_t output_length, output_capacity;
   size_t copied; /* bytes of the source that are in the output */
+  struct piece *pieces;
+  size_t piece_count, piece_capacity;
   unsigned duplicates;
   bool failed, out_of_memory;
 };
@@ -76,22 +77,31 @@ static void output_until(struct scan *scan, size_t offset) {
   scan->copied = offset;
 }
 
-static void output_insert(struct scan *scan, size_t offset, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void output_insert(struct scan *scan, size_t offset, const char *format, ...) {
-  char *text;
-  va_list arguments;
+static void output_insert(struct scan *scan, size_t offset, const char *text, size_t length) {
   output_until(scan, offset);
-  va_start(arguments, format);
-  int length = vasprintf(&text, format, arguments);
-  va_end(arguments);
-  if (length < 0) {
-    scan->out_of_memory = true;
-    return;
+  output_bytes(scan, text, length);
+}
+
+/* Ends the piece before and begins one; the source goes on at the token. */
+static struct piece *begin_piece(struct scan *scan, const struct token *name, const struct token *token) {
+  if (scan->piece_count == scan->piece_capacity) {
+    size_t capacity = scan->piece_capacity ? scan->piece_capacity * 2 : 64;
+    struct piece *larger = reallocarray(scan->pieces, capacity, sizeof(*larger));
+    if (!larger) {
+      scan->out_of_memory = true;
+      return NULL;
+    }
+    scan->pieces = larger;
+    scan->piece_capacity = capacity;
   }
-  output_bytes(scan, text, (size_t)length);
-  free(text);
+  output_insert(scan, token->offset, "", 1);
+  struct piece *piece = &scan->pieces[scan->piece_count++];
+  *piece = (struct piece){.name = scan->source->text + name->offset,
+                          .name_length = name->length,
+                          .offset = scan->output_length,
+                          .line = token->line,
+                          .at = name->offset};
+  return piece;
 }
 
 /* ---- complaints ---- */
@@ -209,7 +219,7 @@ static void open_level(struct scan *scan, const struct token *token) {
   level->opening = *token;
   level->key = scan->key;
   level->element = TOKEN_END;
-  level->members = level->chunks = 0;
+  level->members = 0;
   name_table_clear(&level->names);
   scan->expected = level->closing == '}' ? EXPECT_KEY : EXPECT_VALUE_OR_CLOSE;
 }
@@ -236,7 +246,11 @@ static void report_duplicate(struct scan *scan, const struct token *token, size_
   diagnostic_relate(scan->diagnostics, diagnostic, source_place_at(scan->source, first, token->length), "最初の「%s」",
                     "the first '%s'", name);
   diagnostic_hint(scan->diagnostics, diagnostic, "どちらかを消すか、名前を変える", "remove or rename one of them");
-  output_insert(scan, token->offset + token->length, "**%u", ++scan->duplicates);
+  char mark[24];
+  int length = snprintf(mark, sizeof(mark), "*%u", ++scan->duplicates);
+  output_insert(scan, token->offset + token->length, mark, (size_t)length);
+  if (scan->depth == 0 && scan->piece_count > 0)
+    scan->pieces[scan->piece_count - 1].duplicate = true;
 }
 
 static void check_name(struct scan *scan, const struct token *token) {
@@ -251,19 +265,34 @@ static void check_name(struct scan *scan, const struct token *token) {
                    token->length, NAME_LIMIT);
 }
 
-static void cut_large_group(struct scan *scan, const struct token *token) {
+/* The key is that of an outermost setting, or of a member of one. */
+static void cut_piece(struct scan *scan, const struct token *token) {
   struct level *level = &scan->levels[scan->depth];
-  if (scan->depth == 1 && level->members > 0 && level->members % MEMBERS_PER_GROUP == 0)
-    output_insert(scan, token->offset, "};%.*s*%u={", (int)level->key.length, scan->source->text + level->key.offset,
-                  ++level->chunks);
+  if (scan->depth == 0) {
+    begin_piece(scan, token, token);
+  } else if (scan->depth == 1 && level->members > 0 && level->members % MEMBERS_PER_PIECE == 0) {
+    bool duplicate = scan->pieces[scan->piece_count - 1].duplicate;
+    output_insert(scan, token->offset, "}", 1);
+    struct piece *piece = begin_piece(scan, &level->key, token);
+    if (!piece)
+      return;
+    piece->duplicate = duplicate;
+    piece->continues = true;
+    output_bytes(scan, piece->name, piece->name_length);
+    output_bytes(scan, "={", 2);
+  }
   level->members++;
+  if (scan->depth == 1)
+    scan->pieces[scan->piece_count - 1].members++;
 }
 
 static void take_key(struct scan *scan, const struct token *token) {
   struct level *level = &scan->levels[scan->depth];
   size_t first;
   check_name(scan, token);
-  cut_large_group(scan, token);
+  cut_piece(scan, token);
+  if (scan->out_of_memory)
+    return;
   int result = name_table_add(&level->names, scan->source->text + token->offset, token->length, token->offset, &first);
   if (result == -EEXIST)
     report_duplicate(scan, token, first);
@@ -424,29 +453,35 @@ static void scan_free(struct scan *scan) {
   for (size_t i = 0; i <= NESTING_LIMIT; i++)
     name_table_free(&scan->levels[i].names);
   free(scan->output);
+  free(scan->pieces);
 }
 
-int scan_source(const struct source *source, struct diagnostic_list *diagnostics, char **ret_text,
-                struct error *error) {
+void pieces_free(struct pieces *pieces) {
+  free(pieces->text);
+  free(pieces->items);
+  *pieces = (struct pieces){0};
+}
+
+int scan_source(const struct source *source, struct diagnostic_list *diagnostics, struct pieces *ret_pieces,
+                bool *ret_well_formed, struct error *error) {
   struct scan scan = {.source = source, .diagnostics = diagnostics, .expected = EXPECT_KEY};
   struct token token;
   lexer_init(&scan.lexer, source->text, source->length);
-  name_table_clear(&scan.levels[0].names);
   do {
     token = lexer_next(&scan.lexer);
     scan_token(&scan, &token);
   } while (token.kind != TOKEN_END && !scan.failed && !scan.out_of_memory);
   output_until(&scan, source->length);
   if (!scan.out_of_memory) {
-    *ret_text = scan.failed ? NULL : scan.output;
-    scan.output = scan.failed ? scan.output : NULL;
+    *ret_pieces = (struct pieces){scan.output, scan.pieces, scan.piece_count};
+    *ret_well_formed = !scan.failed;
+    scan.output = NULL;
+    scan.pieces = NULL;
   }
   scan_free(&scan);
   return scan.out_of_memory ? error_set(error, ENOMEM, "%s", strerror(ENOMEM)) : 0;
 }
 
-bool scan_name_length(const char *name, size_t *ret_length) {
-  const char *star = strchr(name, '*');
-  *ret_length = star ? (size_t)(star - name) : strlen(name);
-  return !star || (star[1] >= '0' && star[1] <= '9');
+bool scan_name_is_usable(const char *name) {
+  return name && !strchr(name, '*');
 }

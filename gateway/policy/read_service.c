@@ -23,15 +23,37 @@ static void *field(void *object, uint16_t offset) {
   return (char *)object + offset;
 }
 
+/* What one key names, while it is read: lies in the reader's scratch. */
+struct service_list {
+  struct service *items;
+  size_t count;
+};
+
 static bool add_service(struct reader *reader, struct service_list *list, const struct service *service) {
-  void *items = list->items;
-  if (arena_grow(reader->arena, &items, list->count, &list->capacity, sizeof(*service)) < 0) {
-    reader->out_of_memory = true;
-    return false;
+  if (list->count == reader->scratch_capacity) {
+    size_t capacity = list->count ? list->count * 2 : 16;
+    struct service *larger = reallocarray(reader->scratch, capacity, sizeof(*larger));
+    if (!larger) {
+      reader->out_of_memory = true;
+      return false;
+    }
+    reader->scratch = larger;
+    reader->scratch_capacity = capacity;
   }
-  list->items = items;
+  list->items = reader->scratch;
   list->items[list->count++] = *service;
   return true;
+}
+
+static void keep_services(struct reader *reader, const struct service_list *list, struct service **ret_services,
+                          size_t *ret_count) {
+  struct service *kept = reader_array(reader, list->count, sizeof(*kept));
+  if (!kept)
+    return;
+  if (list->count > 0)
+    memcpy(kept, list->items, list->count * sizeof(*kept));
+  *ret_services = kept;
+  *ret_count = list->count;
 }
 
 static struct diagnostic *refuse(const struct definition *definition, const char *japanese, const char *english) {
@@ -212,7 +234,7 @@ static void refuse_name(struct reader *reader, config_setting_t *setting, const 
     reader_suggest(reader, diagnostic, name, names, count);
 }
 
-bool reader_service(struct reader *reader, config_setting_t *setting, bool own, struct service_list *list) {
+static bool read_service(struct reader *reader, config_setting_t *setting, bool own, struct service_list *list) {
   const char *text = reader_string(reader, setting);
   size_t index, count;
   if (!text)
@@ -236,7 +258,7 @@ static bool read_service_list(struct reader *reader, config_setting_t *setting, 
     PROBLEM(reader, "P05", reader_place_of(reader, setting, reader->key->name), "「%s」が空である", "'%s' is empty",
             reader->key->name);
   for (int i = 0; i < length; i++)
-    right = reader_service(reader, reader_list_item(setting, i), own, list) && right;
+    right = read_service(reader, reader_list_item(setting, i), own, list) && right;
   return right;
 }
 
@@ -244,11 +266,10 @@ static bool read_service_list(struct reader *reader, config_setting_t *setting, 
 void read_services(struct reader *reader, const struct schema_key *key, config_setting_t *setting, void *object) {
   struct service_list list = {0};
   if (key->kind == KIND_CASE_SERVICE)
-    reader_service(reader, setting, true, &list);
+    read_service(reader, setting, true, &list);
   else
     read_service_list(reader, setting, true, &list);
-  *(struct service **)field(object, key->offset) = list.items;
-  *(size_t *)field(object, key->count_offset) = list.count;
+  keep_services(reader, &list, field(object, key->offset), field(object, key->count_offset));
 }
 
 void reader_named_service(struct reader *reader, config_setting_t *setting, struct named_service *service) {
@@ -266,8 +287,7 @@ void reader_named_service(struct reader *reader, config_setting_t *setting, stru
   reader->key = &key;
   read_service_list(reader, setting, false, &list);
   reader->key = NULL;
-  service->services = list.items;
-  service->service_count = list.count;
+  keep_services(reader, &list, &service->services, &service->service_count);
 }
 
 void reader_index_catalogue(struct reader *reader) {

@@ -21,12 +21,16 @@ struct reader {
   const struct source *source;
   struct policy *policy;
   struct name_table zones, hosts, services, flows, catalogue; /* name to index */
+  unsigned line_base;                                         /* lines of the source before the piece being read */
   const char *subject;                                        /* the entity being read */
   const struct schema_key *key;                               /* the key being read */
   const struct address_set *default_space; /* of the zone that takes the default route; NULL until asked for */
   const char **host_names;                 /* for did-you-mean; NULL until asked for */
+  struct service *scratch;                 /* services of the list being read; reused, freed with the reader */
+  size_t scratch_capacity;
   unsigned suggestions_left, columns_left; /* the search for them is bounded */
   bool out_of_memory;
+  bool unreadable; /* libconfig refused a piece: there is no model */
 };
 
 /* Keys of a section that were there: bit i is keys[i]. */
@@ -84,12 +88,6 @@ void read_timezone(struct reader *reader, const struct schema_key *key, config_s
 
 /* ---- services (read_service.c) ---- */
 
-struct service_list {
-  struct service *items;
-  size_t count, capacity;
-};
-/* Adds what one string names; false after a diagnostic. own: own names may be used. */
-bool reader_service(struct reader *reader, config_setting_t *setting, bool own, struct service_list *list);
 void read_services(struct reader *reader, const struct schema_key *key, config_setting_t *setting, void *object);
 void reader_named_service(struct reader *reader, config_setting_t *setting, struct named_service *service);
 void reader_index_catalogue(struct reader *reader);
