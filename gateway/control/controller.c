@@ -153,9 +153,9 @@ static int bring_up(struct controller *controller, struct error *error) {
   if (result == 0) {
     struct announcement started = {.kind = "controller-started", .severity = EVENT_INFO};
     controller_announce(controller, &started, "kidod %s を開始しました", "kidod %s has started", KIDO_VERSION);
-    result = controller_load_confirmed(controller, error);
+    result = controller_watch_start(controller, error);
   }
-  return result < 0 ? result : controller_watch_start(controller, error);
+  return result < 0 ? result : controller_load_confirmed(controller, error);
 }
 
 static int shut_down(struct controller *controller, struct error *error) {

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "control/controller_parts.h"
-#include "control/kernel_pending.h"
+#include "kernel/conntrack.h"
 #include "rules/compile.h"
 
 enum { EXPIRY_LIMIT = 100, EXPIRY_DAYS = 60 };

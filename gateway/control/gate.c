@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "control/kernel_pending.h"
+#include "kernel/system.h"
+#include "kernel/topology.h"
 #include "rules/compile.h"
 
 struct gate {
@@ -86,6 +87,15 @@ static int load(struct gate *gate, const struct gate_aim *aim, struct instant no
   return result < 0 ? result : nftables_apply(gate->nftables, wanted, now, ret_changes, ret_refusal, error);
 }
 
+/* Turning forwarding on resets some of the settings: they are set before it and again after it. */
+static int open_forwarding(struct error *error) {
+  int result = system_harden(error);
+  if (result == 0) {
+    result = system_set_forwarding(true, error);
+  }
+  return result < 0 ? result : system_harden(error);
+}
+
 int gate_bring(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
                size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
   struct arena *scratch = arena_new(0);
@@ -97,11 +107,8 @@ int gate_bring(struct gate *gate, const struct gate_aim *aim, struct instant now
   if (result == 0) {
     result = load(gate, aim, now, scratch, ret_changes, &refusal, error);
   }
-  if (result == 0 && aim->open) {
-    result = system_harden(error);
-  }
-  if (result == 0 && aim->open) {
-    result = system_set_forwarding(true, error);
+  if (result == 0) {
+    result = aim->open ? open_forwarding(error) : system_harden(error);
   }
   if (ret_refusal) {
     keep_refusal(&refusal, arena, ret_refusal);
