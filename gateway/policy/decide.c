@@ -84,6 +84,11 @@ static bool is_icmp(const struct packet *packet) {
   return is_icmp4(packet) || is_icmp6(packet);
 }
 
+/* ICMP over IPv6 or ICMPv6 over IPv4: connection tracking takes it for broken. */
+static bool is_misplaced_icmp(const struct packet *packet) {
+  return (packet->protocol == PROTOCOL_ICMP || packet->protocol == PROTOCOL_ICMPV6) && !is_icmp(packet);
+}
+
 static bool header_is_known(const struct packet *packet) {
   return (packet->traits & TRAIT_NO_PORTS) == 0;
 }
@@ -395,7 +400,9 @@ static bool is_invalid(struct judgement *judgement) {
     return false;
   if (packet->protocol == PROTOCOL_TCP)
     return !tcp_flags_make_sense(packet) || (role == ROLE_OPENS && !tcp_opens(packet));
-  return role == ROLE_OPENS && is_icmp(packet) && !icmp_may_open(packet) && !icmp_is_untracked(packet);
+  if (role != ROLE_OPENS)
+    return false;
+  return is_misplaced_icmp(packet) || (is_icmp(packet) && !icmp_may_open(packet) && !icmp_is_untracked(packet));
 }
 
 static bool connection_is_allowed(struct judgement *judgement, zone_index left, zone_index right) {

@@ -153,9 +153,8 @@ static bool is_early(enum reason reason) {
 }
 
 static void tally_key(const struct duel_field *field, const struct duel *duel, char key[static KEY_SIZE]) {
-  zone_index zone = duel->query.in_zone;
-  const char *name = duel->decision.reason == REASON_UNKNOWN_ZONE ? "*" : policy_zone_name(field->policy, zone);
-  snprintf(key, KEY_SIZE, "%s/%s", name, counted_reason(duel->decision.reason));
+  snprintf(key, KEY_SIZE, "%s/%s", policy_zone_name(field->policy, duel->query.in_zone),
+           counted_reason(duel->decision.reason));
 }
 
 static void tally_expect(const struct duel_field *field, const struct duel *duel, struct tally *tally) {
@@ -180,10 +179,7 @@ static bool key_of_counter(const char *name, char key[static KEY_SIZE]) {
   const char *zone = strchr(name, '.') + 1;
   const char *reason = strrchr(name, '.') + 1;
   size_t length = strcspn(zone, ".");
-  if (strcmp(reason, reason_name(REASON_UNKNOWN_ZONE)) == 0)
-    snprintf(key, KEY_SIZE, "*/%s", reason);
-  else
-    snprintf(key, KEY_SIZE, "%.*s/%s", (int)length, zone, reason);
+  snprintf(key, KEY_SIZE, "%.*s/%s", (int)length, zone, reason);
   return true;
 }
 

@@ -47,6 +47,7 @@ enum {
   READ_SIZE = 4096,
   ROUTE_MAX = 256,
   SKIPPED = 77,
+  SENDER_MARK = 0x4b4c,
   RECEIVE_BUFFER = 8 * 1024 * 1024,
 };
 
@@ -257,10 +258,6 @@ static void add_route(struct lab *lab, const struct address_range *range, int in
         (struct route){.range = *range, .prefix = range_prefix_length(range), .interface = interface};
 }
 
-static const char *ip_option(const struct address *address) {
-  return address->family == FAMILY_IPV6 ? "-6 " : "";
-}
-
 static void attach_network(struct lab *lab, FILE *batch, const struct address_range *network, int index) {
   struct lab_interface *interface = &lab->wires[index].public;
   struct address address;
@@ -298,8 +295,8 @@ static void route_by_next_hop(struct lab *lab, FILE *batch, const struct zone *z
         !choose_address(lab->policy, network, &own, &hop))
       continue;
     int index = first + (int)(i < zone->interface_count ? i : zone->interface_count - 1);
-    fprintf(batch, "%sroute add %s via %s dev %s\n", ip_option(&hop), range_format(range, range_text),
-            address_format(&hop, hop_text), lab->wires[index].public.name);
+    fprintf(batch, "route add %s via %s dev %s\n", range_format(range, range_text), address_format(&hop, hop_text),
+            lab->wires[index].public.name);
     add_route(lab, range, index);
     return;
   }
@@ -375,7 +372,19 @@ static int open_sockets(struct lab *lab, struct error *error) {
   lab->sender6 = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
   if (lab->sender4 < 0 || lab->sender6 < 0)
     return error_set(error, errno, "raw socket: %s", strerror(errno));
+  int mark = SENDER_MARK;
+  (void)setsockopt(lab->sender4, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+  (void)setsockopt(lab->sender6, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
   return 0;
+}
+
+/* What the stack of the gateway answers for want of listeners; what a test sends from the gateway bears our mark. */
+static int silence(struct error *error) {
+  int status = lab_command("nft 'table inet laboratory { chain silence { type filter hook output priority -500; "
+                           "meta mark %d accept; tcp flags & rst == rst drop; icmp type 3 icmp code { 2, 3 } drop; "
+                           "icmpv6 type 1 icmpv6 code 4 drop; icmpv6 type 4 drop; }; }'",
+                           SENDER_MARK);
+  return status == 0 ? 0 : error_set(error, EIO, "nft ended with status %d", status);
 }
 
 static int build(struct lab *lab, struct error *error) {
@@ -386,6 +395,8 @@ static int build(struct lab *lab, struct error *error) {
   if (code == 0)
     code = configure(lab, error);
   apply_conntrack_settings(&lab->options);
+  if (code == 0 && !lab->options.loud)
+    code = silence(error);
   return code == 0 ? open_sockets(lab, error) : code;
 }
 

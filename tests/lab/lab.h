@@ -27,6 +27,8 @@ struct lab_options {
                       need none: every destination on a wire is reachable */
   bool rp_filter;  /* 1 instead of 0 */
   bool tcp_loose;  /* leave nf_conntrack_tcp_loose on */
+  bool loud;       /* let the gateway's own stack answer (resets, unreachable); else it keeps silent, so that its
+                      answers do not disturb the connections that a test plays */
   bool no_capture; /* do not listen for packets that the gateway itself receives */
   const char *const *spare_interfaces; /* NULL-terminated: interfaces that no zone has; or NULL */
 };
@@ -111,11 +113,11 @@ enum lab_answer { LAB_ANSWER_NONE, LAB_ANSWER_RESET, LAB_ANSWER_PROHIBITED, LAB_
 struct lab_probe {
   struct lab_frame_recipe recipe; /* probe number and destination MAC are filled in */
   int interface;                  /* where it is sent; LAB_GATEWAY: by the gateway */
-  size_t split;                   /* not 0: sent as two fragments, the first of that many bytes */
-  enum lab_outcome outcome;       /* answer: */
-  int out;                        /* LAB_FORWARDED: where it came out */
-  unsigned copies;                /* how often */
-  enum lab_answer answer;         /* what went back to the sender's wire */
+  size_t split;             /* not 0: sent as two fragments, the first of that many bytes; the tail must stay whole */
+  enum lab_outcome outcome; /* answer: */
+  int out;                  /* LAB_FORWARDED: where it came out */
+  unsigned copies;          /* how often */
+  enum lab_answer answer;   /* what went back to the sender's wire */
 };
 
 /* Sends the probes in order and notes what became of each. Returns 0 or a negative errno. */

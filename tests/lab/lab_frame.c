@@ -128,9 +128,10 @@ static size_t write_tcp(struct writer *writer, const struct lab_frame_recipe *re
   store16(header + 2, recipe->packet.destination_port);
   store32(header + 4, recipe->tcp_sequence);
   store32(header + 8, recipe->tcp_acknowledgement);
-  header[12] = 5 << 4;
+  header[12] = (uint8_t)((5 + recipe->tcp_option_length / 4) << 4);
   header[13] = recipe->packet.tcp_flags;
   store16(header + 14, 65000);
+  put(writer, recipe->tcp_options, recipe->tcp_option_length);
   write_content(writer, recipe);
   return 16;
 }

@@ -34,6 +34,8 @@ struct lab_frame_recipe {
   uint64_t probe;
   uint8_t hop_limit; /* 0: 64 */
   uint32_t tcp_sequence, tcp_acknowledgement;
+  const uint8_t *tcp_options; /* a multiple of four bytes */
+  size_t tcp_option_length;
   uint16_t icmp_id, icmp_sequence;
   uint16_t ip_id;
   const uint8_t *ip_options; /* IPv4; padded to a multiple of four */

@@ -516,7 +516,7 @@ static void random_mischief(struct thrower *thrower, struct duel *duel) {
     recipe->extensions[0].body[2] = hop_by_hop ? 4 : 0;
     recipe->extension_count = 1;
   } else if (kind == 2) {
-    duel->probe.split = 16;
+    duel->probe.split = 8; /* the tail stays whole */
   } else if (kind == 3 && recipe->packet.protocol == PROTOCOL_TCP) {
     recipe->packet.tcp_flags = (uint8_t)dice_below(dice, 64);
   }
