@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { COLUMN_LIMIT = 100 };
+
 const char *check_words(const struct check *check, const char *japanese, const char *english) {
   return language_choose(check->language, japanese, english);
 }
@@ -38,7 +40,7 @@ const char *check_class_label(const struct check *check, enum zone_class class) 
   return check_words(check, class_labels[class].japanese, class_labels[class].english);
 }
 
-static const char *endpoint_text(const struct check *check, const struct endpoint *end) {
+const char *check_endpoint_text(const struct check *check, const struct endpoint *end) {
   switch (end->kind) {
   case ENDPOINT_HOST:
     return end->host != NULL ? end->host->name : "-";
@@ -54,7 +56,7 @@ const char *check_end_text(const struct check *check, const struct endpoint *end
   enum { SHOWN = 3 };
   const char *text = "";
   for (size_t i = 0; i < count && i < SHOWN && text != NULL; i++)
-    text = arena_printf(check->scratch, "%s%s%s", text, i > 0 ? ", " : "", endpoint_text(check, &ends[i]));
+    text = arena_printf(check->scratch, "%s%s%s", text, i > 0 ? ", " : "", check_endpoint_text(check, &ends[i]));
   if (count > SHOWN && text != NULL)
     text = check->language == LANGUAGE_JAPANESE ? arena_printf(check->scratch, "%s ほか%zu件", text, count - SHOWN)
                                                 : arena_printf(check->scratch, "%s and %zu more", text, count - SHOWN);
@@ -75,6 +77,13 @@ const char *check_end_date_text(const struct check *check, struct instant end) {
   timezone_civil(check->timezone, (struct instant){end.seconds - 1}, &civil);
   const char *text = arena_printf(check->scratch, "%04d-%02d-%02d", civil.year, civil.month, civil.day);
   return text != NULL ? text : "-";
+}
+
+struct place check_at(struct check *check, struct place place, const char *token) {
+  if (place.column != 0 || place.line == 0 || token == NULL || check->columns_left == 0)
+    return place;
+  check->columns_left--;
+  return place_of_token(place, token);
 }
 
 bool check_text_present(const struct text *text) {
@@ -168,7 +177,8 @@ void policy_check(const struct policy *policy, const struct check_options *optio
                         .diagnostics = diagnostics,
                         .language = diagnostics->language,
                         .timezone = policy->header.timezone,
-                        .scratch = scratch};
+                        .scratch = scratch,
+                        .columns_left = COLUMN_LIMIT};
   if (scratch != NULL) {
     check.flows = ARENA_ARRAY(scratch, policy->flow_count + 1, struct flow_state);
     if (check.timezone == NULL)

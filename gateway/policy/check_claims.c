@@ -35,19 +35,21 @@ static void refuse_networks(struct check *check, const struct claim *late, const
   char text[RANGE_TEXT_SIZE], early_text[RANGE_TEXT_SIZE];
   const char *early_name = policy_zone_name(check->policy, early->zone);
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D08", late->range->place, policy_zone_name(check->policy, late->zone),
-      "ネットワーク %s が、領域 %s の %s と重なっています（2(9)）", "network %s overlaps that of zone '%s', %s (2(9))",
-      range_format(&late->range->range, text), early_name, range_format(&early->range->range, early_text));
+      check->diagnostics, SEVERITY_ERROR, "D08",
+      check_at(check, late->range->place, range_format(&late->range->range, text)),
+      policy_zone_name(check->policy, late->zone), "ネットワーク %s が、領域 %s の %s と重なっています（2(9)）",
+      "network %s overlaps that of zone '%s', %s (2(9))", range_format(&late->range->range, text), early_name,
+      range_format(&early->range->range, early_text));
   diagnostic_hint(check->diagnostics, found, "一つのアドレスは一つの領域だけに属します。どちらかの範囲を直してください",
                   "an address belongs to one zone only; correct one of the two");
-  diagnostic_relate(check->diagnostics, found, early->range->place, "領域 %s の %s はここに書かれています",
-                    "zone '%s' claims %s here", early_name, early_text);
+  diagnostic_relate(check->diagnostics, found, check_at(check, early->range->place, early_text),
+                    "領域 %s の %s はここに書かれています", "zone '%s' claims %s here", early_name, early_text);
 }
 
 static void refuse_hosts(struct check *check, const struct host *late, struct place place, const struct host *early,
                          const char *what) {
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D08", place, late->name,
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D08", check_at(check, place, what), late->name,
                      "%s が、領域 %s の機器 %s と領域 %s の機器 %s の両方にあります（2(9)）",
                      "%s belongs both to zone '%s' (host '%s') and to zone '%s' (host '%s') (2(9))", what,
                      policy_zone_name(check->policy, early->zone), early->name,
@@ -57,8 +59,8 @@ static void refuse_hosts(struct check *check, const struct host *late, struct pl
                   "の名前を書いてください",
                   "a host belongs to one zone; if it is one machine with two legs (such as a sanitiser), give both the "
                   "same 'machine'");
-  diagnostic_relate(check->diagnostics, found, early->place, "機器 %s の定義", "host '%s' is declared here",
-                    early->name);
+  diagnostic_relate(check->diagnostics, found, check_at(check, early->place, early->name), "機器 %s の定義",
+                    "host '%s' is declared here", early->name);
 }
 
 static void refuse_claims(struct check *check, const struct claim *one, const struct claim *other) {
@@ -102,10 +104,16 @@ static void sweep_claims(struct check *check, struct claim *claims, size_t count
   }
 }
 
+/* "Any" in disguise is D05's, and lies in every zone. */
+static bool is_any_host(const struct address_range *range) {
+  return range->first.family == FAMILY_IPV4 ? range_size(range) > 1U << 24 : range_covering_prefix_length(range) < 32;
+}
+
 static size_t add_claims(struct claim *claims, size_t count, zone_index zone, const struct host *host,
                          const struct placed_range *ranges, size_t range_count) {
   for (size_t i = 0; i < range_count; i++)
-    claims[count++] = (struct claim){&ranges[i], zone, host};
+    if (host == NULL || !is_any_host(&ranges[i].range))
+      claims[count++] = (struct claim){&ranges[i], zone, host};
   return count;
 }
 

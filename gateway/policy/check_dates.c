@@ -28,9 +28,10 @@ static struct instant fiscal_year_end(const struct check *check, const struct da
 
 static void refuse_endless(struct check *check, const struct flow *flow) {
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D07", flow->method_place, flow->name,
-      "method = \"%s\"（%s）の通信に期限（expires）がありません", "a flow of method = \"%s\" (%s) has no 'expires'",
-      flow_method_name(flow->method), flow_method_label(flow->method, check->language));
+      check->diagnostics, SEVERITY_ERROR, "D07", check_at(check, flow->method_place, flow_method_name(flow->method)),
+      flow->name, "method = \"%s\"（%s）の通信に期限（expires）がありません",
+      "a flow of method = \"%s\" (%s) has no 'expires'", flow_method_name(flow->method),
+      flow_method_label(flow->method, check->language));
   if (flow->approval.date.set)
     diagnostic_hint(check->diagnostics, found, "承認された期限を expires に書いてください（遅くとも年度末の %s）",
                     "write the approved end into 'expires' (at the latest the end of the fiscal year, %s)",
@@ -43,15 +44,15 @@ static void refuse_endless(struct check *check, const struct flow *flow) {
 
 static void refuse_late_end(struct check *check, const struct flow *flow, struct instant latest) {
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D07", flow->expires_place, flow->name,
-                     "期限が %s で、承認した年度の末日 %s より後です",
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D07", check_at(check, flow->expires_place, "expires"),
+                     flow->name, "期限が %s で、承認した年度の末日 %s より後です",
                      "it expires at %s, after the end of the fiscal year of its approval, %s",
                      check_end_date_text(check, flow->expires), check_end_date_text(check, latest));
   diagnostic_hint(check->diagnostics, found, "期限を %s までに縮め、続ける場合は次の年度に改めて承認を受けてください",
                   "end it by %s, and have it approved anew for the next fiscal year",
                   check_end_date_text(check, latest));
-  diagnostic_relate(check->diagnostics, found, flow->approval.date.place, "承認日はここに書かれています",
-                    "the date of approval is written here");
+  diagnostic_relate(check->diagnostics, found, check_at(check, flow->approval.date.place, "date"),
+                    "承認日はここに書かれています", "the date of approval is written here");
 }
 
 static void check_end(struct check *check, const struct flow *flow) {
@@ -76,27 +77,32 @@ static void check_end_order(struct check *check, const struct flow *flow) {
     return;
   check->flows[flow->index].end_refused = true;
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D15", flow->expires_place, flow->name,
+      check->diagnostics, SEVERITY_ERROR, "D15", check_at(check, flow->expires_place, "expires"), flow->name,
       "期限 %s が承認日 %04d-%02d-%02d より前です", "it expires at %s, before its approval of %04d-%02d-%02d",
       check_end_date_text(check, flow->expires), date->year, date->month, date->day);
   diagnostic_hint(check->diagnostics, found, "expires と approval.date の年を確かめてください",
                   "check the years of 'expires' and 'approval.date'");
-  diagnostic_relate(check->diagnostics, found, date->place, "承認日はここに書かれています",
+  diagnostic_relate(check->diagnostics, found, check_at(check, date->place, "date"), "承認日はここに書かれています",
                     "the date of approval is written here");
+}
+
+static bool review_is_reversed(const struct check *check, const struct flow *flow) {
+  const struct date *date = &flow->approval.date, *review = &flow->review;
+  return date->set && review->set && check_day_end(check, review).seconds <= check_day_start(check, date).seconds;
 }
 
 static void check_review_order(struct check *check, const struct flow *flow) {
   const struct date *date = &flow->approval.date, *review = &flow->review;
-  if (!date->set || !review->set || check_day_end(check, review).seconds > check_day_start(check, date).seconds)
+  if (!review_is_reversed(check, flow))
     return;
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D15", review->place, flow->name,
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D15", check_at(check, review->place, "review"), flow->name,
                      "見直し日 %04d-%02d-%02d が承認日 %04d-%02d-%02d より前です",
                      "the review of %04d-%02d-%02d is due before the approval of %04d-%02d-%02d", review->year,
                      review->month, review->day, date->year, date->month, date->day);
   diagnostic_hint(check->diagnostics, found, "review と approval.date の年を確かめてください",
                   "check the years of 'review' and 'approval.date'");
-  diagnostic_relate(check->diagnostics, found, date->place, "承認日はここに書かれています",
+  diagnostic_relate(check->diagnostics, found, check_at(check, date->place, "date"), "承認日はここに書かれています",
                     "the date of approval is written here");
 }
 
@@ -110,10 +116,11 @@ static bool touches_mynumber(const struct check *check, const struct flow *flow)
 }
 
 static void refuse_reversed_window(struct check *check, const struct flow *flow, const struct window *window) {
-  struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D15", window->place, flow->name,
-                                            "開放時間帯の終わり %s が、始まり %s より後になっていません",
-                                            "the window ends at %s, which is not after its start, %s",
-                                            check_date_text(check, window->end), check_date_text(check, window->start));
+  struct diagnostic *found =
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D15", check_at(check, window->place, "start"), flow->name,
+                     "開放時間帯の終わり %s が、始まり %s より後になっていません",
+                     "the window ends at %s, which is not after its start, %s", check_date_text(check, window->end),
+                     check_date_text(check, window->start));
   diagnostic_hint(check->diagnostics, found, "start と end を確かめてください", "check 'start' and 'end'");
 }
 
@@ -122,11 +129,12 @@ static void check_attended(struct check *check, const struct flow *flow, const s
     return;
   struct diagnostic *found =
       mynumber
-          ? diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D15", window->place, flow->name,
+          ? diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D15", check_at(check, window->place, "start"),
+                           flow->name,
                            "マイナンバー利用事務系の開放時間帯に職員の立会い（attended = true）がありません（6(3)①）",
                            "a window on the My Number systems is not attended (attended = true) (6(3)①)")
-          : diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W12", window->place, flow->name,
-                           "職員の立会いがない開放時間帯です（attended = true がありません）",
+          : diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W12", check_at(check, window->place, "start"),
+                           flow->name, "職員の立会いがない開放時間帯です（attended = true がありません）",
                            "nobody attends this window (attended = true is absent)");
   diagnostic_hint(check->diagnostics, found, "立会者を決め、attended = true を書いてください",
                   "appoint somebody to attend and write attended = true");
@@ -134,7 +142,7 @@ static void check_attended(struct check *check, const struct flow *flow, const s
 
 static void warn_never_opens(struct check *check, const struct flow *flow, const struct window *window) {
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W09", window->place, flow->name,
+      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W09", check_at(check, window->place, "start"), flow->name,
                      "開放時間帯の始まり %s が通信の期限 %s より後で、一度も開きません",
                      "the window starts at %s, after the flow expires at %s, and never opens",
                      check_date_text(check, window->start), check_end_date_text(check, flow->expires));
@@ -157,9 +165,10 @@ static void check_windows(struct check *check, const struct flow *flow) {
   if (!flow->method_known || flow->method != METHOD_MAINTENANCE || flow->window_count > 0 ||
       flow->window_place.line != 0)
     return;
-  struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "P05", flow->place, flow->name,
-                                            "保守接続（method = \"maintenance\"）に開放時間帯（window）がありません",
-                                            "a flow of method = \"maintenance\" needs a 'window'");
+  struct diagnostic *found =
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "P05", check_at(check, flow->place, flow->name), flow->name,
+                     "保守接続（method = \"maintenance\"）に開放時間帯（window）がありません",
+                     "a flow of method = \"maintenance\" needs a 'window'");
   diagnostic_hint(check->diagnostics, found,
                   "作業の日時を window = ( { start = \"…\"; end = \"…\"; attended = true; } ); と書いてください",
                   "write the time of the work as window = ( { start = \"...\"; end = \"...\"; attended = true; } );");
@@ -169,8 +178,8 @@ static void check_windows(struct check *check, const struct flow *flow) {
 
 static void warn_expired(struct check *check, const struct flow *flow) {
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W07", flow->expires_place, flow->name,
-                     "期限 %s を過ぎました。この通信はもう許可されていません",
+      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W07", check_at(check, flow->expires_place, "expires"),
+                     flow->name, "期限 %s を過ぎました。この通信はもう許可されていません",
                      "it expired at %s and allows nothing any more", check_end_date_text(check, flow->expires));
   diagnostic_hint(check->diagnostics, found, "不要なら削除し、必要なら改めて承認を受けて期限を書き直してください",
                   "remove it, or have it approved anew with another end");
@@ -179,8 +188,8 @@ static void warn_expired(struct check *check, const struct flow *flow) {
 static void warn_near_end(struct check *check, const struct flow *flow) {
   int64_t days = (flow->expires.seconds - check->options->now.seconds) / DAY_SECONDS;
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W10", flow->expires_place, flow->name,
-                     "期限 %s まであと %" PRId64 " 日です。過ぎると自動的に遮断されます",
+      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W10", check_at(check, flow->expires_place, "expires"),
+                     flow->name, "期限 %s まであと %" PRId64 " 日です。過ぎると自動的に遮断されます",
                      "it expires at %s, in %" PRId64 " days, and will then be cut by itself",
                      check_end_date_text(check, flow->expires), days);
   diagnostic_hint(check->diagnostics, found, "続ける場合は、それまでに承認を受け直してください",
@@ -189,17 +198,18 @@ static void warn_near_end(struct check *check, const struct flow *flow) {
 
 static void warn_overdue(struct check *check, const struct flow *flow) {
   const struct date *review = &flow->review;
-  struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_WARNING, "W08", review->place, flow->name, "見直し日 %04d-%02d-%02d を過ぎています",
-      "its review was due on %04d-%02d-%02d", review->year, review->month, review->day);
+  struct diagnostic *found =
+      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W08", check_at(check, review->place, "review"), flow->name,
+                     "見直し日 %04d-%02d-%02d を過ぎています", "its review was due on %04d-%02d-%02d", review->year,
+                     review->month, review->day);
   diagnostic_hint(check->diagnostics, found, "この通信がまだ必要か所管課に確かめ、次の見直し日を書いてください",
                   "ask its owner whether it is still needed and write the next date of review");
 }
 
 static void warn_windows_past(struct check *check, const struct flow *flow) {
-  struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W09", flow->window_place, flow->name,
-                                            "開放時間帯がすべて過ぎました。この通信はもう開きません",
-                                            "all its windows are past; it will not open any more");
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_WARNING, "W09", check_at(check, flow->window_place, "window"), flow->name,
+      "開放時間帯がすべて過ぎました。この通信はもう開きません", "all its windows are past; it will not open any more");
   diagnostic_hint(check->diagnostics, found, "不要なら削除し、必要なら承認を受けて新しい時間帯を書いてください",
                   "remove it, or write a new window once it is approved");
 }
@@ -219,9 +229,10 @@ static void warn_dates(struct check *check, const struct flow *flow) {
   }
   if (all_windows_past(check, flow))
     warn_windows_past(check, flow);
-  else if (flow->expires_set && flow->expires.seconds - now <= (int64_t)NEAR_DAYS * DAY_SECONDS)
+  else if (flow->expires_set && flow->approval.role != ROLE_EMERGENCY &&
+           flow->expires.seconds - now <= (int64_t)NEAR_DAYS * DAY_SECONDS)
     warn_near_end(check, flow);
-  if (flow->review.set && check_day_end(check, &flow->review).seconds <= now)
+  if (flow->review.set && check_day_end(check, &flow->review).seconds <= now && !review_is_reversed(check, flow))
     warn_overdue(check, flow);
 }
 
@@ -241,14 +252,15 @@ static int compare_endings(const void *left, const void *right) {
 
 static void warn_pile(struct check *check, const struct ending *endings, size_t count) {
   const struct flow *first = endings[0].flow;
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W11", first->expires_place, first->name,
-                     "%s に %zu 件の通信が同時に期限を迎えます（年度末集中）", "on %s, %zu flows end at once",
-                     check_end_date_text(check, (struct instant){endings[0].day}), count);
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_WARNING, "W11", check_at(check, first->expires_place, "expires"), first->name,
+      "%s に %zu 件の通信が同時に期限を迎えます（年度末集中）", "on %s, %zu flows end at once",
+      check_end_date_text(check, (struct instant){endings[0].day}), count);
   diagnostic_hint(check->diagnostics, found, "期限を分けるか、更新の決裁を早めに始めてください",
                   "spread the ends, or start early with their renewal");
-  diagnostic_relate(check->diagnostics, found, endings[count - 1].flow->expires_place, "同じ日に終わる最後の通信 %s",
-                    "the last flow that ends on that day, '%s'", endings[count - 1].flow->name);
+  diagnostic_relate(check->diagnostics, found, check_at(check, endings[count - 1].flow->expires_place, "expires"),
+                    "同じ日に終わる最後の通信 %s", "the last flow that ends on that day, '%s'",
+                    endings[count - 1].flow->name);
 }
 
 static void check_piles(struct check *check) {

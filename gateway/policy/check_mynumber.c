@@ -17,7 +17,7 @@ static bool has_ports(const struct service *service) {
     return true;
   case 6:
   case 17:
-    return !(service->first_port == 0 && service->last_port == UINT16_MAX);
+    return !(service->first_port <= 1 && service->last_port == UINT16_MAX);
   default:
     return false;
   }
@@ -28,8 +28,8 @@ static void check_services(struct check *check, const struct flow *flow) {
     if (has_ports(&flow->services[i]))
       continue;
     struct diagnostic *found = diagnostic_add(
-        check->diagnostics, SEVERITY_ERROR, "D04", flow->services[i].place, flow->name,
-        "マイナンバー利用事務系の通信に、ポート番号で限定されていない %s があります（6(3)①）",
+        check->diagnostics, SEVERITY_ERROR, "D04", check_at(check, flow->services[i].place, flow->services[i].text),
+        flow->name, "マイナンバー利用事務系の通信に、ポート番号で限定されていない %s があります（6(3)①）",
         "a flow of the My Number systems names '%s', which is not limited to ports (6(3)①)", flow->services[i].text);
     diagnostic_hint(check->diagnostics, found, "\"tcp/443\" のように、プロトコルとポート番号で書いてください",
                     "write a protocol and ports, such as \"tcp/443\"");
@@ -37,17 +37,18 @@ static void check_services(struct check *check, const struct flow *flow) {
 }
 
 static void refuse_zone_end(struct check *check, const struct flow *flow, const struct endpoint *end) {
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D04", end->place, flow->name,
-                     "マイナンバー利用事務系の通信の端が zone:%s です。機器を一台ずつ指定しなければなりません（6(3)①）",
-                     "an end of a My Number flow is zone:%s; single hosts must be named (6(3)①)",
-                     policy_zone_name(check->policy, end->zone));
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_ERROR, "D04", check_at(check, end->place, check_endpoint_text(check, end)),
+      flow->name, "マイナンバー利用事務系の通信の端が zone:%s です。機器を一台ずつ指定しなければなりません（6(3)①）",
+      "an end of a My Number flow is zone:%s; single hosts must be named (6(3)①)",
+      policy_zone_name(check->policy, end->zone));
   diagnostic_hint(check->diagnostics, found, "hosts に機器を書き、その名前を指定してください",
                   "declare the hosts under 'hosts' and name them here");
 }
 
 static void relate_host(struct check *check, struct diagnostic *found, const struct host *host) {
-  diagnostic_relate(check->diagnostics, found, host->place, "機器 %s の定義", "host '%s' is declared here", host->name);
+  diagnostic_relate(check->diagnostics, found, check_at(check, host->place, host->name), "機器 %s の定義",
+                    "host '%s' is declared here", host->name);
 }
 
 static void refuse_wide_host(struct check *check, const struct flow *flow, const struct endpoint *end,
@@ -55,14 +56,15 @@ static void refuse_wide_host(struct check *check, const struct flow *flow, const
   char text[RANGE_TEXT_SIZE];
   struct diagnostic *found;
   if (may_be_group && range_size(range) <= GROUP_LIMIT)
-    found =
-        diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D04", end->place, flow->name,
-                       "機器 %s は %s で一台ではありません。/27 までの範囲を使うには理由（reason）が必要です（6(3)①）",
-                       "host '%s' is %s, not one machine; up to a /27 needs a 'reason' (6(3)①)", end->host->name,
-                       range_format(range, text));
+    found = diagnostic_add(
+        check->diagnostics, SEVERITY_ERROR, "D04", check_at(check, end->place, check_endpoint_text(check, end)),
+        flow->name, "機器 %s は %s で一台ではありません。/27 までの範囲を使うには理由（reason）が必要です（6(3)①）",
+        "host '%s' is %s, not one machine; up to a /27 needs a 'reason' (6(3)①)", end->host->name,
+        range_format(range, text));
   else
     found = diagnostic_add(
-        check->diagnostics, SEVERITY_ERROR, "D04", end->place, flow->name,
+        check->diagnostics, SEVERITY_ERROR, "D04", check_at(check, end->place, check_endpoint_text(check, end)),
+        flow->name,
         may_be_group
             ? "機器 %s は %s です。マイナンバー利用事務系の通信の相手は /27 までです（6(3)①）"
             : "機器 %s は %s で一台ではありません。マイナンバー利用事務系の通信は機器を一台ずつ指定します（6(3)①）",
@@ -81,7 +83,8 @@ static void refuse_unpinned(struct check *check, const struct flow *flow, const 
   const struct host *host = end->host;
   bool via_router = host->mac_scope == MAC_SCOPE_VIA_ROUTER;
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D04", end->place, flow->name,
+      check->diagnostics, SEVERITY_ERROR, "D04", check_at(check, end->place, check_endpoint_text(check, end)),
+      flow->name,
       via_router ? "機器 %s は mac_scope = \"via_router\" ですが、その理由（mac_reason）がありません（6(3)①）"
                  : "マイナンバー利用事務系の通信をする機器 %s に MAC アドレスがありません（6(3)①）",
       via_router ? "host '%s' has mac_scope = \"via_router\" without a 'mac_reason' (6(3)①)"
@@ -141,6 +144,21 @@ static void check_ends(struct check *check, const struct flow *flow, const struc
   }
 }
 
+/* A host elsewhere that claims to stand behind a router says why, too. */
+static void check_reasons(struct check *check, const struct said *said) {
+  for (size_t i = 0; said != NULL && i < check->policy->host_count; i++) {
+    const struct host *host = &check->policy->hosts[i];
+    if (host->mac_scope != MAC_SCOPE_VIA_ROUTER || said[i].unpinned || check_text_present(&host->mac_reason))
+      continue;
+    struct diagnostic *found =
+        diagnostic_add(check->diagnostics, SEVERITY_ERROR, "P05", check_at(check, host->place, host->name), host->name,
+                       "mac_scope = \"via_router\" の理由（mac_reason）がありません",
+                       "mac_scope = \"via_router\" needs a 'mac_reason'");
+    diagnostic_hint(check->diagnostics, found, "MAC アドレスを照合できない理由を mac_reason に書いてください",
+                    "say in mac_reason why the MAC address cannot be checked");
+  }
+}
+
 void check_mynumber(struct check *check) {
   const struct policy *policy = check->policy;
   struct said *said = ARENA_ARRAY(check->scratch, policy->host_count + 1, struct said);
@@ -155,4 +173,5 @@ void check_mynumber(struct check *check) {
     check_ends(check, flow, flow->from, flow->from_count, said);
     check_ends(check, flow, flow->to, flow->to_count, said);
   }
+  check_reasons(check, said);
 }

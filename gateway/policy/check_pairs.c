@@ -149,11 +149,29 @@ static const char *methods_text(const struct check *check, unsigned methods) {
   return text != NULL ? text : "-";
 }
 
+static struct place end_place(struct check *check, const struct pair *pair, bool from_side) {
+  const struct flow *flow = pair->flow;
+  const struct endpoint *ends = from_side ? flow->from : flow->to;
+  size_t count = from_side ? flow->from_count : flow->to_count;
+  struct place place = from_side ? flow->from_place : flow->to_place;
+  return count > 0 ? check_at(check, ends[0].place.line != 0 ? ends[0].place : place, check_endpoint_text(check, ends))
+                   : place;
+}
+
+static struct place method_place(struct check *check, const struct flow *flow) {
+  return check_at(check, flow->method_place, flow_method_name(flow->method));
+}
+
+static struct place role_place(struct check *check, const struct flow *flow) {
+  return check_at(check, flow->approval.role_place, approval_role_name(flow->approval.role));
+}
+
 static void relate_zone(struct check *check, struct diagnostic *diagnostic, zone_index zone, const char *label) {
   const struct zone *found = check_zone(check, zone);
   if (found != NULL)
-    diagnostic_relate(check->diagnostics, diagnostic, found->place, "領域 %s はここで %s（%s）と定義されています",
-                      "zone '%s' is declared here as %s (%s)", found->name, zone_class_name(found->class), label);
+    diagnostic_relate(check->diagnostics, diagnostic, check_at(check, found->place, found->name),
+                      "領域 %s はここで %s（%s）と定義されています", "zone '%s' is declared here as %s (%s)",
+                      found->name, zone_class_name(found->class), label);
 }
 
 static void relate_zones(struct check *check, struct diagnostic *diagnostic, const struct pair *pair) {
@@ -163,7 +181,7 @@ static void relate_zones(struct check *check, struct diagnostic *diagnostic, con
 
 static void refuse_mynumber(struct check *check, const struct pair *pair) {
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D01", pair->flow->to_place, pair->flow->name,
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D01", end_place(check, pair, false), pair->flow->name,
                      "%s（%s）から %s（%s）への通信は、方式や承認にかかわらず許可できません（6(3)①）",
                      "'%s' (%s) to '%s' (%s) can be allowed by no method and no approval (6(3)①)", pair->from_text,
                      pair->from_label, pair->to_text, pair->to_label);
@@ -178,7 +196,7 @@ static void refuse_mynumber(struct check *check, const struct pair *pair) {
 static void refuse_unsanitised(struct check *check, const struct pair *pair) {
   unsigned methods = check_pair_methods_of_any_model(pair->from, pair->to);
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D02", pair->flow->method_place, pair->flow->name,
+      check->diagnostics, SEVERITY_ERROR, "D02", method_place(check, pair->flow), pair->flow->name,
       "%s（%s）から %s（%s）への通信が、認められた無害化通信ではなく method = \"%s\" です（6(3)②）",
       "'%s' (%s) to '%s' (%s) is not one of the sanitised methods allowed here, but method = \"%s\" "
       "(6(3)②)",
@@ -197,8 +215,8 @@ static void refuse_unsanitised(struct check *check, const struct pair *pair) {
 static void refuse_unrouted(struct check *check, const struct pair *pair) {
   bool from_side = pair->from == CLASS_UNROUTED;
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D10", from_side ? pair->flow->from_place : pair->flow->to_place,
-      pair->flow->name, "%s は経路を持たない隣接領域（class = \"unrouted\"）の機器で、どの通信も許可できません（4(1)）",
+      check->diagnostics, SEVERITY_ERROR, "D10", end_place(check, pair, from_side), pair->flow->name,
+      "%s は経路を持たない隣接領域（class = \"unrouted\"）の機器で、どの通信も許可できません（4(1)）",
       "'%s' belongs to an unrouted neighbour (class = \"unrouted\"), with which nothing may be allowed (4(1))",
       from_side ? pair->from_text : pair->to_text);
   diagnostic_hint(check->diagnostics, found,
@@ -206,8 +224,9 @@ static void refuse_unrouted(struct check *check, const struct pair *pair) {
                   "remove this flow; if it is truly needed, the class of that zone must be decided anew first");
   const struct zone *zone = check_zone(check, from_side ? pair->flow->from_zone : pair->flow->to_zone);
   if (zone != NULL)
-    diagnostic_relate(check->diagnostics, found, zone->place, "領域 %s はここで unrouted と定義されています",
-                      "zone '%s' is declared unrouted here", zone->name);
+    diagnostic_relate(check->diagnostics, found, check_at(check, zone->place, zone->name),
+                      "領域 %s はここで unrouted と定義されています", "zone '%s' is declared unrouted here",
+                      zone->name);
 }
 
 /* The models under which the table names the flow's method for its pair. */
@@ -226,8 +245,8 @@ static const char *models_text(const struct check *check, const struct pair *pai
 static void refuse_model(struct check *check, const struct pair *pair) {
   const struct policy_header *header = &check->policy->header;
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D14", pair->flow->method_place, pair->flow->name,
-      "%s から %s への method = \"%s\" は、接続モデル %s では使えません（使えるモデル: %s）",
+      check->diagnostics, SEVERITY_ERROR, "D14", method_place(check, pair->flow), pair->flow->name,
+      "%sから%sへの method = \"%s\" は、接続モデル %s では使えません（使えるモデル: %s）",
       "%s to %s by method = \"%s\" is not open to model '%s' (it is to: %s)", pair->from_label, pair->to_label,
       flow_method_name(pair->flow->method), connection_model_name(header->model), models_text(check, pair));
   diagnostic_hint(check->diagnostics, found,
@@ -235,8 +254,9 @@ static void refuse_model(struct check *check, const struct pair *pair) {
                   "を改めてください",
                   "remove this flow, or decide on another model (with its own duties, such as outside audits) and then "
                   "change policy.model");
-  diagnostic_relate(check->diagnostics, found, header->place, "この方針の接続モデルは %s です",
-                    "the model of this policy is '%s'", connection_model_name(header->model));
+  diagnostic_relate(check->diagnostics, found, check_at(check, header->place, "model"),
+                    "この方針の接続モデルは %s です", "the model of this policy is '%s'",
+                    connection_model_name(header->model));
 }
 
 static void refuse_pair(struct check *check, const struct pair *pair) {
@@ -247,12 +267,12 @@ static void refuse_pair(struct check *check, const struct pair *pair) {
   model = class_pair_methods(pair->from, pair->to, check->policy->header.model, &role);
   struct diagnostic *found;
   if (forward == 0)
-    found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D17", pair->flow->to_place, pair->flow->name,
+    found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D17", end_place(check, pair, false), pair->flow->name,
                            "%s（%s）から %s（%s）への通信は、どの方式でも認められていません",
                            "'%s' (%s) to '%s' (%s) is a pair that no method may join", pair->from_text,
                            pair->from_label, pair->to_text, pair->to_label);
   else
-    found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D17", pair->flow->method_place, pair->flow->name,
+    found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D17", method_place(check, pair->flow), pair->flow->name,
                            "%s（%s）から %s（%s）への通信に method = \"%s\" は使えません",
                            "'%s' (%s) to '%s' (%s) may not use method = \"%s\"", pair->from_text, pair->from_label,
                            pair->to_text, pair->to_label, flow_method_name(pair->flow->method));
@@ -285,6 +305,8 @@ static pair_refusal *judge_pair(const struct check *check, const struct pair *pa
     return refuse_unsanitised;
   if (pair_joins(pair, UNROUTED, ~0U))
     return refuse_unrouted;
+  if ((method & (MAILTEXT | CDR)) != 0 && (pair->from == CLASS_RELAY) == (pair->to == CLASS_RELAY))
+    return NULL; /* D03 */
   if (method != 0 && (ever & method) != 0 && (now & method) == 0)
     return refuse_model;
   if (ever == 0 || (method != 0 && (ever & method) == 0))
@@ -298,11 +320,11 @@ static void report_exception(struct check *check, const struct pair *pair) {
   if (!flow->method_known || flow->method != METHOD_EXCEPTION || check->flows[flow->index].over ||
       !pair_joins(pair, LGWAN | LGWAN_LINE, INTERNET | CLOUD | RELAY))
     return;
-  const char *end = flow->expires_set ? check_end_date_text(check, flow->expires) : "-";
+  const char *end = flow->expires_set ? check_end_date_text(check, flow->expires) : check_words(check, "なし", "none");
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W01", flow->method_place, flow->name,
-                     "例外措置により、無害化されない通信 %s → %s を通しています（期限 %s）（6(3)②）",
-                     "an exception lets '%s' to '%s' through without sanitising (until %s) (6(3)②)", pair->from_text,
+      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W01", method_place(check, flow), flow->name,
+                     "例外措置により、無害化されない通信 %s → %s を通しています（期限: %s）（6(3)②）",
+                     "an exception lets '%s' to '%s' through without sanitising (end: %s) (6(3)②)", pair->from_text,
                      pair->to_text, end);
   diagnostic_hint(check->diagnostics, found,
                   "例外措置台帳と照合し、無害化通信に置き換える予定を確かめてください（この警告は消せません）",
@@ -310,23 +332,27 @@ static void report_exception(struct check *check, const struct pair *pair) {
 }
 
 static void refuse_role(struct check *check, const struct pair *pair, enum approval_role needed) {
-  const struct approval *approval = &pair->flow->approval;
-  bool exception = pair->flow->method == METHOD_EXCEPTION;
-  struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D13", approval->role_place, pair->flow->name,
-      "%s から %s への %s の承認者が role = \"%s\" です。%s%s以上の承認が必要です（6(1)）",
-      "%s to %s by %s is approved with role = \"%s\"; '%s'%s or above is needed (6(1))", pair->from_label,
-      pair->to_label, flow_method_label(pair->flow->method, check->language), approval_role_name(approval->role),
-      approval_role_name(needed),
-      exception ? check_words(check, "（または 72 時間以内の emergency）", " (or 'emergency' for at most 72 hours)")
-                : "");
+  const struct flow *flow = pair->flow;
+  struct diagnostic *found;
+  if (flow->method == METHOD_EXCEPTION)
+    found = diagnostic_add(
+        check->diagnostics, SEVERITY_ERROR, "D13", role_place(check, flow), flow->name,
+        "例外措置の承認者が role = \"%s\" です。ciso の承認（または 72 時間以内の emergency）が必要です（6(1)）",
+        "the exception is approved with role = \"%s\"; it needs 'ciso', or 'emergency' for at most 72 hours (6(1))",
+        approval_role_name(flow->approval.role));
+  else
+    found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D13", role_place(check, flow), flow->name,
+                           "%sから%sへの%sの承認者が role = \"%s\" です。%s 以上の承認が必要です（6(1)）",
+                           "%s to %s by %s is approved with role = \"%s\"; '%s' or above is needed (6(1))",
+                           pair->from_label, pair->to_label, flow_method_label(flow->method, check->language),
+                           approval_role_name(flow->approval.role), approval_role_name(needed));
   diagnostic_hint(check->diagnostics, found, "権限のある者の決裁を受け、approval を書き改めてください",
                   "obtain the decision of someone with that authority and rewrite 'approval'");
 }
 
 static void refuse_emergency(struct check *check, const struct pair *pair) {
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D13", pair->flow->approval.role_place, pair->flow->name,
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D13", role_place(check, pair->flow), pair->flow->name,
                      "role = \"emergency\" は例外措置（method = \"exception\"）にだけ使えますが、method は \"%s\" です",
                      "role = \"emergency\" is for method = \"exception\" alone, but the method is \"%s\"",
                      flow_method_name(pair->flow->method));
@@ -344,7 +370,7 @@ static void check_emergency(struct check *check, const struct flow *flow) {
   if (flow->expires.seconds <= latest.seconds)
     return;
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D13", flow->expires_place, flow->name,
+      check->diagnostics, SEVERITY_ERROR, "D13", check_at(check, flow->expires_place, "expires"), flow->name,
       "緊急の例外措置の期限が %s で、承認日の 0 時から 72 時間を超えています（遅くとも %s）",
       "the emergency exception ends at %s, more than 72 hours from the start of its day of approval (at the latest %s)",
       check_end_date_text(check, flow->expires), check_end_date_text(check, latest));
@@ -356,10 +382,11 @@ static void check_emergency(struct check *check, const struct flow *flow) {
 static void warn_emergency(struct check *check, const struct flow *flow) {
   if (check->flows[flow->index].over)
     return;
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W02", flow->approval.role_place, flow->name,
-                     "緊急の承認（emergency）で開いています。CISO の事後承認がまだありません",
-                     "open by an emergency approval; the regular approval of the CISO is still missing");
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_WARNING, "W02", role_place(check, flow), flow->name,
+      "緊急の承認（emergency）で開いています（期限: %s）。CISO の事後承認がまだありません",
+      "open by an emergency approval (end: %s); the regular approval of the CISO is still missing",
+      flow->expires_set ? check_end_date_text(check, flow->expires) : check_words(check, "なし", "none"));
   diagnostic_hint(check->diagnostics, found, "CISO に報告し、承認を受けたら approval を書き改めてください",
                   "report to the CISO and rewrite 'approval' once it is decided");
 }

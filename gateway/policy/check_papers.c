@@ -49,8 +49,9 @@ static void check_missing(struct check *check, const struct flow *flow) {
   note_missing(check, &missing, is_written(&flow->review.place, flow->review.set), "見直し日", "review");
   if (missing.count == 0)
     return;
-  struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D06", flow->place, flow->name,
-                                            "通信に必要な記載がありません: %s", "the flow lacks: %s", missing.text);
+  struct diagnostic *found =
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D06", check_at(check, flow->place, flow->name), flow->name,
+                     "通信に必要な記載がありません: %s", "the flow lacks: %s", missing.text);
   diagnostic_hint(check->diagnostics, found,
                   "決裁文書を見て書き足してください。決裁がまだなら、この通信は許可できません",
                   "copy them from the decision; without a decision the flow cannot be allowed");
@@ -85,8 +86,8 @@ static void check_author(struct check *check, const struct flow *flow) {
   if (!check_text_present(by) || !check_text_present(author) || !same_person(by->text, author->text))
     return;
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D13", author->place, flow->name,
-                     "起案者と承認者が同じ「%s」です。承認は起案者以外の者が行わなければなりません（6(1)）",
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D13", check_at(check, author->place, author->text),
+                     flow->name, "起案者と承認者が同じ「%s」です。承認は起案者以外の者が行わなければなりません（6(1)）",
                      "author and approver are the same, '%s'; another person must approve (6(1))", author->text);
   diagnostic_hint(check->diagnostics, found, "起案者（author）と承認者（by）を決裁文書で確かめてください",
                   "compare 'author' and 'by' with the decision");
@@ -97,9 +98,9 @@ static void check_compensation(struct check *check, const struct flow *flow) {
       check_text_present(&(struct text){.text = flow_note_text(flow, "compensation")}) ||
       check->flows[flow->index].over)
     return;
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W04", flow->method_place, flow->name,
-                     "例外措置に代替措置（compensation）の記載がありません", "the exception names no 'compensation'");
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_WARNING, "W04", check_at(check, flow->method_place, flow_method_name(flow->method)),
+      flow->name, "例外措置に代替措置（compensation）の記載がありません", "the exception names no 'compensation'");
   diagnostic_hint(check->diagnostics, found,
                   "危険を補う措置（記録の確認、機能の停止など）を compensation に書いてください",
                   "write into 'compensation' what makes up for the risk");

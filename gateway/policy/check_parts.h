@@ -13,6 +13,7 @@ struct check {
   const struct timezone *timezone;
   struct arena *scratch;    /* freed when the checks are over */
   struct flow_state *flows; /* one per flow of the policy */
+  unsigned columns_left;    /* how many carets may still be looked up: each reads the file */
 };
 
 /* What one part of the checks tells the later ones about a flow. */
@@ -40,13 +41,17 @@ void check_expectation_worth(struct check *check); /* expectations that cannot f
 /* ---- words ---- */
 
 const char *check_class_label(const struct check *check, enum zone_class class); /* CLASS_COUNT_: the gateway */
-/* "職員業務端末群（lg-term）" or "lg-term", at most three members, then how many more. */
+/* "lg-term, lg-mail": at most three members, then how many more. */
 const char *check_end_text(const struct check *check, const struct endpoint *ends, size_t count);
+const char *check_endpoint_text(const struct check *check, const struct endpoint *end); /* as in the file */
 const char *check_date_text(const struct check *check, struct instant instant);
 /* A bare end of a day is said as that day: 2027-03-31T24:00 is 2027-03-31. */
 const char *check_end_date_text(const struct check *check, struct instant end);
 const char *check_words(const struct check *check, const char *japanese, const char *english);
 bool check_text_present(const struct text *text); /* more than blanks, the wide blank included */
+
+/* The place with the column of a token of its line: for the caret. Only the first hundred are looked up. */
+struct place check_at(struct check *check, struct place place, const char *token);
 
 /* ---- facts ---- */
 

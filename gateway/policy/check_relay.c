@@ -38,7 +38,8 @@ static unsigned side_of(enum zone_class class) {
 
 static void refuse_ends(struct check *check, const struct flow *flow, bool both) {
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D03", flow->method_place, flow->name,
+      check->diagnostics, SEVERITY_ERROR, "D03", check_at(check, flow->method_place, flow_method_name(flow->method)),
+      flow->name,
       "method = \"%s\" の通信は、片方の端だけが無害化中継（class = "
       "\"relay\"）の機器でなければなりませんが、%s（2(12)）",
       "a flow of method = \"%s\" must have exactly one end in a relay zone (class = \"relay\"), but %s (2(12))",
@@ -51,18 +52,18 @@ static void refuse_ends(struct check *check, const struct flow *flow, bool both)
 }
 
 static void refuse_relay_zone(struct check *check, const struct flow *flow, const struct endpoint *end) {
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D03", end->place, flow->name,
-                     "無害化中継の端が zone:%s で、どの中継機器か決まっていません（2(12)）",
-                     "the relay end is zone:%s, which does not say through which relay host (2(12))",
-                     policy_zone_name(check->policy, end->zone));
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_ERROR, "D03", check_at(check, end->place, check_endpoint_text(check, end)),
+      flow->name, "無害化中継の端が zone:%s で、どの中継機器か決まっていません（2(12)）",
+      "the relay end is zone:%s, which does not say through which relay host (2(12))",
+      policy_zone_name(check->policy, end->zone));
   diagnostic_hint(check->diagnostics, found, "hosts に中継機器を書き、その名前を指定してください",
                   "declare the relay host under 'hosts' and name it here");
 }
 
 static void refuse_missing_pair(struct check *check, const struct flow *flow) {
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D03", flow->place, flow->name,
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D03", check_at(check, flow->place, flow->name), flow->name,
                      "method = \"%s\" の通信に pair がありません（2(12)）",
                      "a flow of method = \"%s\" needs a 'pair' (2(12))", flow_method_name(flow->method));
   diagnostic_hint(
@@ -82,7 +83,8 @@ static void add_leg(struct check *check, struct legs *legs, const struct flow *f
 
 static void check_relayed_flow(struct check *check, struct legs *legs, const struct flow *flow) {
   enum zone_class from, to;
-  if (!check_flow_classes(check, flow, &from, &to) || flow->from_zone == flow->to_zone)
+  if (!check_flow_classes(check, flow, &from, &to) || flow->from_zone == flow->to_zone ||
+      check->flows[flow->index].never)
     return;
   if ((from == CLASS_RELAY) == (to == CLASS_RELAY)) {
     if (!check->flows[flow->index].pair_refused)
@@ -117,20 +119,20 @@ static int compare_legs(const void *left, const void *right) {
 static void refuse_half_pair(struct check *check, const struct leg *legs, size_t count, unsigned sides) {
   const struct flow *flow = legs[0].flow;
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D03", flow->pair.place, flow->name,
+      check->diagnostics, SEVERITY_ERROR, "D03", check_at(check, flow->pair.place, flow->pair.text), flow->name,
       "pair \"%s\" に、中継機器 %s を通る%s側の通信がありません（2(12)）",
       "pair \"%s\" has no leg through relay host '%s' on the %s side (2(12))", flow->pair.text, legs[0].relay->name,
       (sides & SIDE_LGWAN) == 0 && (sides & SIDE_INTERNET) == 0
-          ? check_words(check, "LGWAN・インターネット両", "LGWAN and the Internet")
-      : (sides & SIDE_LGWAN) == 0 ? check_words(check, "LGWAN ", "LGWAN")
+          ? check_words(check, " LGWAN・インターネット両", "LGWAN and the Internet")
+      : (sides & SIDE_LGWAN) == 0 ? check_words(check, " LGWAN ", "LGWAN")
                                   : check_words(check, "インターネット", "Internet"));
   diagnostic_hint(check->diagnostics, found,
                   "足りない側の通信を同じ中継機器・同じ pair で書くか、pair の名前の綴りを確かめてください",
                   "add the missing leg through the same relay host, or check the spelling of 'pair'");
   enum { SHOWN = 4 };
   for (size_t i = 1; i < count && i < SHOWN; i++)
-    diagnostic_relate(check->diagnostics, found, legs[i].flow->pair.place, "同じ pair の通信 %s",
-                      "flow '%s' of the same pair", legs[i].flow->name);
+    diagnostic_relate(check->diagnostics, found, check_at(check, legs[i].flow->pair.place, legs[i].flow->pair.text),
+                      "同じ pair の通信 %s", "flow '%s' of the same pair", legs[i].flow->name);
 }
 
 static void check_legs(struct check *check, struct legs *legs) {
@@ -194,16 +196,16 @@ static bool reach_covers(struct check *check, struct reach *reach, const struct 
 }
 
 static void refuse_reach(struct check *check, const struct flow *flow, const struct host *relay) {
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D03", flow->to_place, flow->name,
-                     "中継機器 %s が、無害化の相手（pair）でも運用管理（ops）の相手でもない %s へ通信します（2(12)）",
-                     "relay host '%s' reaches '%s', which belongs neither to its pairs nor to its 'ops' flows (2(12))",
-                     relay->name, check_end_text(check, flow->to, flow->to_count));
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_ERROR, "D03", check_at(check, flow->to_place, check_endpoint_text(check, flow->to)),
+      flow->name, "中継機器 %s が、無害化の相手（pair）でも運用管理（ops）の相手でもない %s へ通信します（2(12)）",
+      "relay host '%s' reaches '%s', which belongs neither to its pairs nor to its 'ops' flows (2(12))", relay->name,
+      check_end_text(check, flow->to, flow->to_count));
   diagnostic_hint(check->diagnostics, found,
                   "中継機器から開く通信は、pair の両側と運用管理に限ってください。必要なら別の機器に分けます",
                   "a relay host may open only the legs of its pairs and 'ops' flows; use another machine for the rest");
-  diagnostic_relate(check->diagnostics, found, relay->place, "中継機器 %s の定義", "relay host '%s' is declared here",
-                    relay->name);
+  diagnostic_relate(check->diagnostics, found, check_at(check, relay->place, relay->name), "中継機器 %s の定義",
+                    "relay host '%s' is declared here", relay->name);
 }
 
 static void check_reach(struct check *check) {

@@ -114,9 +114,9 @@ static void collect_uses(struct check *check, struct uses *uses) {
 
 static void warn_unused(struct check *check, struct place place, const char *name, const char *japanese,
                         const char *english) {
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W13", place, name, "%s %s はどの通信にも使われていません",
-                     "%s '%s' is used by no flow", check_words(check, japanese, english), name);
+  struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W13", check_at(check, place, name),
+                                            name, "この%sはどの通信にも使われていません", "no flow uses this %s",
+                                            check_words(check, japanese, english));
   diagnostic_hint(check->diagnostics, found, "不要なら削除し、使うはずなら通信の側の綴りを確かめてください",
                   "remove it, or check the spelling where it should be used");
 }
@@ -166,34 +166,42 @@ static void check_pinned(struct check *check, const struct uses *uses) {
     if (!uses->hosts[i].used || uses->hosts[i].mynumber || !should_be_pinned(check, host))
       continue;
     struct diagnostic *found =
-        diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W14", host->place, host->name,
-                       "%sの機器 %s に MAC アドレスがなく、同じアドレスを名乗る別の機器と区別できません",
-                       "the %s host '%s' has no MAC address and cannot be told from another that takes its address",
-                       check_class_label(check, check->policy->zones[host->zone].class), host->name);
+        diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W14", check_at(check, host->place, host->name),
+                       host->name, "%sの機器ですが MAC アドレスがなく、同じアドレスを名乗る別の機器と区別できません",
+                       "a host of the %s without a MAC address cannot be told from another that takes its address",
+                       check_class_label(check, check->policy->zones[host->zone].class));
     diagnostic_hint(check->diagnostics, found, "機器に mac = \"…\" を書いてください", "add mac = \"...\" to the host");
   }
 }
 
 /* ---- stepping stones ---- */
 
+/* "この機器", or the machine by its name. */
+static const char *joint_text(const struct check *check, const struct host *host) {
+  const char *text = host->machine == NULL ? check_words(check, "この機器", "this host")
+                     : check->language == LANGUAGE_JAPANESE
+                         ? arena_printf(check->scratch, "装置 %s（機器 %s ほか）", host->machine, host->name)
+                         : arena_printf(check->scratch, "machine '%s'", host->machine);
+  return text != NULL ? text : host->name;
+}
+
 static void warn_joint(struct check *check, const struct host *host, const struct flow *const *peers,
                        enum zone_class one, enum zone_class other) {
+  const char *what = joint_text(check, host);
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_WARNING, "W15", host->place, host->name,
-      "%s %s は、直接通信できない%sと%sの両方と通信しており、踏み台になり得ます",
-      "%s '%s' speaks both with %s and with %s, which may not speak directly: it could be a stepping stone",
-      host->machine != NULL ? check_words(check, "装置", "machine") : check_words(check, "機器", "host"),
-      host->machine != NULL ? host->machine : host->name, check_class_label(check, one),
-      check_class_label(check, other));
+      check->diagnostics, SEVERITY_WARNING, "W15", check_at(check, host->place, host->name), host->name,
+      "%sは、直接通信できない%sと%sの両方と通信しており、踏み台になり得ます",
+      "%s speaks both with the %s and with the %s, which may not speak directly: it could be a stepping stone", what,
+      check_class_label(check, one), check_class_label(check, other));
   diagnostic_hint(check->diagnostics, found,
                   "この機器が中継（転送・プロキシ・コピー）をしないことを確かめるか、役割を別の機器に分けてください",
                   "make sure that it forwards nothing (routing, proxy, copies) between the two, or split its roles");
   if (peers[one] != NULL)
-    diagnostic_relate(check->diagnostics, found, peers[one]->place, "%sとの通信 %s", "with %s by flow '%s'",
-                      check_class_label(check, one), peers[one]->name);
+    diagnostic_relate(check->diagnostics, found, check_at(check, peers[one]->place, peers[one]->name), "%sとの通信 %s",
+                      "with the %s by flow '%s'", check_class_label(check, one), peers[one]->name);
   if (peers[other] != NULL)
-    diagnostic_relate(check->diagnostics, found, peers[other]->place, "%sとの通信 %s", "with %s by flow '%s'",
-                      check_class_label(check, other), peers[other]->name);
+    diagnostic_relate(check->diagnostics, found, check_at(check, peers[other]->place, peers[other]->name),
+                      "%sとの通信 %s", "with the %s by flow '%s'", check_class_label(check, other), peers[other]->name);
 }
 
 /* own: classes in which the machine itself stands, besides those it speaks with. */

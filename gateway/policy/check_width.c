@@ -7,6 +7,7 @@
 #include "policy/check_parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
   ANY_IPV4_PREFIX = 8,
@@ -54,15 +55,16 @@ static unsigned count_ports(struct check *check, const struct flow *flow) {
 static void check_port_count(struct check *check, const struct flow *flow, bool reason) {
   unsigned ports = count_ports(check, flow);
   if (ports > PORT_LIMIT && !reason) {
-    struct diagnostic *found =
-        diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D05", flow->services_place, flow->name,
-                       "ポートが %u 個あり、理由（reason）なしで使える 1,024 個を超えています（2(11)）",
-                       "the flow opens %u ports; more than 1,024 need a 'reason' (2(11))", ports);
+    struct diagnostic *found = diagnostic_add(
+        check->diagnostics, SEVERITY_ERROR, "D05", check_at(check, flow->services_place, flow->services[0].text),
+        flow->name, "ポートが %u 個あり、理由（reason）なしで使える 1,024 個を超えています（2(11)）",
+        "the flow opens %u ports; more than 1,024 need a 'reason' (2(11))", ports);
     diagnostic_hint(check->diagnostics, found, "実際に使うポートだけに絞るか、広い理由を reason に書いてください",
                     "name only the ports in use, or say in 'reason' why so many are needed");
   } else if (ports > WIDE_PORT_LIMIT && !check->flows[flow->index].over) {
-    struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W03", flow->services_place,
-                                              flow->name, "ポートが %u 個あり、通信に必要な数よりずっと多いようです",
+    struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W03",
+                                              check_at(check, flow->services_place, flow->services[0].text), flow->name,
+                                              "ポートが %u 個あり、通信に必要な数よりずっと多いようです",
                                               "the flow opens %u ports, far more than a communication needs", ports);
     diagnostic_hint(check->diagnostics, found, "実際に使うポートを調べて絞ってください",
                     "find out which ports are in use and name only those");
@@ -83,9 +85,10 @@ static bool is_any(const struct address_range *range) {
 }
 
 static void refuse_everything(struct check *check, struct place place, const char *subject, const char *text) {
-  struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D05", place, subject,
-                                            "%s はすべてのアドレスを指します。理由があっても許可できません（2(11)）",
-                                            "%s means every address, which no reason allows (2(11))", text);
+  struct diagnostic *found =
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D05", check_at(check, place, text), subject,
+                     "%s はすべてのアドレスを指します。理由があっても許可できません（2(11)）",
+                     "%s means every address, which no reason allows (2(11))", text);
   diagnostic_hint(check->diagnostics, found,
                   "実際のネットワークを書いてください。インターネット全体が相手なら、class = \"cloud\" の領域に "
                   "default_route = true を書きます",
@@ -125,13 +128,14 @@ static void refuse_any(struct check *check, const struct flow *flow, const struc
   char text[RANGE_TEXT_SIZE];
   const char *name = end->kind == ENDPOINT_HOST ? end->host->name : policy_zone_name(check->policy, end->zone);
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D05", end->place, flow->name,
-      "%s は %s を含み、理由（reason）なしで使える広さ（IPv4 は /8、IPv6 は /32）を超えています（2(11)）",
+      check->diagnostics, SEVERITY_ERROR, "D05", check_at(check, end->place, check_endpoint_text(check, end)),
+      flow->name, "%s は %s を含み、理由（reason）なしで使える広さ（IPv4 は /8、IPv6 は /32）を超えています（2(11)）",
       "'%s' contains %s, wider than may be used without a 'reason' (a /8, for IPv6 a /32) (2(11))", name,
       range_format(&range->range, text));
   diagnostic_hint(check->diagnostics, found, "実際に通信する範囲に絞るか、広い理由を reason に書いてください",
                   "narrow it to what really communicates, or say in 'reason' why it must be wide");
-  diagnostic_relate(check->diagnostics, found, range->place, "%s はここに書かれています", "%s is written here", text);
+  diagnostic_relate(check->diagnostics, found, check_at(check, range->place, text), "%s はここに書かれています",
+                    "%s is written here", text);
 }
 
 static bool check_any(struct check *check, const struct flow *flow, const struct endpoint *end,
@@ -169,11 +173,11 @@ static void check_zone_to_zone(struct check *check, const struct flow *flow) {
   enum zone_class from_class, to_class;
   if (from == NULL || to == NULL || !check_flow_classes(check, flow, &from_class, &to_class) || from_class == to_class)
     return;
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D05", from->place, flow->name,
-                     "種類の違う領域どうしを丸ごと（zone:%s から zone:%s）結ぶには理由（reason）が必要です（2(11)）",
-                     "whole zones of different classes (zone:%s to zone:%s) may be joined only with a 'reason' (2(11))",
-                     policy_zone_name(check->policy, from->zone), policy_zone_name(check->policy, to->zone));
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_ERROR, "D05", check_at(check, from->place, check_endpoint_text(check, from)),
+      flow->name, "種類の違う領域どうしを丸ごと（zone:%s から zone:%s）結ぶには理由（reason）が必要です（2(11)）",
+      "whole zones of different classes (zone:%s to zone:%s) may be joined only with a 'reason' (2(11))",
+      policy_zone_name(check->policy, from->zone), policy_zone_name(check->policy, to->zone));
   diagnostic_hint(check->diagnostics, found, "通信する機器を hosts に書いて指定するか、理由を reason に書いてください",
                   "name the hosts that communicate, or say in 'reason' why whole zones must be joined");
 }
@@ -215,7 +219,7 @@ static void check_network_width(struct check *check) {
         size / WIDE_NETWORK_RATIO < hosts[i])
       continue;
     struct diagnostic *found = diagnostic_add(
-        check->diagnostics, SEVERITY_WARNING, "W03", zone->place, zone->name,
+        check->diagnostics, SEVERITY_WARNING, "W03", check_at(check, zone->place, zone->name), zone->name,
         "領域のネットワーク（%llu アドレス）が、定義された機器（%llu アドレス）よりはるかに広くなっています",
         "the zone's networks (%llu addresses) are far wider than its hosts (%llu addresses)", (unsigned long long)size,
         (unsigned long long)hosts[i]);
@@ -287,49 +291,76 @@ static const char *forbidden_ports(const struct check *check, const struct servi
   return text;
 }
 
-static void refuse_joining_port(struct check *check, const struct flow *flow, const struct service *service,
-                                const char *ports) {
+/* What a flow opens of a list: "tcp/445" and "445", all its services together. */
+struct forbidden {
+  const struct service *first;
+  const char *services, *ports;
+};
+
+static void note_forbidden(const struct check *check, struct forbidden *forbidden, const struct service *service,
+                           const char *ports) {
+  if (forbidden->first == NULL) {
+    *forbidden = (struct forbidden){service, service->text, ports};
+    return;
+  }
+  const char *services = arena_printf(check->scratch, "%s, %s", forbidden->services, service->text);
+  const char *all = arena_printf(check->scratch, "%s, %s", forbidden->ports, ports);
+  forbidden->services = services != NULL ? services : forbidden->services;
+  forbidden->ports = all != NULL ? all : forbidden->ports;
+}
+
+static struct place forbidden_place(struct check *check, const struct forbidden *forbidden) {
+  return check_at(check, forbidden->first->place, forbidden->first->text);
+}
+
+static void refuse_joining_ports(struct check *check, const struct flow *flow, const struct forbidden *forbidden) {
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_ERROR, "D12", service->place, flow->name,
+      check->diagnostics, SEVERITY_ERROR, "D12", forbidden_place(check, forbidden), flow->name,
       "%s は、ドメイン認証・ファイル共有・RPC・DNS のポート（%s）を LGWAN 側とインターネット側の間に開きます（6(3)②）",
       "%s opens ports of domain logon, file sharing, RPC or DNS (%s) between the LGWAN and the Internet side (6(3)②)",
-      service->text, ports);
+      forbidden->services, forbidden->ports);
   diagnostic_hint(check->diagnostics, found,
                   "このポートを外してください。名前解決や認証は、それぞれの領域の中のサーバで行います",
                   "remove these ports; names and logons are served inside each zone");
 }
 
-static void refuse_method_port(struct check *check, const struct flow *flow, const struct service *service,
-                               const char *ports) {
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D16", service->place, flow->name,
-                     "%s は、%s（method = \"%s\"）で使えないポート（%s）を開きます",
-                     "%s opens ports that %s (method = \"%s\") may not use (%s)", service->text,
-                     flow_method_label(flow->method, check->language), flow_method_name(flow->method), ports);
+static void refuse_method_ports(struct check *check, const struct flow *flow, const struct forbidden *forbidden) {
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_ERROR, "D16", forbidden_place(check, forbidden), flow->name,
+      "%s は、%s（method = \"%s\"）で使えないポート（%s）を開きます",
+      "%s opens ports that %s (method = \"%s\") may not use (%s)", forbidden->services,
+      flow_method_label(flow->method, check->language), flow_method_name(flow->method), forbidden->ports);
   diagnostic_hint(check->diagnostics, found,
                   "画面転送に必要なポート（例: tcp/443）だけにしてください。ファイルの受渡しは cdr で申請します",
                   "name only the ports that the screen needs (e.g. tcp/443); files go by a 'cdr' flow");
+}
+
+static bool crosses_lgwan(enum zone_class from, enum zone_class to) {
+  bool outside = from == CLASS_INTERNET || to == CLASS_INTERNET || from == CLASS_RELAY || to == CLASS_RELAY;
+  return outside && (from == CLASS_LGWAN || to == CLASS_LGWAN);
 }
 
 static void check_flow_ports(struct check *check, const struct flow *flow) {
   enum zone_class from, to;
   if (!check_flow_classes(check, flow, &from, &to) || check->flows[flow->index].never)
     return;
-  bool outside = from == CLASS_INTERNET || to == CLASS_INTERNET || from == CLASS_RELAY || to == CLASS_RELAY;
-  bool crossing = outside && (from == CLASS_LGWAN || to == CLASS_LGWAN);
+  struct forbidden joining = {0}, method = {0};
   const char *last = NULL;
   for (size_t i = 0; i < flow->service_count; i++) {
     const struct service *service = &flow->services[i];
-    if (service->text == last) /* tcp+udp/53 is one mistake */
+    if (last != NULL && strcmp(service->text, last) == 0) /* tcp+udp/53 is one mistake */
       continue;
-    const char *ports = crossing ? forbidden_ports(check, service, &joining_list) : NULL;
+    last = service->text;
+    const char *ports = crosses_lgwan(from, to) ? forbidden_ports(check, service, &joining_list) : NULL;
     if (ports != NULL)
-      refuse_joining_port(check, flow, service, ports);
+      note_forbidden(check, &joining, service, ports);
     else if (flow->method_known && (ports = forbidden_ports(check, service, &method_lists[flow->method])) != NULL)
-      refuse_method_port(check, flow, service, ports);
-    if (ports != NULL)
-      last = service->text;
+      note_forbidden(check, &method, service, ports);
   }
+  if (joining.first != NULL)
+    refuse_joining_ports(check, flow, &joining);
+  if (method.first != NULL)
+    refuse_method_ports(check, flow, &method);
 }
 
 void check_ports(struct check *check) {

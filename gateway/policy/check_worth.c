@@ -42,10 +42,9 @@ static bool end_never_seen(const struct check *check, const struct expectation_e
 
 static void warn_worthless(struct check *check, const struct expectation *expectation, bool source) {
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_WARNING, "W18", source ? expectation->from.place : expectation->to.place,
-      expectation->name,
-      "「%s」は、通信許可をどう書いても満たされ、何も確かめていません（%sのアドレスは決して通りません）",
-      "'%s' holds whatever the flows say and tests nothing (no packet with that %s ever passes)", expectation->name,
+      check->diagnostics, SEVERITY_WARNING, "W18", check_at(check, expectation->place, expectation->name),
+      expectation->name, "通信許可をどう書いても満たされ、何も確かめていません（%sのアドレスは決して通りません）",
+      "it holds whatever the flows say and tests nothing (no packet with that %s ever passes)",
       source ? check_words(check, "送信元", "source") : check_words(check, "宛先", "destination"));
   diagnostic_hint(
       check->diagnostics, found,

@@ -65,8 +65,12 @@ static int compare_by_trunk(const void *left, const void *right) {
   return trunks != 0 ? trunks : order_ports(one, other);
 }
 
+static struct place interface_place(struct check *check, const struct port *port) {
+  return check_at(check, port->interface->place, port->interface->text);
+}
+
 static void relate_port(struct check *check, struct diagnostic *found, const struct port *port) {
-  diagnostic_relate(check->diagnostics, found, port->interface->place, "領域 %s の %s はここに書かれています",
+  diagnostic_relate(check->diagnostics, found, interface_place(check, port), "領域 %s の %s はここに書かれています",
                     "zone '%s' has '%s' here", port->zone->name, port->interface->text);
 }
 
@@ -76,7 +80,7 @@ static void check_names(struct check *check, struct port *ports, size_t count) {
     if (strcmp(ports[i].interface->text, ports[i - 1].interface->text) != 0 || ports[i].zone == ports[i - 1].zone)
       continue;
     struct diagnostic *found = diagnostic_add(
-        check->diagnostics, SEVERITY_ERROR, "D08", ports[i].interface->place, ports[i].zone->name,
+        check->diagnostics, SEVERITY_ERROR, "D08", interface_place(check, &ports[i]), ports[i].zone->name,
         "インターフェース %s は領域 %s にも属しています（2(9)）", "interface '%s' belongs to zone '%s' as well (2(9))",
         ports[i].interface->text, ports[i - 1].zone->name);
     diagnostic_hint(check->diagnostics, found, "インターフェースは一つの領域だけに書いてください",
@@ -93,7 +97,7 @@ static void check_vlans(struct check *check, struct port *ports, size_t count) {
         strcmp(one->interface->text, other->interface->text) == 0)
       continue;
     struct diagnostic *found =
-        diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D08", one->interface->place, one->zone->name,
+        diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D08", interface_place(check, one), one->zone->name,
                        "%s の VLAN %s は領域 %s の %s と同じ VLAN です（2(9)）",
                        "'%s' is VLAN %s, which is also zone '%s' on '%s' (2(9))", one->interface->text, one->vlan,
                        other->zone->name, other->interface->text);
@@ -120,8 +124,8 @@ static bool may_share_trunk(enum zone_class one, enum zone_class other) {
 
 static void report_trunk(struct check *check, const struct port *one, const struct port *other, bool refused) {
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, refused ? SEVERITY_ERROR : SEVERITY_WARNING, refused ? "D08" : "W19", one->interface->place,
-      one->zone->name, "%s（%s）が、領域 %s（%s）と同じ物理線 %s を通っています%s",
+      check->diagnostics, refused ? SEVERITY_ERROR : SEVERITY_WARNING, refused ? "D08" : "W19",
+      interface_place(check, one), one->zone->name, "%s（%s）が、領域 %s（%s）と同じ物理線 %s を通っています%s",
       "'%s' (%s) shares the trunk of zone '%s' (%s), '%s'%s", one->interface->text,
       check_class_label(check, one->zone->class), other->zone->name, check_class_label(check, other->zone->class),
       one->trunk, refused ? check_words(check, "（2(9)）", " (2(9))") : "");
@@ -194,7 +198,8 @@ static void check_default_routes(struct check *check) {
     if (!zone->default_route)
       continue;
     if (zone->class_known && !may_default(check, zone))
-      found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D09", zone->default_route_place, zone->name,
+      found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D09",
+                             check_at(check, zone->default_route_place, "default_route"), zone->name,
                              "default_route を持てるのはセキュリティクラウド側（class = "
                              "\"cloud\"）の領域だけですが、class は \"%s\" です%s（6(3)③）",
                              "only a zone of class \"cloud\" may have default_route, but the class is \"%s\"%s (6(3)③)",
@@ -204,7 +209,8 @@ static void check_default_routes(struct check *check) {
                                                " (breakout only under model 'alpha_prime')")
                                  : "");
     else if (first != NULL)
-      found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D09", zone->default_route_place, zone->name,
+      found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D09",
+                             check_at(check, zone->default_route_place, "default_route"), zone->name,
                              "default_route を持つ領域が二つ以上あります（先に %s）（6(3)③）",
                              "more than one zone has default_route ('%s' came first) (6(3)③)", first->name);
     if (found != NULL)
@@ -212,8 +218,8 @@ static void check_default_routes(struct check *check) {
                       "インターネットへの出口は一つに集約します。default_route = false にしてください",
                       "the way to the Internet is one; set default_route = false");
     if (found != NULL && first != NULL)
-      diagnostic_relate(check->diagnostics, found, first->default_route_place, "領域 %s の default_route",
-                        "default_route of zone '%s'", first->name);
+      diagnostic_relate(check->diagnostics, found, check_at(check, first->default_route_place, "default_route"),
+                        "領域 %s の default_route", "default_route of zone '%s'", first->name);
     first = first == NULL ? zone : first;
   }
 }
@@ -221,11 +227,11 @@ static void check_default_routes(struct check *check) {
 static void check_within(struct check *check, const struct zone *zone) {
   if (zone->interface_count < 2 || zone->within_set)
     return;
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W16", zone->interfaces[1].place, zone->name,
-                     "インターフェースが %zu 個ありますが、その間の通信（within）が決められていません（現在は deny）",
-                     "the zone has %zu interfaces but does not say whether they may speak (within); it is deny now",
-                     zone->interface_count);
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_WARNING, "W16", check_at(check, zone->interfaces[1].place, zone->interfaces[1].text),
+      zone->name, "インターフェースが %zu 個ありますが、その間の通信（within）が決められていません（現在は deny）",
+      "the zone has %zu interfaces but does not say whether they may speak (within); it is deny now",
+      zone->interface_count);
   diagnostic_hint(check->diagnostics, found, "within = \"allow\" か within = \"deny\" を書いてください",
                   "write within = \"allow\" or within = \"deny\"");
 }
@@ -237,7 +243,8 @@ static void check_present(struct check *check, const struct zone *zone) {
       known++;
     if (*known != NULL)
       continue;
-    struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W17", zone->interfaces[i].place,
+    struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W17",
+                                              check_at(check, zone->interfaces[i].place, zone->interfaces[i].text),
                                               zone->name, "インターフェース %s はこの装置にありません",
                                               "this machine has no interface '%s'", zone->interfaces[i].text);
     diagnostic_hint(check->diagnostics, found,

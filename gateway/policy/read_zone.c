@@ -99,27 +99,19 @@ static void refuse_outside(struct reader *reader, const struct host *host, const
            reader->policy->zones[i].name);
 }
 
+/* 0.0.0.0/0 and ::/0 are refused by the doctrine (D05). */
+static bool is_everything(const struct address_range *range) {
+  return range_prefix_length(range) == 0;
+}
+
 static void check_addresses(struct reader *reader, const struct host *host) {
   for (size_t i = 0; i < host->address_count; i++)
-    if (!zone_claims(reader, host->zone, &host->addresses[i].range))
+    if (!is_everything(&host->addresses[i].range) && !zone_claims(reader, host->zone, &host->addresses[i].range))
       refuse_outside(reader, host, &host->addresses[i]);
 }
 
-static bool is_mynumber(const struct zone *zone) {
-  return zone->class == CLASS_MYNUMBER || zone->class == CLASS_MYNUMBER_CLOUD;
-}
-
-/* For a mynumber host the doctrine asks for the reason itself (D04). */
-static void check_mac_scope(struct reader *reader, const config_setting_t *setting, const struct host *host) {
-  const struct policy *policy = reader->policy;
-  if (host->mac_scope == MAC_SCOPE_VIA_ROUTER && !host->mac_reason.text &&
-      (host->zone < 0 || !is_mynumber(&policy->zones[host->zone]))) {
-    struct diagnostic *diagnostic = PROBLEM(reader, "P05", reader_place_of_name(reader, setting),
-                                            "mac_scope = \"via_router\" の理由「mac_reason」がない",
-                                            "mac_scope = \"via_router\" needs 'mac_reason'");
-    HINT(reader, diagnostic, "MAC を検査できない理由を mac_reason に書く",
-         "say in mac_reason why the MAC cannot be checked");
-  }
+/* Whether the reason of via_router is there is asked by the doctrine. */
+static void check_mac_scope(struct reader *reader, const struct host *host) {
   if (host->mac_scope == MAC_SCOPE_DIRECT && host->mac_reason.text)
     PROBLEM(reader, "P13", host->mac_reason.place, "mac_reason は mac_scope = \"via_router\" のときだけ書く",
             "mac_reason goes with mac_scope = \"via_router\" only");
@@ -136,7 +128,7 @@ void reader_host(struct reader *reader, config_setting_t *setting, struct host *
   reader_section(reader, SECTION_HOST, setting, host);
   if (host->zone >= 0)
     check_addresses(reader, host);
-  check_mac_scope(reader, setting, host);
+  check_mac_scope(reader, host);
 }
 
 /* ---- speakers ---- */
