@@ -78,7 +78,7 @@ struct frame {
   bool has_quoted; /* an ICMP error with a readable packet in it */
   bool has_neighbour;
   uint8_t hop_limit;
-  uint32_t fragment_id;
+  uint32_t identification;                   /* of the IPv4 packet, or of the IPv6 fragments */
   uint16_t fragment_offset, fragment_length; /* in bytes */
   struct packet packet;
 

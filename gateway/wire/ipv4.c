@@ -26,12 +26,17 @@ static void note_fragment(struct decoding *decoding, const uint8_t *header, uint
   frame->fragment = true;
   frame->first_fragment = offset == 0;
   frame->last_fragment = !more;
-  frame->fragment_id = load16(header + 4);
   frame->fragment_offset = (uint16_t)offset;
   frame->fragment_length = (uint16_t)payload;
   decoding->packet->traits |= TRAIT_FRAGMENT;
   if (offset + payload > IP_LARGEST || (more && payload % 8 != 0))
     decoding_fault(decoding, FAULT_FRAGMENT_LENGTH);
+}
+
+static void note_frame(struct frame *frame, const uint8_t *header) {
+  frame->content = CONTENT_IP;
+  frame->hop_limit = header[8];
+  frame->identification = load16(header + 4);
 }
 
 /* Narrows the cursor to the packet: Ethernet pads short frames. False when the lengths contradict each other. */
@@ -66,7 +71,7 @@ void decode_ipv4(struct decoding *decoding) {
   note_addresses(packet, header);
   packet->traits |= TRAIT_NO_PORTS;
   if (!decoding->quoted)
-    decoding->frame->content = CONTENT_IP, decoding->frame->hop_limit = header[8];
+    note_frame(decoding->frame, header);
   uint32_t header_length = (uint32_t)(header[0] & 0x0f) * 4, total = load16(header + 2);
   if (!narrow(decoding, header_length, total))
     return;

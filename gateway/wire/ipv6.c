@@ -48,7 +48,7 @@ static bool walk_fragment(struct decoding *decoding, struct chain *chain) {
   frame->fragment = true;
   frame->first_fragment = !chain->later_fragment;
   frame->last_fragment = (word & 1) == 0;
-  frame->fragment_id = load32(header + 4);
+  frame->identification = load32(header + 4);
   frame->fragment_offset = word & 0xfff8;
   frame->fragment_length = (uint16_t)(payload < IP_LARGEST ? payload : IP_LARGEST);
   decoding->packet->traits |= TRAIT_FRAGMENT;
@@ -107,6 +107,11 @@ static void narrow(struct decoding *decoding, uint32_t payload) {
     decoding->missing = payload - (uint32_t)left;
 }
 
+static void note_frame(struct frame *frame, const uint8_t *header) {
+  frame->content = CONTENT_IP;
+  frame->hop_limit = header[7];
+}
+
 void decode_ipv6(struct decoding *decoding) {
   const uint8_t *header = cursor_take(&decoding->cursor, IPV6_HEADER);
   if (header == NULL) {
@@ -123,7 +128,7 @@ void decode_ipv6(struct decoding *decoding) {
   memcpy(packet->destination.bytes, header + 24, 16);
   packet->traits |= TRAIT_NO_PORTS;
   if (!decoding->quoted)
-    decoding->frame->content = CONTENT_IP, decoding->frame->hop_limit = header[7];
+    note_frame(decoding->frame, header);
   narrow(decoding, load16(header + 4));
   struct chain chain = {.next = header[6]};
   bool arrived = walk_chain(decoding, &chain);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "watch/connections.h"
+
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { WAYS = 4, LINE = 64 };
+
+_Static_assert(sizeof(struct connection) <= LINE, "a conversation fits a cache line");
+
+struct set {
+  _Alignas(LINE) struct connection ways[WAYS];
+};
+
+struct connections {
+  struct set *sets;
+  size_t mask;
+  uint64_t seed; /* so that nobody can aim at one set */
+  uint64_t evicted;
+};
+
+struct connections *connections_new(size_t count) {
+  size_t sets = 1;
+  while (sets * WAYS < count)
+    sets *= 2;
+  struct connections *connections = calloc(1, sizeof *connections);
+  struct set *memory = aligned_alloc(LINE, sets * sizeof(struct set));
+  if (connections == NULL || memory == NULL) {
+    free(connections);
+    free(memory);
+    return NULL;
+  }
+  memset(memory, 0, sets * sizeof(struct set));
+  *connections = (struct connections){.sets = memory, .mask = sets - 1, .seed = 0x9e3779b97f4a7c15};
+  if (getrandom(&connections->seed, sizeof connections->seed, GRND_NONBLOCK) < 0)
+    connections->seed ^= (uint64_t)(uintptr_t)connections;
+  return connections;
+}
+
+struct connections *connections_free(struct connections *connections) {
+  if (connections != NULL)
+    free(connections->sets);
+  free(connections);
+  return NULL;
+}
+
+static uint64_t load64(const uint8_t *bytes) {
+  uint64_t value;
+  memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+static uint64_t mix(uint64_t state, uint64_t value) {
+  state = (state ^ value) * 0xff51afd7ed558ccd;
+  return state ^ state >> 32;
+}
+
+static uint64_t hash_key(uint64_t seed, const struct connection_key *key) {
+  uint64_t hash = mix(seed, load64(key->ends[0]));
+  hash = mix(hash, load64(key->ends[1]));
+  if (key->family == FAMILY_IPV6) {
+    hash = mix(hash, load64(key->ends[0] + 8));
+    hash = mix(hash, load64(key->ends[1] + 8));
+  }
+  return mix(hash, (uint64_t)key->ports[0] << 32 | (uint64_t)key->ports[1] << 16 | key->protocol);
+}
+
+/* A request type stands for its reply too. */
+static uint16_t icmp_query(const struct packet *packet) {
+  if (packet->protocol == PROTOCOL_ICMP && packet->icmp_type == ICMP_ECHOREPLY)
+    return ICMP_ECHO;
+  if (packet->protocol == PROTOCOL_ICMPV6 && packet->icmp_type == ICMP6_ECHO_REPLY)
+    return ICMP6_ECHO_REQUEST;
+  return packet->icmp_type;
+}
+
+static void key_ports(const struct packet *packet, uint16_t *ret_source, uint16_t *ret_destination) {
+  if (packet->protocol == PROTOCOL_ICMP || packet->protocol == PROTOCOL_ICMPV6) {
+    *ret_source = *ret_destination = icmp_query(packet);
+  } else {
+    *ret_source = packet->source_port;
+    *ret_destination = packet->destination_port;
+  }
+}
+
+void connections_key(const struct connections *connections, const struct packet *packet,
+                     struct connection_key *ret_key) {
+  uint16_t source, destination;
+  key_ports(packet, &source, &destination);
+  int order = memcmp(packet->source.bytes, packet->destination.bytes, sizeof packet->source.bytes);
+  unsigned end = order < 0 || (order == 0 && source <= destination) ? 0 : 1;
+  ret_key->source_end = (uint8_t)end;
+  memcpy(ret_key->ends[end], packet->source.bytes, sizeof packet->source.bytes);
+  memcpy(ret_key->ends[1 - end], packet->destination.bytes, sizeof packet->destination.bytes);
+  ret_key->ports[end] = source;
+  ret_key->ports[1 - end] = destination;
+  ret_key->family = (uint8_t)packet->source.family;
+  ret_key->protocol = packet->protocol;
+  ret_key->hash = hash_key(connections->seed, ret_key);
+}
+
+static bool matches(const struct connection *connection, const struct connection_key *key) {
+  return connection->family == key->family && connection->protocol == key->protocol &&
+         memcmp(connection->ports, key->ports, sizeof key->ports) == 0 &&
+         memcmp(connection->ends, key->ends, sizeof key->ends) == 0;
+}
+
+struct connection *connections_find(struct connections *connections, const struct connection_key *key) {
+  struct set *set = &connections->sets[key->hash & connections->mask];
+  for (unsigned way = 0; way < WAYS; way++)
+    if (matches(&set->ways[way], key))
+      return &set->ways[way];
+  return NULL;
+}
+
+/* Denied ones go before allowed ones, older before younger. */
+static bool goes_before(const struct connection *left, const struct connection *right) {
+  if (left->allowed != right->allowed)
+    return !left->allowed;
+  return (int32_t)(left->last_seen - right->last_seen) < 0;
+}
+
+struct connection *connections_add(struct connections *connections, const struct connection_key *key) {
+  struct connection *found = connections_find(connections, key);
+  if (found != NULL)
+    return found;
+  struct set *set = &connections->sets[key->hash & connections->mask];
+  struct connection *victim = &set->ways[0];
+  for (unsigned way = 0; way < WAYS && victim->family != FAMILY_NONE; way++)
+    if (set->ways[way].family == FAMILY_NONE || goes_before(&set->ways[way], victim))
+      victim = &set->ways[way];
+  connections->evicted += victim->family != FAMILY_NONE ? 1 : 0;
+  memset(victim, 0, sizeof *victim);
+  memcpy(victim->ends, key->ends, sizeof key->ends);
+  memcpy(victim->ports, key->ports, sizeof key->ports);
+  victim->family = key->family;
+  victim->protocol = key->protocol;
+  return victim;
+}
+
+void connection_opener(const struct connection *connection, struct packet *ret_opener) {
+  unsigned from = connection->opener_end, to = 1 - from;
+  *ret_opener = (struct packet){.protocol = connection->protocol};
+  ret_opener->source.family = ret_opener->destination.family = connection->family;
+  memcpy(ret_opener->source.bytes, connection->ends[from], sizeof connection->ends[from]);
+  memcpy(ret_opener->destination.bytes, connection->ends[to], sizeof connection->ends[to]);
+  if (connection->protocol == PROTOCOL_ICMP || connection->protocol == PROTOCOL_ICMPV6) {
+    ret_opener->icmp_type = (uint8_t)connection->ports[from];
+    return;
+  }
+  ret_opener->source_port = connection->ports[from];
+  ret_opener->destination_port = connection->ports[to];
+  if (connection->protocol == PROTOCOL_TCP)
+    ret_opener->tcp_flags = TCP_SYN;
+}
+
+uint64_t connections_evicted(const struct connections *connections) {
+  return connections->evicted;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_WATCH_CONNECTIONS_H
+#define KIDO_WATCH_CONNECTIONS_H
+
+#include "policy/decide.h"
+
+/*
+ * The conversations that the watchman has seen, each with the verdict on its opener: what follows is judged by that,
+ * in both directions. A fixed table of sets of four; when a set is full, a denied or else the longest silent
+ * conversation goes and is counted. Nothing is allocated after connections_new().
+ */
+struct connections;
+
+/* The identity of a conversation, the same for both directions. */
+struct connection_key {
+  uint64_t hash;
+  uint8_t ends[2][16]; /* addresses in ascending order */
+  uint16_t ports[2];
+  uint8_t family, protocol;
+  uint8_t source_end; /* which end sent this packet: 0 or 1 */
+};
+
+struct connection {
+  uint8_t ends[2][16];
+  uint16_t ports[2];
+  uint8_t family; /* FAMILY_NONE: free */
+  uint8_t protocol;
+  uint8_t opener_end; /* which end opened it */
+  uint8_t allowed;
+  uint8_t reason; /* enum reason of the opener's verdict */
+  uint8_t plain;  /* allowed, and no packet of it needs a look at MACs: the fast path may take it */
+  int16_t from_zone, to_zone;
+  uint32_t flow;      /* index of the flow, UINT32_MAX for none */
+  uint32_t epoch;     /* of the verdict */
+  uint32_t last_seen; /* seconds, as unsigned */
+};
+
+/* count: rounded up to a power of two. NULL without memory. */
+struct connections *connections_new(size_t count);
+struct connections *connections_free(struct connections *connections);
+
+/* ICMP queries are one conversation per pair of addresses and kind of query: request and reply share it. */
+void connections_key(const struct connections *connections, const struct packet *packet,
+                     struct connection_key *ret_key);
+struct connection *connections_find(struct connections *connections, const struct connection_key *key);
+/* The entry of that key, made if there is none; never NULL. The caller fills in the verdict. */
+struct connection *connections_add(struct connections *connections, const struct connection_key *key);
+/* The opener of a conversation as a packet. */
+void connection_opener(const struct connection *connection, struct packet *ret_opener);
+
+uint64_t connections_evicted(const struct connections *connections);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The place of a packet in its conversation.
+ *
+ * Whose opener was seen is judged by that, whatever its later packets look like: a connection that a server opened
+ * towards a client stays denied although its answers look like those of a lawful one. Of a conversation that began
+ * before the watch (or was evicted) the opener is unknown; it is lawful if either end may have opened it.
+ *
+ * Only verdicts of the flows are remembered, never those of the guard: a forged packet must not spoil the
+ * conversation that it imitates.
+ */
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
+#include <string.h>
+
+#include "watch/watch_parts.h"
+
+/* TCP flag bytes of a packet that does not open a connection and makes sense, as a set of bits. */
+static const uint64_t LATER_FLAGS = 1ull << 18 | 1ull << 26 | 1ull << 4 | 1ull << 12 | 1ull << 20 | 1ull << 28 |
+                                    1ull << 17 | 1ull << 25 | 1ull << 49 | 1ull << 57 | 1ull << 16 | 1ull << 24 |
+                                    1ull << 48 | 1ull << 56;
+
+static bool opens(const struct packet *packet) {
+  return packet->protocol != PROTOCOL_TCP || (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+static uint8_t request_of(const struct packet *packet) {
+  if (packet->protocol == PROTOCOL_ICMP && packet->icmp_type == ICMP_ECHOREPLY)
+    return ICMP_ECHO;
+  if (packet->protocol == PROTOCOL_ICMPV6 && packet->icmp_type == ICMP6_ECHO_REPLY)
+    return ICMP6_ECHO_REQUEST;
+  return packet->icmp_type;
+}
+
+/* The opener that this packet would answer. */
+static struct packet answered(const struct packet *packet) {
+  struct packet opener = *packet;
+  opener.source = packet->destination;
+  opener.destination = packet->source;
+  opener.source_port = packet->destination_port;
+  opener.destination_port = packet->source_port;
+  opener.icmp_type = request_of(packet);
+  opener.has_source_mac = false;
+  opener.traits &= (unsigned)TRAIT_NO_PORTS;
+  if (packet->protocol == PROTOCOL_TCP)
+    opener.tcp_flags = TCP_SYN;
+  return opener;
+}
+
+static struct decision ask(const struct index *index, const struct passage_question *question, enum packet_role role,
+                           const struct packet *opener) {
+  struct query query = {.packet = *question->packet, .in_zone = question->from, .out_zone = question->to, .role = role};
+  if (opener != NULL)
+    query.opener = *opener;
+  return index_decide(index, &query);
+}
+
+static bool is_flow_reason(enum reason reason) {
+  return reason == REASON_NO_FLOW || reason == REASON_NO_FLOW_THIS_DIRECTION || reason == REASON_EXPIRED ||
+         reason == REASON_OUTSIDE_WINDOW;
+}
+
+/* ---- from the policy alone ---- */
+
+static struct decision judge_error(const struct index *index, const struct passage_question *question) {
+  struct decision decision = ask(index, question, ROLE_ERROR, question->quoted);
+  if (decision.allow)
+    return decision;
+  struct packet opener = answered(question->quoted);
+  struct decision other = ask(index, question, ROLE_ERROR, &opener);
+  return other.allow ? other : decision;
+}
+
+/* Ports unknown: some flow in force must join the two addresses. */
+static struct decision judge_without_ports(const struct index *index, const struct passage_question *question) {
+  struct decision decision = ask(index, question, ROLE_OPENS, NULL);
+  if (decision.allow || !(is_flow_reason(decision.reason) || decision.reason == REASON_INVALID_STATE))
+    return decision;
+  decision.flow = index_flow_between(index, question->packet, question->from, question->to);
+  decision.allow = decision.flow != NULL;
+  decision.reason = decision.allow ? REASON_FLOW : decision.reason;
+  return decision;
+}
+
+static struct decision judge_forwards(const struct index *index, const struct passage_question *question) {
+  if (opens(question->packet))
+    return ask(index, question, ROLE_OPENS, NULL);
+  struct packet opener = *question->packet;
+  opener.tcp_flags = TCP_SYN;
+  opener.has_source_mac = false;
+  return ask(index, question, ROLE_ORIGINAL, &opener);
+}
+
+struct decision conversation_judge_alone(const struct index *index, const struct passage_question *question,
+                                         bool *ret_reversed) {
+  const struct packet *packet = question->packet;
+  *ret_reversed = false;
+  if (question->without_ports)
+    return judge_without_ports(index, question);
+  if (question->quoted != NULL)
+    return judge_error(index, question);
+  bool only_opens = packet->protocol == PROTOCOL_TCP && opens(packet);
+  bool only_answers = packet->protocol == PROTOCOL_TCP && (packet->tcp_flags & TCP_SYN) != 0 && !only_opens;
+  struct decision forwards = {.allow = false};
+  if (!only_answers) {
+    forwards = judge_forwards(index, question);
+    if (forwards.allow || only_opens)
+      return forwards;
+  }
+  struct packet opener = answered(packet);
+  struct decision backwards = ask(index, question, ROLE_REPLY, &opener);
+  *ret_reversed = backwards.allow;
+  return backwards.allow || only_answers ? backwards : forwards;
+}
+
+/* ---- with memory ---- */
+
+static struct decision recall(const struct index *index, const struct connection *connection,
+                              const struct passage_question *question) {
+  const struct policy *policy = index_policy(index);
+  return (struct decision){.allow = connection->allowed,
+                           .reason = connection->reason,
+                           .flow = connection->flow < policy->flow_count ? &policy->flows[connection->flow] : NULL,
+                           .from_zone = question->from,
+                           .to_zone = question->to};
+}
+
+static void remember(struct watch *watch, struct connection *connection, const struct passage_question *question,
+                     const struct decision *decision, uint8_t opener_end, bool from_source) {
+  connection->opener_end = opener_end;
+  connection->allowed = decision->allow;
+  connection->reason = (uint8_t)decision->reason;
+  connection->flow = decision->flow != NULL ? (uint32_t)decision->flow->index : UINT32_MAX;
+  connection->from_zone = (int16_t)(from_source ? question->from : question->to);
+  connection->to_zone = (int16_t)(from_source ? question->to : question->from);
+  connection->epoch = watch->epoch;
+  connection->last_seen = (uint32_t)(watch->now / 1000000000);
+}
+
+/* The verdict by the opener that was seen. */
+static struct decision judge_known(struct watch *watch, struct connection *connection, const struct connection_key *key,
+                                   const struct passage_question *question) {
+  const struct index *index = watch->current.index;
+  bool original = key->source_end == connection->opener_end;
+  if (connection->epoch == watch->epoch && !connection->allowed)
+    return recall(index, connection, question);
+  struct packet opener;
+  connection_opener(connection, &opener);
+  struct decision decision = ask(index, question, original ? ROLE_ORIGINAL : ROLE_REPLY, &opener);
+  if (decision.allow || is_flow_reason(decision.reason))
+    remember(watch, connection, question, &decision, connection->opener_end, original);
+  return decision;
+}
+
+/* Whether this packet opens anew what the table knows as something else: judged on its own. */
+static bool opens_anew(const struct connection *connection, const struct connection_key *key,
+                       const struct packet *packet) {
+  if (!opens(packet))
+    return false;
+  bool original = key->source_end == connection->opener_end;
+  return packet->protocol == PROTOCOL_TCP ? !original || !connection->allowed : !original && !connection->allowed;
+}
+
+struct decision conversation_judge(struct watch *watch, const struct passage_question *question) {
+  const struct index *index = watch->current.index;
+  bool reversed;
+  if (question->quoted != NULL || question->without_ports)
+    return conversation_judge_alone(index, question, &reversed);
+  struct connection_key key;
+  connections_key(watch->connections, question->packet, &key);
+  struct connection *connection = connections_find(watch->connections, &key);
+  if (connection != NULL && !opens_anew(connection, &key, question->packet))
+    return judge_known(watch, connection, &key, question);
+  struct decision decision = conversation_judge_alone(index, question, &reversed);
+  bool worth = decision.allow || (is_flow_reason(decision.reason) && opens(question->packet));
+  if (!worth || (connection != NULL && connection->allowed && !decision.allow))
+    return decision;
+  connection = connections_add(watch->connections, &key);
+  uint8_t opener_end = reversed ? (uint8_t)(1 - key.source_end) : key.source_end;
+  remember(watch, connection, question, &decision, opener_end, !reversed);
+  return decision;
+}
+
+bool conversation_answers_denied(struct watch *watch, const struct packet *packet) {
+  struct connection_key key;
+  connections_key(watch->connections, packet, &key);
+  const struct connection *connection = connections_find(watch->connections, &key);
+  return connection != NULL && !connection->allowed && connection->opener_end != key.source_end;
+}
+
+/* ---- the fast way ---- */
+
+static struct speaker *speaker_of(const struct wire *wire, const struct address *address, const struct mac *mac) {
+  uint32_t hash = (uint32_t)address->bytes[3] << 8 ^ (uint32_t)address->bytes[2] << 4 ^ address->bytes[1] ^
+                  (uint32_t)address->bytes[15] << 3 ^ (uint32_t)address->bytes[14] << 7 ^ mac->bytes[5];
+  return &wire->speakers[(hash ^ hash >> 8) & (SPEAKERS - 1)];
+}
+
+static bool is_trusted(const struct watch *watch, const struct wire *wire, const struct frame *frame) {
+  const struct speaker *speaker = speaker_of(wire, &frame->packet.source, &frame->source_mac);
+  return speaker->epoch == watch->epoch && speaker->family == frame->packet.source.family &&
+         memcmp(speaker->address, frame->packet.source.bytes, sizeof speaker->address) == 0 &&
+         mac_equal(&speaker->mac, &frame->source_mac);
+}
+
+void conversation_trust_speaker(struct watch *watch, const struct sighting *sighting) {
+  const struct frame *frame = sighting->frame;
+  if (!frame->has_macs)
+    return;
+  struct speaker *speaker = speaker_of(&watch->wires[sighting->wire], &frame->packet.source, &frame->source_mac);
+  speaker->mac = frame->source_mac;
+  speaker->family = (uint8_t)frame->packet.source.family;
+  memcpy(speaker->address, frame->packet.source.bytes, sizeof speaker->address);
+  speaker->epoch = watch->epoch;
+}
+
+static bool is_simple(const struct frame *frame) {
+  if (frame->content != CONTENT_IP || frame->tag_count > 0 || frame->fault != FAULT_NONE || frame->fragment ||
+      frame->packet.traits != 0)
+    return false;
+  return frame->packet.protocol != PROTOCOL_TCP || (LATER_FLAGS >> (frame->packet.tcp_flags & 0x3f) & 1) != 0;
+}
+
+bool conversation_is_plain(struct watch *watch, const struct frame *frame, int wire, zone_index wire_zone,
+                           enum frame_direction direction) {
+  if (direction == FRAME_PASSING || !is_simple(frame))
+    return false;
+  struct connection_key key;
+  connections_key(watch->connections, &frame->packet, &key);
+  struct connection *connection = connections_find(watch->connections, &key);
+  if (connection == NULL || !connection->allowed || connection->epoch != watch->epoch)
+    return false;
+  bool original = key.source_end == connection->opener_end;
+  zone_index origin = original ? connection->from_zone : connection->to_zone;
+  zone_index goal = original ? connection->to_zone : connection->from_zone;
+  if (direction == FRAME_ENTERING ? origin != wire_zone || !is_trusted(watch, &watch->wires[wire], frame)
+                                  : goal != wire_zone)
+    return false;
+  if (direction == FRAME_LEAVING && !passages_empty(watch->passages))
+    return false;
+  connection->last_seen = (uint32_t)(watch->now / 1000000000);
+  return true;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_WATCH_FINDING_H
+#define KIDO_WATCH_FINDING_H
+
+#include "events/event.h"
+#include "policy/policy.h"
+
+/* What the watchman can find. Order: as operators should read them, worst first. */
+enum finding_kind {
+  FINDING_CROSSING,
+  FINDING_BYPASS,
+  FINDING_SPOOFED,
+  FINDING_UNKNOWN_SEGMENT,
+  FINDING_BLIND,
+  FINDING_ATTEMPT,
+  FINDING_MALFORMED,
+  FINDING_KIND_COUNT_,
+};
+
+/* How a frame moved, seen from the gateway. */
+enum frame_direction {
+  FRAME_ENTERING, /* sent to the gateway's MAC */
+  FRAME_LEAVING,  /* sent by the gateway */
+  FRAME_PASSING,  /* between others on the wire, or to all of them */
+  FRAME_DIRECTION_NONE,
+};
+
+enum { WIRE_NONE = -1 };
+
+/*
+ * One cause, as data. zone: where it comes from; other_zone: where it went, lies or wanted to go; ZONE_NONE where the
+ * kind has none. Text fields are constants or live as long as the policy.
+ */
+struct finding {
+  enum finding_kind kind;
+  int64_t time;
+  zone_index zone, other_zone;
+  int wire;       /* where it was seen, WIRE_NONE for the watchman as a whole */
+  int entry_wire; /* crossing: where it came in, WIRE_NONE when that was not seen */
+  enum frame_direction direction;
+  struct address source, destination;                     /* family FAMILY_NONE: none */
+  int protocol, source_port, destination_port, icmp_type; /* -1: none */
+  int vlan, ethertype;
+  bool has_source_mac, has_destination_mac;
+  struct mac source_mac, destination_mac;
+  const struct flow *flow;
+  const char *reason;
+  uint64_t count, bytes;
+};
+
+struct finding_rule {
+  const char *name; /* "crossing" */
+  enum event_severity severity;
+};
+
+const struct finding_rule *finding_rule(enum finding_kind kind);
+const char *frame_direction_name(enum frame_direction direction); /* NULL for none */
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * IP packets, by where they stand to the gateway.
+ *
+ * Entering (sent to the gateway's MAC): what may not pass is an attempt, held until it is clear that it did not come
+ * out; a false source is told at once. Leaving (sent by the gateway): what may not pass did pass, and is a crossing.
+ * Passing (between others): every address must belong to the wire, whatever the gateway would say.
+ *
+ * The gateway speaks too: its own addresses, its ICMP errors, neighbour discovery and the answers of `reject` are
+ * lawful. Where its addresses are not known (capture files), an address of the wire's own zone may be one.
+ */
+#include <netinet/icmp6.h>
+
+#include "watch/watch_parts.h"
+
+static void find(struct watch *watch, const struct sighting *sighting, enum finding_kind kind, zone_index zone,
+                 zone_index other_zone, const char *reason) {
+  struct finding finding;
+  sighting_describe(sighting, &finding);
+  finding.kind = kind;
+  finding.zone = zone;
+  finding.other_zone = other_zone;
+  finding.reason = reason;
+  watch_find(watch, &finding);
+}
+
+static bool is_link_local_talk(const struct sighting *sighting) {
+  return ((sighting->source.traits | sighting->destination.traits) & ADDRESS_LINK_LOCAL) != 0;
+}
+
+static bool is_for_many(const struct sighting *sighting) {
+  return (sighting->destination.traits & (ADDRESS_LINK_LOCAL | ADDRESS_BROADCAST)) != 0;
+}
+
+static const struct packet *quoted_of(const struct sighting *sighting) {
+  return sighting->frame->has_quoted ? &sighting->frame->quoted : NULL;
+}
+
+static struct passage_question question_of(const struct sighting *sighting, zone_index from, zone_index to) {
+  return (struct passage_question){.packet = &sighting->packet,
+                                   .quoted = quoted_of(sighting),
+                                   .from = from,
+                                   .to = to,
+                                   .without_ports = sighting->without_ports};
+}
+
+/* ---- the policy that is about to be in force ---- */
+
+static zone_index end_zone(const struct index *index, const struct address *address) {
+  struct address_facts facts = index_find(index, address);
+  return (facts.traits & ADDRESS_OWN) != 0 ? ZONE_GATEWAY : facts.zone;
+}
+
+static bool allowed_by_pending(struct watch *watch, const struct sighting *sighting) {
+  const struct generation *pending = &watch->pending;
+  if (pending->policy == NULL)
+    return false;
+  zone_index wire_zone = pending->wire_zones[sighting->wire];
+  zone_index from = end_zone(pending->index, &sighting->packet.source);
+  zone_index to = end_zone(pending->index, &sighting->packet.destination);
+  struct passage_question question = sighting->direction == FRAME_ENTERING ? question_of(sighting, wire_zone, to)
+                                                                           : question_of(sighting, from, wire_zone);
+  bool reversed;
+  return conversation_judge_alone(pending->index, &question, &reversed).allow;
+}
+
+/* ---- passing ---- */
+
+static void judge_passing(struct watch *watch, struct sighting *sighting) {
+  if (judge_foreign_address(watch, sighting, &sighting->packet.source, "second-path"))
+    return;
+  if (sighting->frame->has_neighbour &&
+      judge_foreign_address(watch, sighting, &sighting->frame->neighbour, "neighbour-claim"))
+    return;
+  if (!is_for_many(sighting) &&
+      judge_foreign_address(watch, sighting, &sighting->packet.destination, "second-next-hop"))
+    return;
+  if (!judge_foreign_mac(watch, sighting) && is_link_local_talk(sighting))
+    watch_count_everyday(watch, sighting->wire);
+}
+
+/* ---- entering ---- */
+
+static bool is_false_source(enum reason reason) {
+  return reason == REASON_SPECIAL_SOURCE || reason == REASON_OWN_SOURCE || reason == REASON_BROADCAST_SOURCE ||
+         reason == REASON_SPOOFED_SOURCE || reason == REASON_MAC_MISMATCH;
+}
+
+/* An answer is told as part of what it answers. */
+static void orient(struct watch *watch, const struct sighting *sighting, struct finding *finding) {
+  if (sighting->without_ports || quoted_of(sighting) != NULL || !conversation_answers_denied(watch, &sighting->packet))
+    return;
+  struct finding turned = *finding;
+  turned.zone = finding->other_zone;
+  turned.other_zone = finding->zone;
+  turned.source = finding->destination;
+  turned.destination = finding->source;
+  turned.source_port = finding->destination_port;
+  turned.destination_port = finding->source_port;
+  *finding = turned;
+}
+
+/* Holds a forbidden entry until it is known whether it comes out. */
+static void hold(struct watch *watch, const struct sighting *sighting, const struct decision *decision, bool told) {
+  struct connection_key key;
+  connections_key(watch->connections, &sighting->packet, &key);
+  struct finding finding;
+  sighting_describe(sighting, &finding);
+  finding.kind = FINDING_ATTEMPT;
+  finding.zone = sighting->wire_zone;
+  finding.other_zone = decision->to_zone;
+  finding.reason = reason_name(decision->reason);
+  finding.flow = decision->flow;
+  if (!told)
+    orient(watch, sighting, &finding);
+  passages_enter(watch->passages, &key, &finding, told);
+}
+
+/* A source that the zone of the wire does not have. */
+static void judge_false_source(struct watch *watch, const struct sighting *sighting, const struct decision *decision) {
+  const char *reason = reason_name(decision->reason);
+  zone_index zone = sighting->source.zone;
+  if ((sighting->source.traits & ADDRESS_UNROUTED) != 0)
+    find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, zone, "unrouted-neighbour");
+  else if (decision->reason == REASON_SPOOFED_SOURCE && zone == ZONE_NONE)
+    find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, ZONE_NONE, reason_name(REASON_UNKNOWN_ZONE));
+  else
+    find(watch, sighting, FINDING_SPOOFED, sighting->wire_zone, zone == sighting->wire_zone ? ZONE_NONE : zone, reason);
+  hold(watch, sighting, decision, true);
+}
+
+static bool may_be_own(const struct watch *watch, const struct sighting *sighting, const struct address_facts *facts) {
+  return watch->own_count == 0 && facts->zone == sighting->wire_zone;
+}
+
+static struct decision judge_entry(struct watch *watch, const struct sighting *sighting) {
+  bool own = (sighting->destination.traits & ADDRESS_OWN) != 0;
+  zone_index to = own ? ZONE_GATEWAY : sighting->destination.zone;
+  struct passage_question question = question_of(sighting, sighting->wire_zone, to);
+  if (!may_be_own(watch, sighting, &sighting->destination))
+    return conversation_judge(watch, &question);
+  struct passage_question to_gateway = question_of(sighting, sighting->wire_zone, ZONE_GATEWAY);
+  struct decision decision = conversation_judge(watch, &to_gateway);
+  if (decision.allow || sighting->wire_zone < 0 || !watch->current.policy->zones[sighting->wire_zone].within)
+    return decision;
+  bool reversed;
+  return conversation_judge_alone(watch->current.index, &question, &reversed);
+}
+
+static void judge_entering(struct watch *watch, struct sighting *sighting) {
+  if (is_link_local_talk(sighting)) {
+    judge_passing(watch, sighting);
+    return;
+  }
+  if (judge_foreign_mac(watch, sighting))
+    return;
+  struct decision decision = judge_entry(watch, sighting);
+  if (decision.allow)
+    conversation_trust_speaker(watch, sighting);
+  else if (allowed_by_pending(watch, sighting))
+    return;
+  else if (is_false_source(decision.reason))
+    judge_false_source(watch, sighting, &decision);
+  else
+    hold(watch, sighting, &decision, false);
+}
+
+/* ---- leaving ---- */
+
+/* What the kernel says of its own accord. */
+static bool is_own_report(const struct sighting *sighting) {
+  const struct packet *packet = &sighting->packet;
+  if (quoted_of(sighting) != NULL)
+    return true;
+  return packet->protocol == PROTOCOL_ICMPV6 && packet->icmp_type >= ND_ROUTER_SOLICIT &&
+         packet->icmp_type <= ND_REDIRECT;
+}
+
+/* `reject` answers a refused opening in the name of its destination. */
+static bool is_rejection(struct watch *watch, const struct sighting *sighting) {
+  if (sighting->wire_zone < 0 || watch->current.policy->zones[sighting->wire_zone].on_deny != ON_DENY_REJECT ||
+      sighting->packet.protocol != PROTOCOL_TCP || (sighting->packet.tcp_flags & TCP_RST) == 0)
+    return false;
+  return conversation_answers_denied(watch, &sighting->packet);
+}
+
+static void judge_crossing(struct watch *watch, const struct sighting *sighting, const struct decision *decision,
+                           zone_index from) {
+  struct connection_key key;
+  connections_key(watch->connections, &sighting->packet, &key);
+  struct finding finding;
+  sighting_describe(sighting, &finding);
+  finding.kind = FINDING_CROSSING;
+  finding.zone = from;
+  finding.other_zone = sighting->wire_zone;
+  finding.reason = reason_name(decision->reason);
+  finding.flow = decision->flow;
+  finding.entry_wire = passages_leave(watch->passages, &key, sighting->frame->time);
+  orient(watch, sighting, &finding);
+  watch_find(watch, &finding);
+}
+
+/* Lawful by its addresses, but it came in where those addresses may not come from. */
+static bool judge_disguise(struct watch *watch, const struct sighting *sighting, zone_index from) {
+  if (passages_empty(watch->passages))
+    return false;
+  struct connection_key key;
+  connections_key(watch->connections, &sighting->packet, &key);
+  int entry = passages_look(watch->passages, &key);
+  if (entry == WIRE_NONE || entry == sighting->wire)
+    return false;
+  struct decision decision = {.reason = REASON_SPOOFED_SOURCE};
+  judge_crossing(watch, sighting, &decision, from);
+  return true;
+}
+
+static struct decision judge_exit(struct watch *watch, const struct sighting *sighting, zone_index from) {
+  struct passage_question question = question_of(sighting, from, sighting->wire_zone);
+  struct decision decision = conversation_judge(watch, &question);
+  bool within = from == ZONE_GATEWAY && (sighting->source.traits & ADDRESS_OWN) == 0;
+  if (decision.allow || !within)
+    return decision;
+  /* It may be no packet of the gateway itself, but one between two networks of the zone. */
+  struct passage_question between = question_of(sighting, sighting->wire_zone, sighting->wire_zone);
+  bool reversed;
+  struct decision other = conversation_judge_alone(watch->current.index, &between, &reversed);
+  return other.allow ? other : decision;
+}
+
+static void judge_leaving(struct watch *watch, struct sighting *sighting) {
+  bool own = (sighting->source.traits & ADDRESS_OWN) != 0;
+  bool maybe_own = may_be_own(watch, sighting, &sighting->source);
+  bool link_local = (sighting->source.traits & ADDRESS_LINK_LOCAL) != 0;
+  if (link_local || ((own || maybe_own) && (is_for_many(sighting) || is_own_report(sighting)))) {
+    watch_count_everyday(watch, sighting->wire);
+    return;
+  }
+  zone_index from = own || maybe_own ? ZONE_GATEWAY : sighting->source.zone;
+  struct decision decision = judge_exit(watch, sighting, from);
+  if (decision.allow) {
+    judge_disguise(watch, sighting, from);
+    return;
+  }
+  if (!is_rejection(watch, sighting) && !allowed_by_pending(watch, sighting))
+    judge_crossing(watch, sighting, &decision, from);
+}
+
+/* ---- all ---- */
+
+static void complete_fragment(struct watch *watch, struct sighting *sighting) {
+  bool first_sight = sighting->direction != FRAME_LEAVING;
+  enum fragment_answer answer = fragments_see(watch->fragments, sighting->frame, first_sight, &sighting->packet);
+  if (answer == FRAGMENT_OVERLAPS)
+    judge_fault(watch, sighting, FAULT_FRAGMENT_OVERLAP);
+}
+
+void judge_ip(struct watch *watch, struct sighting *sighting) {
+  static void (*const judges[])(struct watch *, struct sighting *) = {
+      [FRAME_ENTERING] = judge_entering, [FRAME_LEAVING] = judge_leaving, [FRAME_PASSING] = judge_passing};
+  if (sighting->frame->fragment)
+    complete_fragment(watch, sighting);
+  sighting->without_ports = (sighting->packet.traits & TRAIT_NO_PORTS) != 0;
+  judges[sighting->direction](watch, sighting);
+}

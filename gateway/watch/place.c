@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What lies on a wire where it may not: addresses, MACs, tags, protocols. Every claim to an address counts as one. */
+#include "watch/watch_parts.h"
+
+static void find(struct watch *watch, const struct sighting *sighting, enum finding_kind kind, zone_index zone,
+                 zone_index other_zone, const char *reason) {
+  struct finding finding;
+  sighting_describe(sighting, &finding);
+  finding.kind = kind;
+  finding.zone = zone;
+  finding.other_zone = other_zone;
+  finding.reason = reason;
+  watch_find(watch, &finding);
+}
+
+/* While policies are exchanged, what lies right by the next one lies right. */
+static bool belongs_by_pending(const struct watch *watch, const struct sighting *sighting,
+                               const struct address *address) {
+  const struct generation *pending = &watch->pending;
+  return pending->policy != NULL && index_find(pending->index, address).zone == pending->wire_zones[sighting->wire];
+}
+
+bool judge_foreign_address(struct watch *watch, const struct sighting *sighting, const struct address *address,
+                           const char *claim) {
+  struct address_facts facts = index_find(watch->current.index, address);
+  if (facts.zone == sighting->wire_zone || (facts.traits & ADDRESS_LINK_LOCAL) != 0 ||
+      belongs_by_pending(watch, sighting, address))
+    return false;
+  if ((facts.traits & ADDRESS_UNROUTED) != 0)
+    find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, facts.zone, "unrouted-neighbour");
+  else if (facts.zone == ZONE_NONE)
+    find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, ZONE_NONE, reason_name(REASON_UNKNOWN_ZONE));
+  else
+    find(watch, sighting, FINDING_BYPASS, facts.zone, sighting->wire_zone, claim);
+  return true;
+}
+
+bool judge_foreign_mac(struct watch *watch, const struct sighting *sighting) {
+  if (!sighting->frame->has_macs)
+    return false;
+  zone_index zone = index_zone_of_mac(watch->current.index, &sighting->frame->source_mac, sighting->wire_zone);
+  if (zone == ZONE_NONE || zone == sighting->wire_zone)
+    return false;
+  find(watch, sighting, FINDING_BYPASS, zone, sighting->wire_zone, "pinned-mac");
+  return true;
+}
+
+void judge_arp(struct watch *watch, const struct sighting *sighting) {
+  const struct frame_arp *arp = &sighting->frame->arp;
+  if (sighting->direction == FRAME_LEAVING) {
+    watch_count_everyday(watch, sighting->wire);
+    return;
+  }
+  if (judge_foreign_address(watch, sighting, &arp->sender, "arp-claim") ||
+      judge_foreign_address(watch, sighting, &arp->target, "arp-claim") || judge_foreign_mac(watch, sighting))
+    return;
+  watch_count_everyday(watch, sighting->wire);
+}
+
+void judge_other(struct watch *watch, const struct sighting *sighting) {
+  bool foreign_mac = sighting->direction != FRAME_LEAVING && judge_foreign_mac(watch, sighting);
+  if (foreign_mac)
+    return;
+  if (sighting->frame->content == CONTENT_OTHER)
+    find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, ZONE_NONE, "foreign-protocol");
+  else
+    watch_count_everyday(watch, sighting->wire);
+}
+
+void judge_fault(struct watch *watch, const struct sighting *sighting, enum frame_fault fault) {
+  find(watch, sighting, FINDING_MALFORMED, sighting->wire_zone, ZONE_NONE, frame_fault_name(fault));
+}
+
+bool judge_tags(struct watch *watch, const struct sighting *sighting) {
+  const struct frame *frame = sighting->frame;
+  const uint8_t *meanings = watch->current.wire_vlans[sighting->wire];
+  unsigned declared = 0, undeclared = 0;
+  for (unsigned i = 0; i < frame->tag_count; i++) {
+    if (frame->tags[i] == 0)
+      continue; /* a priority, no segment */
+    if (i == 0 && meanings[frame->tags[i]] == VLAN_ELSEWHERE)
+      return false;
+    if (i == 0 && meanings[frame->tags[i]] == VLAN_OF_ZONE)
+      declared++;
+    else
+      undeclared++;
+  }
+  if (undeclared > 0)
+    find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, ZONE_NONE,
+         declared + undeclared > 1 ? "stacked-vlan" : "undeclared-vlan");
+  return true;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The words of an alert. Read at two in the morning by somebody who has other work by day: who to whom, by which
+ * cable, what to pull first, which command shows why.
+ */
+#include "watch/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "events/community.h"
+#include "policy/decide.h"
+
+enum { PART_SIZE = 160 };
+
+/* The parts from which sentences are put together. */
+struct parts {
+  char from[PART_SIZE], to[PART_SIZE];       /* zones: label and name */
+  char source[PART_SIZE], target[PART_SIZE]; /* addresses, or MACs where there are none */
+  char service[PART_SIZE];
+  char wire[PART_SIZE], entry[PART_SIZE];
+  char explain[PART_SIZE * 3];
+  const char *reason;
+  uint64_t count;
+};
+
+struct sentence {
+  const char *japanese, *english;
+};
+
+/* Arguments of every text, by number: 1 from, 2 to, 3 source, 4 target, 5 service, 6 wire, 7 entry, 8 reason,
+ * 9 count. Written with placeholders %1 to %9 and %e (the kido explain command). */
+static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
+    [FINDING_CROSSING] = {"許可のない通信が本機を通り抜けた: %1 → %2、%3 → %4 %5。入口 %7、出口 %6（%8、%9件）",
+                          "a communication that nothing allows went through: %1 -> %2, %3 -> %4 %5; in by %7, out by "
+                          "%6 (%8, %9 frames)"},
+    [FINDING_BYPASS] =
+        {"%1 の機器またはアドレスが %2 の線 %6 に現れた（本機を通らない別の経路）: %3 → %4 %5（%8、%9件）",
+         "an address or device of %1 lies on the wire %6 of %2, by a path round the gateway: %3 -> %4 "
+         "%5 (%8, %9 frames)"},
+    [FINDING_SPOOFED] = {"%1 の線 %6 から、送信元を偽った通信が本機に届いた: %3 → %4 %5（%8、%9件）",
+                         "frames with a false source came in from %1 by %6: %3 -> %4 %5 (%8, %9 frames)"},
+    [FINDING_UNKNOWN_SEGMENT] = {"%1 の線 %6 に、どの領域にも属さないものが現れた: %3 → %4 %5（%8、%9件）",
+                                 "something that belongs to no zone lies on the wire %6 of %1: %3 -> %4 %5 (%8, %9 "
+                                 "frames)"},
+    [FINDING_BLIND] = {"%1 の線 %6 を監視できていない: %8（%9件）。この間の通信は見ていない",
+                       "the wire %6 of %1 is not watched: %8 (%9). What passed meanwhile was not seen"},
+    [FINDING_ATTEMPT] = {"許可のない通信の試みを本機が止めた: %1 → %2、%3 → %4 %5（%8、%9件）",
+                         "an attempt that the gateway stopped: %1 -> %2, %3 -> %4 %5 (%8, %9 frames)"},
+    [FINDING_MALFORMED] = {"%1 の線 %6 に、壊れたまたは細工されたフレームがある: %3 → %4（%8、%9件）",
+                           "frames that contradict themselves on the wire %6 of %1: %3 -> %4 (%8, %9 frames)"},
+};
+
+static const struct sentence ADVICE[FINDING_KIND_COUNT_] = {
+    [FINDING_CROSSING] = {"1. まず %3 の機器のLANケーブルを抜く。2. それでも続くなら本機の %6 側のケーブルを抜く。"
+                          "3. kido verify で規則を、%e で許可の有無を確かめる。4. 統括情報セキュリティ責任者に連絡する",
+                          "1. Unplug %3 first. 2. If it goes on, unplug the gateway's %6. 3. Run kido verify, and %e. "
+                          "4. Call the chief information security officer's deputy"},
+    [FINDING_BYPASS] = {"1. %6 のスイッチのMACアドレス表で %3 を探し、そのポートのケーブルを抜く。"
+                        "2. 二つの領域につながる端末・無線・誤配線を探す（本機を止めても止まらない）。"
+                        "3. 統括情報セキュリティ責任者に連絡する",
+                        "1. Find %3 in the MAC table of the switch behind %6 and unplug that port. 2. Look for a "
+                        "machine, an access point or a patch cable that joins two zones (stopping the gateway does "
+                        "not stop this). 3. Call the chief information security officer's deputy"},
+    [FINDING_SPOOFED] = {"1. %6 のスイッチのMACアドレス表で送信元の機器を探す。2. 設定の誤りか感染を調べ、"
+                         "分かるまでその機器のケーブルを抜く。本機は通していない",
+                         "1. Find the sender in the MAC table of the switch behind %6. 2. Look for a wrong setting or "
+                         "an infection, and unplug it until that is known. The gateway did not forward it"},
+    [FINDING_UNKNOWN_SEGMENT] = {"1. %6 につながる機器に、持ち込み機器・誤配線・新しい設定がないか確かめる。"
+                                 "2. 正しい機器なら方針（zones）に書き加える",
+                                 "1. Look on %6 for a device that was brought in, a wrong cable, a new setting. 2. "
+                                 "If it is lawful, write it into the policy (zones)"},
+    [FINDING_BLIND] = {"1. %6 のケーブルとインターフェースを確かめる（ip link show）。2. kido status で戻ったことを"
+                       "確かめる。3. 見ていなかった時間を記録に残す",
+                       "1. Check the cable and the interface %6 (ip link show). 2. See in kido status that it is back. "
+                       "3. Note the time that was not watched"},
+    [FINDING_ATTEMPT] =
+        {"通っていないので急がない。%e で理由を確かめ、必要な業務なら申請を、そうでなければ %3 の設定を直す",
+         "Nothing passed, so there is no hurry. See why with %e; if the work needs it, apply for a "
+         "flow, else correct %3"},
+    [FINDING_MALFORMED] = {"通っていないので急がない。続くなら %3 の機器・ケーブル・NICを調べる",
+                           "No hurry. If it goes on, examine %3, its cable and its network card"},
+};
+
+/* ---- parts ---- */
+
+static void name_zone(const struct report_names *names, zone_index zone, char text[static PART_SIZE]) {
+  const char *name = policy_zone_name(names->policy, zone);
+  const char *label = policy_zone_label(names->policy, zone);
+  if (zone == ZONE_NONE)
+    snprintf(text, PART_SIZE, "%s", language_choose(names->language, "領域外", "no zone"));
+  else if (zone == ZONE_GATEWAY)
+    snprintf(text, PART_SIZE, "%s", language_choose(names->language, "本機", "the gateway"));
+  else if (names->language == LANGUAGE_JAPANESE && strcmp(name, label) != 0)
+    snprintf(text, PART_SIZE, "%.100s（%.50s）", label, name);
+  else
+    snprintf(text, PART_SIZE, "%.150s", name);
+}
+
+static void name_wire(const struct report_names *names, int wire, char text[static PART_SIZE]) {
+  snprintf(text, PART_SIZE, "%.150s", wire != WIRE_NONE ? names->wires[wire] : "-");
+}
+
+static void name_end(const struct address *address, bool has_mac, const struct mac *mac, bool with_mac,
+                     char text[static PART_SIZE]) {
+  char address_text[ADDRESS_TEXT_SIZE], mac_text[MAC_TEXT_SIZE];
+  bool has_address = address->family != FAMILY_NONE;
+  if (has_address && has_mac && with_mac)
+    snprintf(text, PART_SIZE, "%s [%s]", address_format(address, address_text), mac_format(mac, mac_text));
+  else if (has_address)
+    snprintf(text, PART_SIZE, "%s", address_format(address, address_text));
+  else if (has_mac)
+    snprintf(text, PART_SIZE, "%s", mac_format(mac, mac_text));
+  else
+    snprintf(text, PART_SIZE, "*");
+}
+
+static const char *protocol_name(int protocol) {
+  return protocol == PROTOCOL_TCP ? "tcp" : protocol == PROTOCOL_UDP ? "udp" : NULL;
+}
+
+static void name_service(const struct finding *finding, char text[static PART_SIZE]) {
+  const char *name = protocol_name(finding->protocol);
+  if (name != NULL && finding->destination_port >= 0)
+    snprintf(text, PART_SIZE, "%s/%d", name, finding->destination_port);
+  else if (name != NULL)
+    snprintf(text, PART_SIZE, "%s", name);
+  else if (finding->protocol == PROTOCOL_ICMP || finding->protocol == PROTOCOL_ICMPV6)
+    snprintf(text, PART_SIZE, "%s/%d", finding->protocol == PROTOCOL_ICMP ? "icmp" : "icmpv6", finding->icmp_type);
+  else if (finding->protocol >= 0)
+    snprintf(text, PART_SIZE, "proto/%d", finding->protocol);
+  else if (finding->ethertype >= 0)
+    snprintf(text, PART_SIZE, "ethertype 0x%04x", (unsigned)finding->ethertype);
+  else
+    text[0] = '\0';
+}
+
+static void name_explain(const struct finding *finding, const struct parts *parts, char text[static PART_SIZE * 3]) {
+  char source[ADDRESS_TEXT_SIZE], destination[ADDRESS_TEXT_SIZE];
+  if (finding->source.family == FAMILY_NONE || finding->protocol < 0)
+    snprintf(text, PART_SIZE * 3, "kido explain");
+  else
+    snprintf(text, PART_SIZE * 3, "kido explain %s %s %s", address_format(&finding->source, source),
+             address_format(&finding->destination, destination), parts->service);
+}
+
+/* The watchman's own reasons, beside those of the policy. */
+static const struct {
+  const char *name;
+  struct sentence text;
+} REASONS[] = {
+    {"second-path", {"本機ではない機器が送った", "sent by a machine that is not the gateway"}},
+    {"second-next-hop", {"本機ではない機器へ送られた", "sent to a next hop that is not the gateway"}},
+    {"arp-claim", {"ARPがそのアドレスを名乗った、または探した", "an ARP frame claims or seeks the address"}},
+    {"neighbour-claim",
+     {"近隣探索がそのアドレスを名乗った、または探した", "neighbour discovery claims or seeks the address"}},
+    {"pinned-mac", {"登録された機器のMACアドレスである", "the MAC address of a pinned host"}},
+    {"undeclared-vlan", {"宣言のないVLANタグ", "an undeclared VLAN tag"}},
+    {"stacked-vlan", {"二重のVLANタグ", "stacked VLAN tags"}},
+    {"foreign-protocol", {"IPでもARPでもない通信", "neither IP nor ARP"}},
+    {"unrouted-neighbour",
+     {"ここに現れてはならない隣の領域のアドレス", "an address of a neighbour that must never be seen here"}},
+    {"kernel-drops", {"取りこぼし", "frames that the capture dropped"}},
+    {"interface-missing", {"インターフェースがない", "the interface does not exist"}},
+    {"interface-down", {"インターフェースが停止している", "the interface is down"}},
+    {"capture-failed", {"取り込みに失敗した", "the capture failed"}},
+    {"stalled", {"監視の処理が止まっていた", "the watchman was held up"}},
+};
+
+static const char *label_reason(const char *name, enum language language) {
+  for (size_t i = 0; name != NULL && i < sizeof REASONS / sizeof REASONS[0]; i++)
+    if (strcmp(REASONS[i].name, name) == 0)
+      return language_choose(language, REASONS[i].text.japanese, REASONS[i].text.english);
+  for (enum reason reason = 0; name != NULL && reason < REASON_COUNT_; reason++)
+    if (strcmp(reason_name(reason), name) == 0)
+      return reason_label(reason, language);
+  return name != NULL ? name : "-";
+}
+
+static void fill_parts(const struct alert *alert, const struct report_names *names, struct parts *parts) {
+  const struct finding *finding = &alert->finding;
+  bool show_mac = finding->kind == FINDING_BYPASS || finding->kind == FINDING_SPOOFED;
+  name_zone(names, finding->zone, parts->from);
+  name_zone(names, finding->other_zone, parts->to);
+  name_end(&finding->source, finding->has_source_mac, &finding->source_mac, show_mac, parts->source);
+  name_end(&finding->destination, finding->has_destination_mac, &finding->destination_mac, false, parts->target);
+  name_service(finding, parts->service);
+  name_wire(names, finding->wire, parts->wire);
+  if (finding->entry_wire != WIRE_NONE)
+    name_wire(names, finding->entry_wire, parts->entry);
+  else
+    snprintf(parts->entry, sizeof parts->entry, "%s", language_choose(names->language, "不明", "unknown"));
+  name_explain(finding, parts, parts->explain);
+  parts->reason = label_reason(finding->reason, names->language);
+  parts->count = finding->count;
+}
+
+/* ---- sentences ---- */
+
+static const char *part_of(const struct parts *parts, char letter, char number[static 24]) {
+  snprintf(number, 24, "%" PRIu64, parts->count);
+  const char *const texts[] = {parts->from, parts->to,    parts->source, parts->target, parts->service,
+                               parts->wire, parts->entry, parts->reason, number};
+  return letter == 'e' ? parts->explain : letter >= '1' && letter <= '9' ? texts[letter - '1'] : "";
+}
+
+/* Cuts at the end of a character, never within one. */
+static void end_text(char text[static REPORT_TEXT_SIZE], size_t length) {
+  while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+    length--;
+  text[length] = '\0';
+}
+
+static void write_sentence(const char *pattern, const struct parts *parts, char text[static REPORT_TEXT_SIZE]) {
+  size_t at = 0;
+  char number[24];
+  for (const char *from = pattern; *from != '\0'; from++) {
+    const char *piece = *from == '%' ? part_of(parts, *++from, number) : from;
+    size_t length = piece == from ? 1 : strlen(piece);
+    if (at + length >= REPORT_TEXT_SIZE) {
+      end_text(text, at);
+      return;
+    }
+    memcpy(text + at, piece, length);
+    at += length;
+  }
+  text[at] = '\0';
+}
+
+/* ---- the clause ---- */
+
+static const struct {
+  enum zone_class class;
+  const char *clause;
+} CLAUSES[] = {
+    {CLASS_MYNUMBER, "6(3)①"}, {CLASS_MYNUMBER_CLOUD, "6(3)①"}, {CLASS_LGWAN, "6(3)②"}, {CLASS_LGWAN_LINE, "6(3)②"},
+    {CLASS_RELAY, "6(3)②"},    {CLASS_INTERNET, "6(3)③"},       {CLASS_CLOUD, "6(3)③"}, {CLASS_BREAKOUT, "6(3)③"},
+};
+
+/* The strictest clause of the policy that either zone stands under. */
+static const char *clause_of(const struct policy *policy, const struct finding *finding) {
+  zone_index zones[] = {finding->zone, finding->other_zone};
+  for (size_t i = 0; i < sizeof CLAUSES / sizeof CLAUSES[0]; i++)
+    for (size_t z = 0; z < 2; z++)
+      if (zones[z] >= 0 && policy->zones[zones[z]].class == CLAUSES[i].class)
+        return CLAUSES[i].clause;
+  return "6(3)";
+}
+
+/* ---- the record ---- */
+
+static struct event_time moment(int64_t time) {
+  return (struct event_time){time / 1000000000, (int32_t)(time % 1000000000 / 1000)};
+}
+
+static const char *zone_or_null(const struct policy *policy, zone_index zone) {
+  return zone == ZONE_NONE ? NULL : policy_zone_name(policy, zone);
+}
+
+static const char *identify(const struct finding *finding, char text[static COMMUNITY_ID_SIZE]) {
+  bool icmp = finding->protocol == PROTOCOL_ICMP || finding->protocol == PROTOCOL_ICMPV6;
+  bool ports = icmp || finding->destination_port >= 0;
+  if (finding->source.family == FAMILY_NONE || finding->destination.family == FAMILY_NONE || finding->protocol < 0)
+    return NULL;
+  uint16_t source = (uint16_t)(icmp ? finding->icmp_type : finding->source_port);
+  uint16_t destination = (uint16_t)(icmp ? 0 : finding->destination_port);
+  return community_id(&finding->source, &finding->destination, (uint8_t)finding->protocol, ports, source, destination,
+                      text);
+}
+
+static void put_finding(const struct finding *finding, const struct report_names *names, struct event *event) {
+  event->kind = finding_rule(finding->kind)->name;
+  event->severity = finding_rule(finding->kind)->severity;
+  event->policy = names->policy->header.number.text;
+  event->zone = zone_or_null(names->policy, finding->zone);
+  event->other_zone = zone_or_null(names->policy, finding->other_zone);
+  event->interface = finding->wire != WIRE_NONE ? names->wires[finding->wire] : NULL;
+  event->direction = frame_direction_name(finding->direction);
+  event->source = finding->source;
+  event->destination = finding->destination;
+  event->protocol = finding->protocol;
+  event->source_port = finding->source_port;
+  event->destination_port = finding->destination_port;
+  event->icmp_type = finding->icmp_type;
+  event->has_source_mac = finding->has_source_mac;
+  event->has_destination_mac = finding->has_destination_mac;
+  event->source_mac = finding->source_mac;
+  event->destination_mac = finding->destination_mac;
+  event->vlan = finding->vlan;
+  event->flow = finding->flow != NULL ? finding->flow->name : NULL;
+  event->reason = finding->reason;
+  event->count = finding->count;
+  event->bytes = finding->bytes;
+}
+
+void report_event(const struct alert *alert, const struct report_names *names, int64_t now, struct report_texts *texts,
+                  struct event *ret_event) {
+  const struct finding *finding = &alert->finding;
+  struct parts parts;
+  fill_parts(alert, names, &parts);
+  const struct sentence *message = &MESSAGES[finding->kind], *advice = &ADVICE[finding->kind];
+  write_sentence(language_choose(names->language, message->japanese, message->english), &parts, texts->message);
+  write_sentence(language_choose(names->language, advice->japanese, advice->english), &parts, texts->what_to_do);
+  memset(ret_event, 0, sizeof *ret_event);
+  memcpy(ret_event->id, alert->id, sizeof ret_event->id);
+  ret_event->time = moment(now);
+  ret_event->first_seen = moment(alert->first_seen);
+  ret_event->last_seen = moment(alert->last_seen);
+  ret_event->still_going = alert->still_going;
+  put_finding(finding, names, ret_event);
+  ret_event->community_id = identify(finding, texts->community);
+  ret_event->clause = clause_of(names->policy, finding);
+  ret_event->what_to_do = texts->what_to_do;
+  ret_event->message = texts->message;
+}

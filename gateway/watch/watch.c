@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * State of the watch, and the way of a frame through it: decode, place, judge; findings go to the aggregate, which
+ * tells alerts, which become events.
+ */
+#include "watch/watch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "watch/report.h"
+#include "watch/watch_parts.h"
+
+enum { DEFAULT_CONNECTIONS = 262144, PASSAGES = 8192, FRAGMENTED_PACKETS = 1024 };
+
+static const int64_t MILLISECOND = 1000000;
+#define HOLD (200 * MILLISECOND)
+#define TICK (50 * MILLISECOND)
+
+/* ---- telling ---- */
+
+static void tell_alert(void *context, struct alert *alert, int64_t now) {
+  struct watch *watch = context;
+  const struct policy *policy = watch->current.policy;
+  const char *wires[WATCH_WIRES];
+  for (size_t i = 0; i < watch->wire_count; i++)
+    wires[i] = watch->wires[i].name;
+  struct report_names names = {.policy = policy,
+                               .language =
+                                   watch->settings.language_forced ? watch->settings.language : policy->header.language,
+                               .wires = wires};
+  struct report_texts texts;
+  struct event event;
+  report_event(alert, &names, now, &texts, &event);
+  watch->settings.tell(watch->settings.context, &event, policy->header.timezone);
+  memcpy(alert->id, event.id, sizeof alert->id);
+}
+
+void watch_find(struct watch *watch, const struct finding *finding) {
+  if (finding->wire != WIRE_NONE)
+    watch->wires[finding->wire].counters.findings += finding->count;
+  aggregate_add(watch->aggregate, finding);
+}
+
+static void find_attempt(void *context, const struct finding *finding) {
+  watch_find(context, finding);
+}
+
+void watch_count_everyday(struct watch *watch, int wire) {
+  watch->wires[wire].counters.everyday++;
+}
+
+/* ---- life ---- */
+
+struct watch *watch_new(const struct watch_settings *settings) {
+  struct watch *watch = calloc(1, sizeof *watch);
+  if (watch == NULL)
+    return NULL;
+  watch->settings = *settings;
+  watch->wires = calloc(WATCH_WIRES, sizeof *watch->wires);
+  watch->connections = connections_new(settings->connections > 0 ? settings->connections : DEFAULT_CONNECTIONS);
+  watch->passages = passages_new(PASSAGES, HOLD, find_attempt, watch);
+  watch->fragments = fragments_new(FRAGMENTED_PACKETS);
+  watch->aggregate = aggregate_new(tell_alert, watch);
+  if (watch->wires == NULL || watch->connections == NULL || watch->passages == NULL || watch->fragments == NULL ||
+      watch->aggregate == NULL)
+    return watch_free(watch);
+  return watch;
+}
+
+static void free_generation(struct generation *generation) {
+  generation->index_arena = arena_free(generation->index_arena);
+  generation->policy_arena = arena_free(generation->policy_arena);
+  *generation = (struct generation){.policy = NULL};
+}
+
+static void free_wires(struct watch *watch) {
+  for (size_t i = 0; i < watch->wire_count; i++) {
+    free(watch->wires[i].name);
+    free(watch->wires[i].zone_name);
+    free(watch->wires[i].speakers);
+  }
+  free(watch->wires);
+}
+
+struct watch *watch_free(struct watch *watch) {
+  if (watch == NULL)
+    return NULL;
+  free_wires(watch);
+  free_generation(&watch->current);
+  free_generation(&watch->pending);
+  connections_free(watch->connections);
+  passages_free(watch->passages);
+  fragments_free(watch->fragments);
+  aggregate_free(watch->aggregate);
+  free(watch->own);
+  free(watch);
+  return NULL;
+}
+
+/* ---- wires ---- */
+
+bool wire_is_gateway_mac(const struct wire *wire, const struct mac *mac) {
+  for (size_t i = 0; i < wire->gateway_mac_count; i++)
+    if (memcmp(wire->gateway_macs[i].bytes, mac->bytes, sizeof mac->bytes) == 0)
+      return true;
+  return false;
+}
+
+int watch_add_gateway_mac(struct watch *watch, int wire, const struct mac *mac) {
+  struct wire *entry = &watch->wires[wire];
+  if (wire_is_gateway_mac(entry, mac))
+    return 0;
+  if (entry->gateway_mac_count == GATEWAY_MACS)
+    return -ENOSPC;
+  entry->gateway_macs[entry->gateway_mac_count++] = *mac;
+  return 0;
+}
+
+void watch_forget_gateway_macs(struct watch *watch, int wire) {
+  watch->wires[wire].gateway_mac_count = 0;
+}
+
+static int lay_out(struct watch *watch, struct generation *generation);
+
+int watch_add_wire(struct watch *watch, const char *name, const char *zone_name) {
+  if (watch->wire_count == WATCH_WIRES)
+    return -ENOSPC;
+  struct wire *wire = &watch->wires[watch->wire_count];
+  wire->name = strdup(name);
+  wire->zone_name = zone_name != NULL ? strdup(zone_name) : NULL;
+  wire->speakers = calloc(SPEAKERS, sizeof *wire->speakers);
+  if (wire->name == NULL || (zone_name != NULL && wire->zone_name == NULL) || wire->speakers == NULL)
+    return -ENOMEM;
+  watch->wire_count++;
+  if (watch->current.policy != NULL && lay_out(watch, &watch->current) < 0)
+    return -ENOMEM;
+  return (int)watch->wire_count - 1;
+}
+
+/* ---- policies ---- */
+
+static zone_index zone_of_wire(const struct policy *policy, const struct wire *wire) {
+  if (wire->zone_name != NULL)
+    return policy_find_zone(policy, wire->zone_name);
+  return policy_zone_of_interface(policy, wire->name);
+}
+
+/* The number behind the last dot of an interface's name; 0 when it has none. */
+static unsigned vlan_of_interface(const char *name, size_t *ret_parent_length) {
+  const char *dot = strrchr(name, '.');
+  unsigned vlan = 0;
+  for (const char *at = dot != NULL ? dot + 1 : ""; *at >= '0' && *at <= '9' && vlan < VLANS; at++)
+    vlan = vlan * 10 + (unsigned)(*at - '0');
+  *ret_parent_length = dot != NULL ? (size_t)(dot - name) : 0;
+  return vlan < VLANS ? vlan : 0;
+}
+
+/* A file may come from a trunk, with the tags of its zone; an interface shows the tags of those that sit on it. */
+static void note_vlans(const struct policy *policy, const struct wire *wire, zone_index wire_zone, uint8_t *meanings) {
+  for (size_t z = 0; z < policy->zone_count; z++) {
+    for (size_t i = 0; i < policy->zones[z].interface_count; i++) {
+      const char *name = policy->zones[z].interfaces[i].text;
+      size_t parent;
+      unsigned vlan = vlan_of_interface(name, &parent);
+      if (vlan == 0)
+        continue;
+      if (wire->zone_name != NULL && (zone_index)z == wire_zone)
+        meanings[vlan] = VLAN_OF_ZONE;
+      else if (wire->zone_name == NULL && strlen(wire->name) == parent && strncmp(wire->name, name, parent) == 0)
+        meanings[vlan] = VLAN_ELSEWHERE;
+    }
+  }
+}
+
+static int lay_out_wires(struct watch *watch, struct generation *generation) {
+  struct arena *arena = generation->index_arena;
+  generation->wire_zones = ARENA_ARRAY(arena, watch->wire_count + 1, zone_index);
+  generation->wire_vlans = ARENA_ARRAY(arena, watch->wire_count + 1, uint8_t *);
+  if (generation->wire_zones == NULL || generation->wire_vlans == NULL)
+    return -ENOMEM;
+  for (size_t i = 0; i < watch->wire_count; i++) {
+    generation->wire_zones[i] = zone_of_wire(generation->policy, &watch->wires[i]);
+    generation->wire_vlans[i] = arena_alloc(arena, VLANS);
+    if (generation->wire_vlans[i] == NULL)
+      return -ENOMEM;
+    note_vlans(generation->policy, &watch->wires[i], generation->wire_zones[i], generation->wire_vlans[i]);
+  }
+  return 0;
+}
+
+static int lay_out_index(struct watch *watch, struct generation *generation) {
+  struct address_set *own = ARENA_NEW(generation->index_arena, struct address_set);
+  if (own == NULL || address_set_build(generation->index_arena, watch->own, watch->own_count, own) < 0)
+    return -ENOMEM;
+  return index_build(generation->index_arena, generation->policy, own, &generation->index);
+}
+
+/* Builds all that follows from policy, wires and own addresses anew. */
+static int lay_out(struct watch *watch, struct generation *generation) {
+  struct generation next = *generation;
+  next.index_arena = arena_new(0);
+  if (next.index_arena == NULL || lay_out_index(watch, &next) < 0 || lay_out_wires(watch, &next) < 0) {
+    arena_free(next.index_arena);
+    return -ENOMEM;
+  }
+  arena_free(generation->index_arena);
+  *generation = next;
+  watch->epoch++;
+  return 0;
+}
+
+static void close_alerts(struct watch *watch, int64_t now) {
+  if (watch->current.policy == NULL)
+    return;
+  passages_advance(watch->passages, INT64_MAX);
+  aggregate_close(watch->aggregate, now);
+}
+
+int watch_set_policy(struct watch *watch, const struct policy *policy, struct arena *arena, bool pending, int64_t now) {
+  struct generation next = {.policy = policy, .policy_arena = arena};
+  if (lay_out(watch, &next) < 0) {
+    arena_free(arena);
+    return -ENOMEM;
+  }
+  if (pending && watch->current.policy != NULL) {
+    free_generation(&watch->pending);
+    watch->pending = next;
+    return 0;
+  }
+  close_alerts(watch, now);
+  free_generation(&watch->current);
+  free_generation(&watch->pending);
+  watch->current = next;
+  return 0;
+}
+
+const struct policy *watch_policy(const struct watch *watch) {
+  return watch->current.policy;
+}
+
+int watch_set_own(struct watch *watch, const struct address_range *own, size_t count) {
+  struct address_range *copy = calloc(count + 1, sizeof *copy);
+  if (copy == NULL)
+    return -ENOMEM;
+  if (count > 0)
+    memcpy(copy, own, count * sizeof *own);
+  free(watch->own);
+  watch->own = copy;
+  watch->own_count = count;
+  int result = watch->current.policy != NULL ? lay_out(watch, &watch->current) : 0;
+  if (result == 0 && watch->pending.policy != NULL)
+    result = lay_out(watch, &watch->pending);
+  return result;
+}
+
+/* ---- frames ---- */
+
+static enum frame_direction direction_of(const struct wire *wire, const struct frame *frame) {
+  if (frame->sender == SENDER_THIS_MACHINE)
+    return FRAME_LEAVING;
+  if (!frame->has_macs) /* a cooked capture shows what the machine itself received */
+    return FRAME_ENTERING;
+  if (wire_is_gateway_mac(wire, &frame->source_mac))
+    return FRAME_LEAVING;
+  return wire_is_gateway_mac(wire, &frame->destination_mac) ? FRAME_ENTERING : FRAME_PASSING;
+}
+
+static int innermost_tag(const struct frame *frame) {
+  return frame->tag_count > 0 ? frame->tags[frame->tag_count - 1] : -1;
+}
+
+static void describe_packet(const struct sighting *sighting, struct finding *finding) {
+  const struct packet *packet = &sighting->packet;
+  bool known = (packet->traits & TRAIT_NO_PORTS) == 0;
+  bool icmp = packet->protocol == PROTOCOL_ICMP || packet->protocol == PROTOCOL_ICMPV6;
+  bool ports = packet->source_port != 0 || packet->destination_port != 0 || packet->protocol == PROTOCOL_TCP ||
+               packet->protocol == PROTOCOL_UDP;
+  finding->source = packet->source;
+  finding->destination = packet->destination;
+  finding->protocol = packet->protocol;
+  finding->icmp_type = known && icmp ? packet->icmp_type : -1;
+  finding->source_port = known && ports && !icmp ? packet->source_port : -1;
+  finding->destination_port = known && ports && !icmp ? packet->destination_port : -1;
+}
+
+void sighting_describe(const struct sighting *sighting, struct finding *ret_finding) {
+  const struct frame *frame = sighting->frame;
+  *ret_finding = (struct finding){.time = frame->time,
+                                  .zone = ZONE_NONE,
+                                  .other_zone = ZONE_NONE,
+                                  .wire = sighting->wire,
+                                  .entry_wire = WIRE_NONE,
+                                  .direction = sighting->direction,
+                                  .protocol = -1,
+                                  .source_port = -1,
+                                  .destination_port = -1,
+                                  .icmp_type = -1,
+                                  .vlan = innermost_tag(frame),
+                                  .ethertype = frame->content == CONTENT_IP ? -1 : frame->ethertype,
+                                  .has_source_mac = frame->has_macs,
+                                  .has_destination_mac = frame->has_macs,
+                                  .source_mac = frame->source_mac,
+                                  .destination_mac = frame->destination_mac,
+                                  .count = 1,
+                                  .bytes = frame->length};
+  if (frame->content == CONTENT_IP) {
+    describe_packet(sighting, ret_finding);
+  } else if (frame->content == CONTENT_ARP) {
+    ret_finding->source = frame->arp.sender;
+    ret_finding->destination = frame->arp.target;
+  }
+}
+
+static void place_packet(struct watch *watch, struct sighting *sighting) {
+  const struct frame *frame = sighting->frame;
+  sighting->packet = frame->packet;
+  sighting->source = index_find(watch->current.index, &frame->packet.source);
+  sighting->destination = index_find(watch->current.index, &frame->packet.destination);
+  if (sighting->direction == FRAME_ENTERING && frame->has_macs) {
+    sighting->packet.has_source_mac = true;
+    sighting->packet.source_mac = frame->source_mac;
+  }
+}
+
+static void judge(struct watch *watch, struct sighting *sighting) {
+  const struct frame *frame = sighting->frame;
+  if (frame->content == CONTENT_IP)
+    place_packet(watch, sighting);
+  if (frame->tag_count > 0 && !judge_tags(watch, sighting))
+    return;
+  if (frame->fault != FAULT_NONE)
+    judge_fault(watch, sighting, frame->fault);
+  if (frame->content == CONTENT_IP)
+    judge_ip(watch, sighting);
+  else if (frame->content == CONTENT_ARP)
+    judge_arp(watch, sighting);
+  else
+    judge_other(watch, sighting);
+}
+
+static void keep_time(struct watch *watch, int64_t time) {
+  struct index *index = watch->current.index;
+  struct instant now = watch->settings.now_fixed ? watch->settings.now : (struct instant){time / 1000000000};
+  index_set_time(index, now);
+  if (watch->pending.policy != NULL)
+    index_set_time(watch->pending.index, now);
+  if (index_epoch(index) != watch->index_epoch) {
+    watch->index_epoch = index_epoch(index);
+    watch->epoch++;
+  }
+  if (time > watch->now)
+    watch->now = time;
+  if (watch->now >= watch->next_tick)
+    watch_advance(watch, watch->now);
+}
+
+void watch_frame(struct watch *watch, int wire, const struct captured_frame *captured) {
+  struct wire *entry = &watch->wires[wire];
+  entry->counters.frames++;
+  entry->counters.bytes += captured->length;
+  if (watch->current.policy == NULL)
+    return;
+  keep_time(watch, captured->time);
+  struct frame frame;
+  frame_decode(captured, &frame);
+  zone_index zone = watch->current.wire_zones[wire];
+  enum frame_direction direction = direction_of(entry, &frame);
+  if (conversation_is_plain(watch, &frame, wire, zone, direction))
+    return;
+  struct sighting sighting = {.frame = &frame, .wire = wire, .wire_zone = zone, .direction = direction};
+  judge(watch, &sighting);
+}
+
+void watch_advance(struct watch *watch, int64_t now) {
+  if (watch->current.policy == NULL)
+    return;
+  if (now > watch->now)
+    watch->now = now;
+  watch->next_tick = now + TICK;
+  passages_advance(watch->passages, now);
+  aggregate_advance(watch->aggregate, now);
+}
+
+/* ---- blindness ---- */
+
+static struct finding blindness(const struct watch *watch, int wire, const char *reason, uint64_t frames, int64_t now) {
+  return (struct finding){.kind = FINDING_BLIND,
+                          .time = now,
+                          .zone = wire != WIRE_NONE ? watch->current.wire_zones[wire] : ZONE_NONE,
+                          .other_zone = ZONE_NONE,
+                          .wire = wire,
+                          .entry_wire = WIRE_NONE,
+                          .direction = FRAME_DIRECTION_NONE,
+                          .protocol = -1,
+                          .source_port = -1,
+                          .destination_port = -1,
+                          .icmp_type = -1,
+                          .vlan = -1,
+                          .ethertype = -1,
+                          .reason = reason,
+                          .count = frames};
+}
+
+void watch_is_blind(struct watch *watch, int wire, const char *reason, uint64_t frames, bool lasting, int64_t now) {
+  if (watch->current.policy == NULL)
+    return;
+  struct finding finding = blindness(watch, wire, reason, frames, now);
+  if (lasting)
+    aggregate_hold(watch->aggregate, &finding);
+  else
+    aggregate_add(watch->aggregate, &finding);
+}
+
+void watch_sees_again(struct watch *watch, int wire, const char *reason, int64_t now) {
+  if (watch->current.policy == NULL)
+    return;
+  struct finding finding = blindness(watch, wire, reason, 0, now);
+  aggregate_end(watch->aggregate, &finding);
+}
+
+void watch_finish(struct watch *watch, int64_t now) {
+  close_alerts(watch, now > watch->now ? now : watch->now);
+}
+
+/* ---- counters ---- */
+
+void watch_read_counters(const struct watch *watch, int wire, struct watch_counters *ret_counters) {
+  *ret_counters = watch->wires[wire].counters;
+}
+
+size_t watch_open_alerts(const struct watch *watch, enum event_severity severity) {
+  return aggregate_open(watch->aggregate, severity);
+}
+
+uint64_t watch_evicted(const struct watch *watch) {
+  return connections_evicted(watch->connections);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_WATCH_WATCH_H
+#define KIDO_WATCH_WATCH_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "events/event.h"
+#include "policy/policy.h"
+#include "wire/frame.h"
+
+/*
+ * The watchman: frames in, events out. It knows nothing of sockets, files and clocks; the daemon and `kido replay`
+ * drive the same code. After watch_set_policy() judging allocates nothing.
+ */
+struct watch;
+
+/* Gets each event; fills in its id when that is empty (event_log_write() does). */
+typedef void watch_tell(void *context, struct event *event, const struct timezone *timezone);
+
+struct watch_settings {
+  enum language language;
+  bool language_forced; /* else that of the policy */
+  size_t connections;   /* size of the table; 0: 262,144 */
+  bool now_fixed;       /* judge as of `now` instead of each frame's own time */
+  struct instant now;
+  watch_tell *tell;
+  void *context;
+};
+
+struct watch *watch_new(const struct watch_settings *settings);
+struct watch *watch_free(struct watch *watch);
+
+enum { WATCH_WIRES = 256 };
+
+/*
+ * A wire to be watched. name: the interface, or the file. zone_name: its zone; NULL: that of the interface `name`.
+ * Returns its number or -ENOSPC. Names are copied.
+ */
+int watch_add_wire(struct watch *watch, const char *name, const char *zone_name);
+/* The gateway's MAC on that wire; several may be given. */
+int watch_add_gateway_mac(struct watch *watch, int wire, const struct mac *mac);
+void watch_forget_gateway_macs(struct watch *watch, int wire);
+
+/*
+ * Judges by this policy from now on; takes over its arena (also on failure). Open alerts are closed. pending: the
+ * policy is about to be in force: what either policy allows is accepted until the next call. 0 or -ENOMEM.
+ */
+int watch_set_policy(struct watch *watch, const struct policy *policy, struct arena *arena, bool pending, int64_t now);
+const struct policy *watch_policy(const struct watch *watch); /* NULL before the first */
+
+/* The addresses of the gateway, as ranges of one address each. 0 or -ENOMEM. */
+int watch_set_own(struct watch *watch, const struct address_range *own, size_t count);
+
+void watch_frame(struct watch *watch, int wire, const struct captured_frame *captured);
+
+/* Time passed: tells what is due. INT64_MAX is not a time: use watch_finish(). */
+void watch_advance(struct watch *watch, int64_t now);
+
+/* Something was not watched. reason: a constant. lasting: until watch_sees_again(). */
+void watch_is_blind(struct watch *watch, int wire, const char *reason, uint64_t frames, bool lasting, int64_t now);
+void watch_sees_again(struct watch *watch, int wire, const char *reason, int64_t now);
+
+/* Tells everything that is held and closes all alerts. */
+void watch_finish(struct watch *watch, int64_t now);
+
+struct watch_counters {
+  uint64_t frames, bytes;
+  uint64_t everyday; /* link-local talk of bridges and office machines: counted only */
+  uint64_t findings;
+};
+
+void watch_read_counters(const struct watch *watch, int wire, struct watch_counters *ret_counters);
+size_t watch_open_alerts(const struct watch *watch, enum event_severity severity);
+uint64_t watch_evicted(const struct watch *watch);
+
+#endif

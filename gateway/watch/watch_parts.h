@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_WATCH_WATCH_PARTS_H
+#define KIDO_WATCH_WATCH_PARTS_H
+
+#include "watch/aggregate.h"
+#include "watch/connections.h"
+#include "watch/fragments.h"
+#include "watch/index.h"
+#include "watch/passages.h"
+#include "watch/watch.h"
+
+/* Between the files of the watchman: watch.c (state), judge.c (IP), link.c (what is not IP), conversation.c (roles). */
+
+enum { GATEWAY_MACS = 8, SPEAKERS = 1024, VLANS = 4096 };
+
+/* "This address comes from this MAC on this wire, and that is as it should be." */
+struct speaker {
+  struct mac mac;
+  uint8_t family;
+  uint8_t address[16];
+  uint32_t epoch;
+};
+
+struct wire {
+  char *name, *zone_name;
+  struct mac gateway_macs[GATEWAY_MACS];
+  size_t gateway_mac_count;
+  struct speaker *speakers; /* SPEAKERS of them, by hash */
+  struct watch_counters counters;
+};
+
+/* One policy, laid out. */
+struct generation {
+  const struct policy *policy; /* NULL: none */
+  struct arena *policy_arena;
+  struct arena *index_arena; /* of index, own and the arrays below */
+  struct index *index;
+  zone_index *wire_zones; /* by wire */
+  uint8_t **wire_vlans;   /* by wire: VLANS bytes, of enum vlan_meaning */
+};
+
+enum vlan_meaning {
+  VLAN_UNDECLARED,
+  VLAN_OF_ZONE,   /* the wire is a trunk of this zone, captured with its tags */
+  VLAN_ELSEWHERE, /* another watched interface sees these frames without their tag */
+};
+
+struct watch {
+  struct watch_settings settings;
+  struct wire *wires;
+  size_t wire_count;
+  struct generation current, pending;
+  uint32_t generations; /* so that verdicts of different ones never look alike */
+  uint32_t epoch;       /* of verdicts in tables: changes with generation, own addresses and flows in force */
+  uint64_t index_epoch; /* as it was when `epoch` was set */
+  struct address_range *own;
+  size_t own_count;
+  struct connections *connections;
+  struct passages *passages;
+  struct fragments *fragments;
+  struct aggregate *aggregate;
+  int64_t now, next_tick;
+};
+
+/* A frame in its place. */
+struct sighting {
+  const struct frame *frame;
+  struct packet packet; /* the frame's, completed (ports of fragments) and without a MAC where that says nothing */
+  int wire;
+  zone_index wire_zone;
+  enum frame_direction direction;
+  struct address_facts source, destination; /* of IP packets */
+  bool without_ports;                       /* a later fragment whose ports stay unknown */
+};
+
+/* ---- watch.c ---- */
+
+void watch_find(struct watch *watch, const struct finding *finding);
+void watch_count_everyday(struct watch *watch, int wire);
+/* Everything that the frame says; kind, zones and reason to be filled in. */
+void sighting_describe(const struct sighting *sighting, struct finding *ret_finding);
+bool wire_is_gateway_mac(const struct wire *wire, const struct mac *mac);
+
+/* ---- conversation.c ---- */
+
+/* What is asked of a conversation. */
+struct passage_question {
+  const struct packet *packet;
+  const struct packet *quoted; /* for an ICMP error that can be read, else NULL */
+  zone_index from, to;
+  bool without_ports; /* a later fragment whose first was not seen, or a header that was cut off */
+};
+
+/*
+ * The verdict by the packet's place in its conversation: by its opener if that was seen, else by whichever opener
+ * would make it lawful (a conversation that began before the watch did). Remembers the answer.
+ */
+struct decision conversation_judge(struct watch *watch, const struct passage_question *question);
+/* The same from the policy alone; *ret_reversed: it is lawful as a reply. */
+struct decision conversation_judge_alone(const struct index *index, const struct passage_question *question,
+                                         bool *ret_reversed);
+/* Whether the packet answers an opener that was seen and denied. */
+bool conversation_answers_denied(struct watch *watch, const struct packet *packet);
+/* The fast way for later packets of a lawful conversation: true when nothing more needs to be looked at. */
+bool conversation_is_plain(struct watch *watch, const struct frame *frame, int wire, zone_index wire_zone,
+                           enum frame_direction direction);
+/* Remembers that the sender of an entering frame is as it should be. */
+void conversation_trust_speaker(struct watch *watch, const struct sighting *sighting);
+
+/* ---- judge.c: IP ---- */
+
+void judge_ip(struct watch *watch, struct sighting *sighting);
+
+/* ---- place.c: what lies where it may not ---- */
+
+void judge_arp(struct watch *watch, const struct sighting *sighting);
+void judge_other(struct watch *watch, const struct sighting *sighting);
+void judge_fault(struct watch *watch, const struct sighting *sighting, enum frame_fault fault);
+/* VLAN tags of any frame. False when another wire sees it as its own. */
+bool judge_tags(struct watch *watch, const struct sighting *sighting);
+/* True (and found) when the address may not be on this wire. claim: the reason to give. */
+bool judge_foreign_address(struct watch *watch, const struct sighting *sighting, const struct address *address,
+                           const char *claim);
+/* True (and found) when the sender's MAC is pinned to a host of another zone. */
+bool judge_foreign_mac(struct watch *watch, const struct sighting *sighting);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libpcap, and what must be known about it on Linux:
+ *
+ * Immediate mode takes a ring of slots of equal size (TPACKET_V2), so the snap length decides how many frames the ring
+ * holds. A filter is only ever set on the bare socket, here, before the first frame is read: pcap_setfilter() on a live
+ * handle loses frames uncounted. That filter takes everything; it exists so that the kernel cuts frames to the snap
+ * length itself. pcap_setdirection() filters behind the ring and is not used; nor is the interface "any", which hides
+ * the link layer. A tag that the network card took off is put back by libpcap.
+ *
+ * An interface that goes down makes the descriptor report an error and gives no frames; one that is deleted or renamed
+ * fails for ever. Both are seen here or by whoever watches the interface, and answered by opening again.
+ */
+#include "wire/capture.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <net/if.h>
+#include <pcap/pcap.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct capture {
+  pcap_t *pcap;
+  int link_type;
+  bool live;
+  uint32_t drops; /* as last read; a counter of 32 bits */
+};
+
+static int failed(struct capture *capture, struct error *error, int code, const char *name) {
+  const char *why = capture->pcap != NULL ? pcap_geterr(capture->pcap) : strerror(code);
+  int result = error_set(error, code, "%s: %s", name, why);
+  capture_close(capture);
+  return result;
+}
+
+int capture_open_file(const char *path, struct capture **ret_capture, struct error *error) {
+  struct capture *capture = calloc(1, sizeof *capture);
+  if (capture == NULL)
+    return error_set(error, ENOMEM, "%s: no memory", path);
+  char why[PCAP_ERRBUF_SIZE] = "";
+  capture->pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, why);
+  if (capture->pcap == NULL) {
+    free(capture);
+    return error_set(error, EIO, "%s", why);
+  }
+  capture->link_type = pcap_datalink(capture->pcap);
+  if (!frame_link_type_known(capture->link_type)) {
+    error_set(error, EPROTONOSUPPORT, "%s: captures of link type %d cannot be read", path, capture->link_type);
+    capture_close(capture);
+    return -EPROTONOSUPPORT;
+  }
+  *ret_capture = capture;
+  return 0;
+}
+
+/* Takes every frame, cut to the snap length by the kernel. */
+static int attach_filter(pcap_t *pcap) {
+  struct sock_filter take_all = BPF_STMT(BPF_RET | BPF_K, CAPTURE_SNAP_LENGTH);
+  struct sock_fprog program = {.len = 1, .filter = &take_all};
+  return setsockopt(pcap_fileno(pcap), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
+}
+
+static int activate(struct capture *capture, unsigned buffer, char *why) {
+  pcap_t *pcap = capture->pcap;
+  pcap_set_snaplen(pcap, CAPTURE_SNAP_LENGTH);
+  pcap_set_promisc(pcap, 1);
+  pcap_set_immediate_mode(pcap, 1);
+  pcap_set_buffer_size(pcap, (int)(buffer < 1024 ? buffer * 1024 * 1024 : INT32_MAX));
+  pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
+  int result = pcap_activate(pcap);
+  if (result < 0)
+    return result == PCAP_ERROR_NO_SUCH_DEVICE ? -ENODEV : result == PCAP_ERROR_PERM_DENIED ? -EPERM : -EIO;
+  if (pcap_setnonblock(pcap, 1, why) < 0)
+    return -EIO;
+  return attach_filter(pcap);
+}
+
+int capture_open_interface(const char *interface, unsigned buffer, struct capture **ret_capture, struct error *error) {
+  if (if_nametoindex(interface) == 0)
+    return error_set(error, ENODEV, "%s: no such interface", interface);
+  struct capture *capture = calloc(1, sizeof *capture);
+  if (capture == NULL)
+    return error_set(error, ENOMEM, "%s: no memory", interface);
+  char why[PCAP_ERRBUF_SIZE] = "";
+  capture->pcap = pcap_create(interface, why);
+  int result = capture->pcap != NULL ? activate(capture, buffer, why) : -EIO;
+  if (result < 0)
+    return failed(capture, error, -result, interface);
+  capture->live = true;
+  capture->link_type = pcap_datalink(capture->pcap);
+  if (!frame_link_type_known(capture->link_type)) {
+    capture_close(capture);
+    return error_set(error, EPROTONOSUPPORT, "%s: not an Ethernet interface", interface);
+  }
+  *ret_capture = capture;
+  return 0;
+}
+
+struct capture *capture_close(struct capture *capture) {
+  if (capture != NULL && capture->pcap != NULL)
+    pcap_close(capture->pcap);
+  free(capture);
+  return NULL;
+}
+
+enum capture_step capture_next(struct capture *capture, struct captured_frame *ret_frame, struct error *error) {
+  struct pcap_pkthdr *header;
+  const u_char *data;
+  int result = pcap_next_ex(capture->pcap, &header, &data);
+  if (result == 1) {
+    *ret_frame = (struct captured_frame){.time = (int64_t)header->ts.tv_sec * 1000000000 + header->ts.tv_usec,
+                                         .data = data,
+                                         .captured = header->caplen,
+                                         .length = header->len,
+                                         .link_type = capture->link_type};
+    return CAPTURE_FRAME;
+  }
+  if (result == 0)
+    return CAPTURE_NOTHING;
+  if (result == PCAP_ERROR_BREAK && !capture->live)
+    return CAPTURE_END;
+  error_set(error, EIO, "%s", pcap_geterr(capture->pcap));
+  return CAPTURE_FAILED;
+}
+
+int capture_descriptor(const struct capture *capture) {
+  return pcap_get_selectable_fd(capture->pcap);
+}
+
+uint64_t capture_new_drops(struct capture *capture) {
+  struct pcap_stat statistics;
+  if (!capture->live || pcap_stats(capture->pcap, &statistics) < 0)
+    return 0;
+  uint32_t since = statistics.ps_drop - capture->drops;
+  capture->drops = statistics.ps_drop;
+  return since;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_WIRE_CAPTURE_H
+#define KIDO_WIRE_CAPTURE_H
+
+#include "base/error.h"
+#include "wire/frame.h"
+
+/* Frames from an interface or a file, one at a time, without copying. */
+struct capture;
+
+enum {
+  CAPTURE_SNAP_LENGTH = 384,     /* headers, options and what an ICMP error quotes; never a payload */
+  CAPTURE_BUFFER_MEGABYTES = 16, /* 32,768 frames of that length */
+};
+
+enum capture_step {
+  CAPTURE_FRAME,
+  CAPTURE_NOTHING, /* no frame now */
+  CAPTURE_END,     /* the file is over */
+  CAPTURE_FAILED,  /* *error says why; the capture is of no further use */
+};
+
+/* pcap or pcapng as libpcap reads them. 0 or a negative errno with *error. */
+int capture_open_file(const char *path, struct capture **ret_capture, struct error *error);
+
+/*
+ * A live capture on one interface, promiscuous, never blocking; buffer in megabytes. -ENODEV when the interface does
+ * not exist.
+ */
+int capture_open_interface(const char *interface, unsigned buffer, struct capture **ret_capture, struct error *error);
+struct capture *capture_close(struct capture *capture);
+
+/* The frame stays valid until the next call. */
+enum capture_step capture_next(struct capture *capture, struct captured_frame *ret_frame, struct error *error);
+
+/* Becomes readable when there is a frame, or an error. */
+int capture_descriptor(const struct capture *capture);
+
+/* Frames that the kernel dropped since the last call of this function. */
+uint64_t capture_new_drops(struct capture *capture);
+
+#endif
