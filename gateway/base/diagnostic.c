@@ -455,3 +455,9 @@ void diagnostic_print(FILE *stream, const struct diagnostic_list *list, bool col
             language_choose(list->language, "記憶が足りず、これ以外の診断は失われました",
                             "memory ran out: further diagnostics were lost"));
 }
+
+void place_print(FILE *stream, const struct place *place, char marker, bool colour) {
+  struct printer printer = {.stream = stream, .colour = colour};
+  print_quote(&printer, place, marker);
+  source_cache_clear(&printer.cache);
+}

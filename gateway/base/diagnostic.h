@@ -82,4 +82,7 @@ struct place place_of_token_in(struct place line, const char *text, size_t lengt
 /* For people: message, quoted line with caret, related places, hint. Everything from the file is escaped. */
 void diagnostic_print(FILE *stream, const struct diagnostic_list *list, bool colour);
 
+/* The line of one place alone, quoted in the same way; nothing when it cannot be read. marker: '^' or '~'. */
+void place_print(FILE *stream, const struct place *place, char marker, bool colour);
+
 #endif

@@ -1,7 +1,367 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One packet, judged by the reference meaning. What the operator leaves out is filled in the way a lawful packet would
+ * have it: the zone of the source address, an unprivileged port, the flags that open a connection. A service name that
+ * stands for several services is judged for each; the first denial is the answer, else the first verdict.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/packet_argument.h"
 #include "cli/verb.h"
+#include "policy/decide.h"
+
+enum { CLIENT_PORT = 50000 };
+
+struct question {
+  const struct invocation *invocation;
+  const struct policy *policy;
+  enum language language;
+  struct end_argument source, destination;
+  zone_index in_zone;
+  bool in_zone_given;
+  bool source_port_given;
+  uint16_t source_port;
+  bool mac_given;
+  struct mac mac;
+  enum packet_role role;
+  struct service_argument service; /* the one that is judged */
+};
+
+/* ---- reading the command line ---- */
+
+static int read_zone_option(struct question *question) {
+  const char *name = invocation_value(question->invocation, "from-zone");
+  const char *interface = invocation_value(question->invocation, "in");
+  if (name != NULL) {
+    question->in_zone = policy_find_zone(question->policy, name);
+    if (question->in_zone == ZONE_NONE)
+      return invocation_usage(question->invocation, "領域「%s」はポリシーにありません", "the policy has no zone '%s'",
+                              name);
+  }
+  if (interface != NULL) {
+    zone_index zone = policy_zone_of_interface(question->policy, interface);
+    if (name != NULL && zone != question->in_zone)
+      return invocation_usage(question->invocation, "--in %s は --from-zone %s のインタフェースではありません",
+                              "--in %s is not an interface of --from-zone %s", interface, name);
+    question->in_zone = zone;
+  }
+  question->in_zone_given = name != NULL || interface != NULL;
+  return EXIT_CODE_YES;
+}
+
+static int read_port_option(struct question *question) {
+  const char *text = invocation_value(question->invocation, "sport");
+  if (text == NULL)
+    return EXIT_CODE_YES;
+  char *end;
+  errno = 0;
+  unsigned long port = strtoul(text, &end, 10);
+  if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || port > UINT16_MAX)
+    return invocation_usage(question->invocation, "--sport は 0 から 65535 の数で、「%s」ではありません",
+                            "--sport is a number from 0 to 65535, not '%s'", text);
+  question->source_port = (uint16_t)port;
+  question->source_port_given = true;
+  return EXIT_CODE_YES;
+}
+
+static int read_mac_option(struct question *question) {
+  const char *text = invocation_value(question->invocation, "mac");
+  if (text == NULL)
+    return EXIT_CODE_YES;
+  if (!mac_parse(text, &question->mac))
+    return invocation_usage(question->invocation, "--mac は 02:00:5e:10:01:11 の形で、「%s」ではありません",
+                            "--mac is written as 02:00:5e:10:01:11, not '%s'", text);
+  question->mac_given = true;
+  return EXIT_CODE_YES;
+}
+
+static int read_role_options(struct question *question) {
+  bool reply = invocation_has(question->invocation, "reply");
+  bool established = invocation_has(question->invocation, "established");
+  if (reply && established)
+    return invocation_usage(question->invocation, "--reply と --established は一緒に使えません",
+                            "--reply and --established contradict each other");
+  question->role = reply ? ROLE_REPLY : established ? ROLE_ORIGINAL : ROLE_OPENS;
+  return EXIT_CODE_YES;
+}
+
+static int read_ends(struct question *question) {
+  const struct invocation *invocation = question->invocation;
+  struct error error = {0};
+  if (end_argument_parse(question->policy, invocation->arguments[0], invocation->arena, &question->source, &error) <
+          0 ||
+      end_argument_parse(question->policy, invocation->arguments[1], invocation->arena, &question->destination,
+                         &error) < 0)
+    return invocation_usage(invocation, "%s", "%s", error.message);
+  if (question->source.gateway && question->in_zone_given && question->in_zone != ZONE_GATEWAY)
+    return invocation_usage(invocation, "gateway が送るパケットに受信領域はありません",
+                            "a packet that the gateway sends comes in by no zone");
+  if (question->source.gateway && question->destination.gateway)
+    return invocation_usage(invocation, "SRC と DST の両方を gateway にはできません",
+                            "SRC and DST cannot both be the gateway");
+  return EXIT_CODE_YES;
+}
+
+/* ---- filling in what was left out ---- */
+
+/* An address that the gateway may bear in a zone, of the family of its peer: the first behind the network's own. */
+static bool gateway_address(const struct policy *policy, zone_index zone, enum address_family family,
+                            struct address *ret_address) {
+  for (size_t i = 0; zone >= 0 && i < policy->zones[zone].network_count; i++) {
+    const struct address_range *range = &policy->zones[zone].networks[i].range;
+    if (range->first.family != family)
+      continue;
+    if (address_equal(&range->first, &range->last) || !address_next(&range->first, ret_address))
+      *ret_address = range->first;
+    return true;
+  }
+  return false;
+}
+
+static int fill_gateway(struct question *question) {
+  struct end_argument *gateway = question->source.gateway ? &question->source : &question->destination;
+  const struct end_argument *peer = question->source.gateway ? &question->destination : &question->source;
+  if (!gateway->gateway)
+    return EXIT_CODE_YES;
+  zone_index zone = question->in_zone_given && question->in_zone >= 0
+                        ? question->in_zone
+                        : policy_zone_of_address(question->policy, NULL, &peer->address);
+  if (gateway_address(question->policy, zone, peer->address.family, &gateway->address))
+    return EXIT_CODE_YES;
+  invocation_complain(question->invocation, "本機はこの相手の領域（%s）に同じIP版のアドレスを持ちません",
+                      "the gateway has no address of that IP version in the zone of its peer (%s)",
+                      policy_zone_name(question->policy, zone));
+  return EXIT_CODE_NO_ANSWER;
+}
+
+/* Without --mac the sender's MAC address is unknown, which no pinned host objects to. */
+static struct packet make_packet(const struct question *question) {
+  const struct service_argument *service = &question->service;
+  bool ports = service->protocol == PROTOCOL_TCP || service->protocol == PROTOCOL_UDP;
+  struct packet packet = {.source = question->source.address,
+                          .destination = question->destination.address,
+                          .protocol = service->protocol,
+                          .icmp_type = service->icmp_type,
+                          .has_source_mac = question->mac_given,
+                          .source_mac = question->mac};
+  if (ports) {
+    packet.source_port = question->source_port_given ? question->source_port : CLIENT_PORT;
+    packet.destination_port = service->port;
+  }
+  if (service->protocol == PROTOCOL_TCP)
+    packet.tcp_flags = question->role == ROLE_OPENS ? TCP_SYN : TCP_ACK;
+  return packet;
+}
+
+/* With --reply the packet goes from SRC to DST and DST opened. SERVICE is then that of the connection, unless --sport
+ * names the server's port: so both "the reply of a tcp/443" and the literal ports of a packet can be asked about. */
+static void turn_to_reply(const struct question *question, struct query *query) {
+  struct packet *packet = &query->packet, opener = *packet;
+  opener.source = packet->destination;
+  opener.destination = packet->source;
+  opener.has_source_mac = false;
+  if (question->source_port_given) {
+    opener.source_port = packet->destination_port;
+    opener.destination_port = packet->source_port;
+  } else {
+    packet->source_port = opener.destination_port;
+    packet->destination_port = opener.source_port;
+  }
+  if (packet->protocol == PROTOCOL_ICMP && packet->icmp_type == 8)
+    packet->icmp_type = 0;
+  if (packet->protocol == PROTOCOL_ICMPV6 && packet->icmp_type == 128)
+    packet->icmp_type = 129;
+  if (opener.protocol == PROTOCOL_ICMP && opener.icmp_type == 0)
+    opener.icmp_type = 8;
+  if (opener.protocol == PROTOCOL_ICMPV6 && opener.icmp_type == 129)
+    opener.icmp_type = 128;
+  query->opener = opener;
+}
+
+static struct query make_query(const struct question *question) {
+  struct query query = {.packet = make_packet(question), .role = question->role};
+  query.opener = query.packet;
+  query.in_zone = question->source.gateway  ? ZONE_GATEWAY
+                  : question->in_zone_given ? question->in_zone
+                                            : policy_zone_of_address(question->policy, NULL, &query.packet.source);
+  query.out_zone = question->destination.gateway ? ZONE_GATEWAY : ZONE_NONE;
+  if (question->role == ROLE_REPLY)
+    turn_to_reply(question, &query);
+  return query;
+}
+
+/* ---- the answer ---- */
+
+static const char *end_text(const struct question *question, const struct end_argument *end, zone_index zone) {
+  char address[ADDRESS_TEXT_SIZE];
+  address_format(&end->address, address);
+  const char *zone_name = policy_zone_name(question->policy, zone);
+  const char *text = end->gateway ? "gateway"
+                     : end->host != NULL
+                         ? arena_printf(question->invocation->arena, "%s %s (%s)", end->host->name, address, zone_name)
+                         : arena_printf(question->invocation->arena, "%s (%s)", address, zone_name);
+  return text != NULL ? text : "";
+}
+
+/* "拒否: 10.211.0.5 (lgwan) → 8.8.8.8 (seccloud) udp/53 — 許可する通信がない" */
+static const char *sentence(const struct question *question, const struct query *query,
+                            const struct decision *decision) {
+  struct arena *arena = question->invocation->arena;
+  const char *verdict = decision->allow ? language_choose(question->language, "許可", "allow")
+                                        : language_choose(question->language, "拒否", "deny");
+  zone_index from = query->in_zone;
+  const char *text = arena_printf(
+      arena, "%s: %s → %s %s%s — %s", verdict, end_text(question, &question->source, from),
+      end_text(question, &question->destination, decision->to_zone), service_argument_text(&question->service, arena),
+      question->role == ROLE_REPLY      ? language_choose(question->language, " の応答", " reply")
+      : question->role == ROLE_ORIGINAL ? language_choose(question->language, " の続き", " later packet")
+                                        : "",
+      reason_label(decision->reason, question->language));
+  return text != NULL ? text : "";
+}
+
+static json_t *zone_or_null(const struct policy *policy, zone_index zone) {
+  return zone == ZONE_NONE ? json_null() : json_string(policy_zone_name(policy, zone));
+}
+
+static json_t *answer_to_json(const struct question *question, const struct decision *decision, const char *message) {
+  const struct place *place = &decision->place;
+  json_t *at =
+      place->file != NULL ? json_pack("{s:s, s:I}", "file", place->file, "line", (json_int_t)place->line) : json_null();
+  return json_pack("{s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:s}", "schema", "kido.explain/1", "verdict",
+                   decision->allow ? "allow" : "deny", "reason", reason_name(decision->reason), "flow",
+                   decision->flow != NULL ? decision->flow->name : NULL, "from_zone",
+                   zone_or_null(question->policy, decision->from_zone), "to_zone",
+                   zone_or_null(question->policy, decision->to_zone), "at", at, "message", message);
+}
+
+static void print_flow(const struct question *question, const struct flow *flow) {
+  char text[INSTANT_TEXT_SIZE];
+  struct instant until;
+  enum force_state state = policy_flow_force(question->policy, flow, question->invocation->now, &until);
+  char *purpose = text_escape(question->invocation->arena, flow->purpose.text != NULL ? flow->purpose.text : "");
+  printf("%s %s  %s\n", language_choose(question->language, "通信", "flow"), flow->name,
+         purpose != NULL ? purpose : "");
+  if (until.seconds == INT64_MAX)
+    return;
+  instant_format(question->policy->header.timezone, until, text);
+  printf(state == FORCE_YES ? language_choose(question->language, "有効 %s まで\n", "in force until %s\n")
+                            : language_choose(question->language, "無効 %s まで\n", "not in force until %s\n"),
+         text);
+}
+
+/* What was not judged is said plainly. */
+static void print_part_judged(const struct question *question, const struct end_argument *end) {
+  if (end->host == NULL || (end->host->address_count == 1 && range_size(&end->host->addresses[0].range) == 1))
+    return;
+  char address[ADDRESS_TEXT_SIZE];
+  printf(language_choose(question->language, "%s は複数のアドレスを持ち、%s について判定した\n",
+                         "%s has several addresses; this is the verdict on %s\n"),
+         end->host->name, address_format(&end->address, address));
+}
+
+/* The place of a verdict with the name that stands there. */
+static struct place named_place(const struct question *question, const struct decision *decision) {
+  const struct policy *policy = question->policy;
+  if (decision->flow != NULL)
+    return place_of_token(decision->place, decision->flow->name);
+  for (size_t i = 0; i < policy->zone_count; i++)
+    if (policy->zones[i].place.line == decision->place.line)
+      return place_of_token(decision->place, policy->zones[i].name);
+  for (size_t i = 0; i < policy->host_count; i++)
+    if (policy->hosts[i].place.line == decision->place.line)
+      return place_of_token(decision->place, policy->hosts[i].name);
+  return decision->place;
+}
+
+static void print_place(const struct question *question, const struct decision *decision) {
+  struct place place = named_place(question, decision);
+  char *file = text_escape(question->invocation->arena, place.file);
+  printf("%s:%u\n", file != NULL ? file : "", place.line);
+  place_print(stdout, &place, '^', question->invocation->colour_output);
+}
+
+static int answer(const struct question *question, const struct query *query, const struct decision *decision) {
+  int code = decision->allow ? EXIT_CODE_YES : EXIT_CODE_NO;
+  const char *message = sentence(question, query, decision);
+  if (question->invocation->json)
+    return invocation_print_json(question->invocation, answer_to_json(question, decision, message), code);
+  printf("%s (%s)\n", message, reason_name(decision->reason));
+  if (decision->flow != NULL)
+    print_flow(question, decision->flow);
+  if (decision->place.file != NULL)
+    print_place(question, decision);
+  print_part_judged(question, &question->source);
+  print_part_judged(question, &question->destination);
+  return invocation_finish(question->invocation, code);
+}
+
+static bool families_fit(const struct question *question, const struct service_argument *service) {
+  enum address_family family = question->source.address.family;
+  return family == question->destination.address.family &&
+         (service->protocol != PROTOCOL_ICMP || family == FAMILY_IPV4) &&
+         (service->protocol != PROTOCOL_ICMPV6 || family == FAMILY_IPV6);
+}
+
+static int judge(struct question *question, const struct service_argument *services, size_t count) {
+  struct circumstances circumstances = {.now = question->invocation->now};
+  struct decision decision = {.allow = true};
+  struct query query = {0};
+  bool judged = false;
+  for (size_t i = 0; i < count && decision.allow; i++) {
+    if (!families_fit(question, &services[i]))
+      continue;
+    struct service_argument previous = question->service;
+    question->service = services[i];
+    struct query next_query = make_query(question);
+    struct decision next = policy_decide(question->policy, &circumstances, &next_query);
+    if (judged && next.allow) {
+      question->service = previous;
+      continue;
+    }
+    query = next_query;
+    decision = next;
+    judged = true;
+  }
+  if (!judged)
+    return invocation_usage(question->invocation, "SRC、DST、SERVICE のIPの版が合いません",
+                            "SRC, DST and SERVICE are of different IP versions");
+  return answer(question, &query, &decision);
+}
+
+static int ask(struct question *question) {
+  struct service_argument services[SERVICE_ARGUMENT_LIMIT];
+  struct error error = {0};
+  int (*const steps[])(struct question *) = {read_zone_option,  read_port_option, read_mac_option,
+                                             read_role_options, read_ends,        fill_gateway};
+  for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+    int code = steps[i](question);
+    if (code != EXIT_CODE_YES)
+      return code;
+  }
+  int count = service_argument_parse(question->policy, question->invocation->arguments[2], services, &error);
+  if (count < 0)
+    return invocation_usage(question->invocation, "%s", "%s", error.message);
+  return judge(question, services, (size_t)count);
+}
 
 int verb_explain(const struct invocation *invocation) {
-  invocation_complain(invocation, "この版ではまだ使えません", "not available in this version yet");
-  return EXIT_CODE_NO_ANSWER;
+  struct policy_reading reading;
+  int code = invocation_read_valid_policy(invocation, invocation->argument_count > 3 ? invocation->arguments[3] : NULL,
+                                          &reading);
+  if (code == EXIT_CODE_NO) { /* an invalid policy gives no verdict, and must not look like a denial */
+    invocation_complain(invocation, "ポリシーに誤りがあるため判定できません",
+                        "the policy has errors, so there is no verdict");
+    return EXIT_CODE_NO_ANSWER;
+  }
+  if (code != EXIT_CODE_YES)
+    return code;
+  struct question question = {.invocation = invocation,
+                              .policy = reading.policy,
+                              .language = reading.diagnostics.language,
+                              .in_zone = ZONE_NONE};
+  return ask(&question);
 }

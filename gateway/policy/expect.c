@@ -27,6 +27,7 @@ struct search {
   struct arena *arena; /* freed with the case */
   struct instant now;
   struct address_set from, to;         /* what the ends name; empty for the gateway */
+  struct address_set broadcasts;       /* of all attached networks */
   struct address_set bad_sources;      /* special or broadcast */
   struct address_set specials;         /* refused as a destination */
   struct address_set bad_destinations; /* special or broadcast: for a destination in another zone */
@@ -145,11 +146,12 @@ static int search_begin(struct search *search) {
   const struct policy *policy = search->policy;
   const struct expectation *expectation = search->expectation;
   struct arena *arena = search->arena;
-  struct address_set special, broadcasts;
-  if (broadcast_addresses(policy, arena, &broadcasts) < 0 || policy_special_sources(policy, arena, &special) < 0 ||
+  struct address_set special;
+  if (broadcast_addresses(policy, arena, &search->broadcasts) < 0 ||
+      policy_special_sources(policy, arena, &special) < 0 ||
       policy_special_destinations(policy, arena, &search->specials) < 0 ||
-      address_set_union(arena, &special, &broadcasts, &search->bad_sources) < 0 ||
-      address_set_union(arena, &search->specials, &broadcasts, &search->bad_destinations) < 0 ||
+      address_set_union(arena, &special, &search->broadcasts, &search->bad_sources) < 0 ||
+      address_set_union(arena, &search->specials, &search->broadcasts, &search->bad_destinations) < 0 ||
       end_addresses(search, &expectation->from, &search->from) < 0 ||
       end_addresses(search, &expectation->to, &search->to) < 0)
     return -ENOMEM;
@@ -368,9 +370,22 @@ static void cut_by_flows(struct pieces *pieces, const struct search *search, boo
   }
 }
 
+/* No host may bear a broadcast address, so a network is allowed without it; unless it is all that the case names. */
+static int less_broadcasts(const struct search *search, struct address_set *set) {
+  struct address_set rest;
+  if (address_set_subtract(search->arena, set, &search->broadcasts, &rest) < 0)
+    return -ENOMEM;
+  if (rest.count != 0)
+    *set = rest;
+  return 0;
+}
+
 /* One address for every piece of an end within which no verdict changes. */
-static int pieces_of_end(const struct search *search, bool sources, struct pieces *pieces) {
-  *pieces = (struct pieces){.arena = search->arena, .whole = sources ? &search->from : &search->to};
+static int pieces_of_end(struct search *search, bool sources, struct pieces *pieces) {
+  struct address_set *whole = sources ? &search->from : &search->to;
+  if (less_broadcasts(search, whole) < 0)
+    return -ENOMEM;
+  *pieces = (struct pieces){.arena = search->arena, .whole = whole};
   for (size_t i = 0; i < pieces->whole->count; i++)
     begin_piece(pieces, &pieces->whole->ranges[i].first);
   cut_pieces(pieces, sources ? &search->bad_sources : &search->bad_destinations);
@@ -496,6 +511,7 @@ static struct diagnostic *tell_denied(const struct search *search, struct diagno
 static void tell(const struct search *search, struct diagnostic_list *list) {
   const struct expectation *expectation = search->expectation;
   struct place place = expectation->verdict_place.file != NULL ? expectation->verdict_place : expectation->place;
+  place = place_of_token(place, expectation->expect_allow ? "allow" : "deny");
   if (!search->failed) {
     diagnostic_add(list, SEVERITY_ERROR, "E01", place, expectation->name,
                    "許可を期待したが、from から to への service のパケットは存在しない（IPの版が合わない）",
@@ -506,7 +522,7 @@ static void tell(const struct search *search, struct diagnostic_list *list) {
       search->decision.allow ? tell_allowed(search, list, place) : tell_denied(search, list, place);
   const struct flow *flow = search->decision.flow;
   if (flow != NULL)
-    diagnostic_relate(list, diagnostic, flow->place, "通信 %s", "flow %s", flow->name);
+    diagnostic_relate(list, diagnostic, place_of_token(flow->place, flow->name), "通信 %s", "flow %s", flow->name);
   else if (search->decision.place.file != NULL)
     diagnostic_relate(list, diagnostic, search->decision.place, "領域または端末の宣言", "the zone or host in question");
   if (search->decision.allow)
