@@ -70,7 +70,7 @@ static const struct field {
     [MATCH_ORIGINAL_IP6_SOURCE] = {"ct original ip6 saddr", EXPRESSION_CT, NFT_CT_SRC_IP6, .length = 16},
     [MATCH_ORIGINAL_IP6_DESTINATION] = {"ct original ip6 daddr", EXPRESSION_CT, NFT_CT_DST_IP6, .length = 16},
     [MATCH_ORIGINAL_PORT] = {"ct original proto-dst", EXPRESSION_CT, NFT_CT_PROTO_DST, .length = 2},
-    [MATCH_ORIGINAL_PROTOCOL] = {"ct original protocol", EXPRESSION_CT, NFT_CT_PROTOCOL, .length = 1},
+    [MATCH_CT_PROTOCOL] = {"ct protocol", EXPRESSION_CT, NFT_CT_PROTOCOL, .direction = 0xff, .length = 1},
 };
 
 struct rule_writer rule_begin(struct builder *builder, struct chain_draft *chain) {
