@@ -160,11 +160,13 @@ static void read_data(struct reading *reading, unsigned type, uint8_t target[sta
   }
 }
 
+/* Text with or without its terminator: both are lawful in netlink. */
 static void read_name(struct reading *reading, unsigned type) {
-  const char *name = attributes_string(&reading->attributes, type);
-  reading->sound = reading->sound && name != NULL;
-  if (name != NULL) {
-    reading->expression->name = arena_strdup(reading->arena, name);
+  const void *text = NULL;
+  size_t length = 0;
+  reading->sound = reading->sound && attributes_bytes(&reading->attributes, type, &text, &length);
+  if (text != NULL) {
+    reading->expression->name = arena_strndup(reading->arena, text, strnlen(text, length));
   }
 }
 

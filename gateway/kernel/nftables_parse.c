@@ -382,11 +382,12 @@ static bool parse_set_properties(struct nftables_parser *parser, struct attribut
 }
 
 static int parse_set(struct nftables_parser *parser, const struct nlmsghdr *message) {
-  static const uint32_t known =
-      ATTRIBUTE(NFTA_SET_TABLE) | ATTRIBUTE(NFTA_SET_NAME) | ATTRIBUTE(NFTA_SET_FLAGS) | ATTRIBUTE(NFTA_SET_KEY_TYPE) |
-      ATTRIBUTE(NFTA_SET_KEY_LEN) | ATTRIBUTE(NFTA_SET_DATA_TYPE) | ATTRIBUTE(NFTA_SET_DATA_LEN) |
-      ATTRIBUTE(NFTA_SET_DESC) | ATTRIBUTE(NFTA_SET_USERDATA) | ATTRIBUTE(NFTA_SET_HANDLE) | ATTRIBUTE(NFTA_SET_EXPR) |
-      ATTRIBUTE(NFTA_SET_PAD) | ATTRIBUTE(SET_ATTRIBUTE_TYPE) | ATTRIBUTE(SET_ATTRIBUTE_COUNT);
+  static const uint32_t known = ATTRIBUTE(NFTA_SET_TABLE) | ATTRIBUTE(NFTA_SET_NAME) | ATTRIBUTE(NFTA_SET_FLAGS) |
+                                ATTRIBUTE(NFTA_SET_KEY_TYPE) | ATTRIBUTE(NFTA_SET_KEY_LEN) |
+                                ATTRIBUTE(NFTA_SET_DATA_TYPE) | ATTRIBUTE(NFTA_SET_DATA_LEN) |
+                                ATTRIBUTE(NFTA_SET_DESC) | ATTRIBUTE(NFTA_SET_USERDATA) | ATTRIBUTE(NFTA_SET_HANDLE) |
+                                ATTRIBUTE(NFTA_SET_ID) | ATTRIBUTE(NFTA_SET_EXPR) | ATTRIBUTE(NFTA_SET_PAD) |
+                                ATTRIBUTE(SET_ATTRIBUTE_TYPE) | ATTRIBUTE(SET_ATTRIBUTE_COUNT);
   struct attributes attributes;
   attributes_split_message(message, sizeof(struct nfgenmsg), known, &attributes);
   const char *table = attributes_string(&attributes, NFTA_SET_TABLE);
