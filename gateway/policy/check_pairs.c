@@ -197,7 +197,7 @@ static void refuse_unsanitised(struct check *check, const struct pair *pair) {
   unsigned methods = check_pair_methods_of_any_model(pair->from, pair->to);
   struct diagnostic *found = diagnostic_add(
       check->diagnostics, SEVERITY_ERROR, "D02", method_place(check, pair->flow), pair->flow->name,
-      "%s（%s）から %s（%s）への通信が、認められた無害化通信ではなく method = \"%s\" です（6(3)②）",
+      "%s（%s）から %s（%s）への通信が、ここで認められた無害化通信ではありません（method = \"%s\"）（6(3)②）",
       "'%s' (%s) to '%s' (%s) is not one of the sanitised methods allowed here, but method = \"%s\" "
       "(6(3)②)",
       pair->from_text, pair->from_label, pair->to_text, pair->to_label, flow_method_name(pair->flow->method));
@@ -331,6 +331,15 @@ static void report_exception(struct check *check, const struct pair *pair) {
                   "compare it with the ledger of exceptions and plan its replacement; this warning always stands");
 }
 
+static const char *least_role_text(const struct check *check, enum approval_role needed) {
+  const char *name = approval_role_name(needed);
+  if (needed == ROLE_CISO)
+    return name;
+  const char *text = check->language == LANGUAGE_JAPANESE ? arena_printf(check->scratch, "%s 以上", name)
+                                                          : arena_printf(check->scratch, "%s or above", name);
+  return text != NULL ? text : name;
+}
+
 static void refuse_role(struct check *check, const struct pair *pair, enum approval_role needed) {
   const struct flow *flow = pair->flow;
   struct diagnostic *found;
@@ -342,10 +351,10 @@ static void refuse_role(struct check *check, const struct pair *pair, enum appro
         approval_role_name(flow->approval.role));
   else
     found = diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D13", role_place(check, flow), flow->name,
-                           "%sから%sへの%sの承認者が role = \"%s\" です。%s 以上の承認が必要です（6(1)）",
-                           "%s to %s by %s is approved with role = \"%s\"; '%s' or above is needed (6(1))",
-                           pair->from_label, pair->to_label, flow_method_label(flow->method, check->language),
-                           approval_role_name(flow->approval.role), approval_role_name(needed));
+                           "%sから%sへの%sの承認者が role = \"%s\" です。%s の承認が必要です（6(1)）",
+                           "%s to %s by %s is approved with role = \"%s\"; it needs %s (6(1))", pair->from_label,
+                           pair->to_label, flow_method_label(flow->method, check->language),
+                           approval_role_name(flow->approval.role), least_role_text(check, needed));
   diagnostic_hint(check->diagnostics, found, "権限のある者の決裁を受け、approval を書き改めてください",
                   "obtain the decision of someone with that authority and rewrite 'approval'");
 }
