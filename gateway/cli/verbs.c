@@ -31,6 +31,8 @@ static const struct option_rule compile_options_of_verb[] = {
 static const struct option_rule replay_options[] = {
     {"gateway-mac", OPTION_VALUE, "ZONE=MAC", "木戸自身のMACアドレス(繰り返し可)",
      "MAC address of the gateway in a zone; may be repeated"},
+    {"gateway-address", OPTION_VALUE, "ZONE=ADDRESS", "木戸自身のアドレス(繰り返し可)",
+     "address of the gateway in a zone; may be repeated"},
 };
 
 static const struct option_rule flows_options[] = {

@@ -42,8 +42,9 @@ int watch_add_gateway_mac(struct watch *watch, int wire, const struct mac *mac);
 void watch_forget_gateway_macs(struct watch *watch, int wire);
 
 /*
- * Judges by this policy from now on; takes over its arena (also on failure). Open alerts are closed. pending: the
- * policy is about to be in force: what either policy allows is accepted until the next call. 0 or -ENOMEM.
+ * Judges by this policy from now on; takes over its arena (also on failure), or leaves it to the caller when NULL. Open
+ * alerts are closed. pending: the policy is about to be in force: what either policy allows is accepted until the next
+ * call. 0 or -ENOMEM.
  */
 int watch_set_policy(struct watch *watch, const struct policy *policy, struct arena *arena, bool pending, int64_t now);
 const struct policy *watch_policy(const struct watch *watch); /* NULL before the first */
