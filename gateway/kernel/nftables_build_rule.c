@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <stdio.h> /* libnftnl uses FILE without it */
 #include <string.h>
 
 #include <libnftnl/expr.h>
