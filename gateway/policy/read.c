@@ -17,7 +17,7 @@
  * in the model.
  */
 
-enum { SUGGESTION_LIMIT = 100, COLUMN_LIMIT = 10000, DEFAULT_HALF_OPEN_LIMIT = 256 };
+enum { SUGGESTION_LIMIT = 100, COLUMN_LIMIT = 10000, POINT_LIMIT = 200, DEFAULT_HALF_OPEN_LIMIT = 256 };
 
 /* ---- one section by its schema ---- */
 
@@ -65,9 +65,12 @@ static void require_keys(struct reader *reader, const struct schema_section *sec
       continue;
     struct diagnostic *diagnostic =
         PROBLEM(reader, "P05", reader_place_of_name(reader, group), "「%s」がない", "'%s' is missing", key->name);
-    HINT(reader, diagnostic, "%s: %s を書く", "%s: write %s", key->name,
-         language_choose(reader->diagnostics->language, schema_kind_label_ja(key->kind),
-                         schema_kind_label_en(key->kind)));
+    if (key->choices)
+      HINT(reader, diagnostic, "次のいずれかを書く: %s", "write one of %s", reader_list_choices(reader, key->choices));
+    else
+      HINT(reader, diagnostic, "%sを書く", "write %s",
+           language_choose(reader->diagnostics->language, schema_kind_label_ja(key->kind),
+                           schema_kind_label_en(key->kind)));
   }
 }
 
@@ -188,6 +191,7 @@ static void read_piece(struct reader *reader, const struct pieces *pieces, const
                        read_part *read) {
   config_t tree;
   config_init(&tree);
+  reader->subject = "";
   reader->line_base = piece->line - 1;
   if (!config_read_string(&tree, pieces->text + piece->offset)) {
     report_parse_error(reader, &tree);
@@ -307,6 +311,7 @@ static size_t count_members(const struct pieces *pieces, size_t top) {
 static bool make_room(struct reader *reader, const struct pieces *pieces) {
   struct policy *policy = reader->policy;
   policy->zones = reader_array(reader, count_members(pieces, TOP_ZONES), sizeof(*policy->zones));
+  reader->zone_holes = reader_array(reader, count_members(pieces, TOP_ZONES), sizeof(*reader->zone_holes));
   policy->hosts = reader_array(reader, count_members(pieces, TOP_HOSTS), sizeof(*policy->hosts));
   policy->services = reader_array(reader, count_members(pieces, TOP_SERVICES), sizeof(*policy->services));
   policy->flows = reader_array(reader, count_members(pieces, TOP_FLOWS), sizeof(*policy->flows));
@@ -366,7 +371,8 @@ static int read_pieces(const struct source *source, const struct pieces *pieces,
                           .policy = policy_new(arena, file),
                           .subject = "",
                           .suggestions_left = SUGGESTION_LIMIT,
-                          .columns_left = COLUMN_LIMIT};
+                          .columns_left = COLUMN_LIMIT,
+                          .points_left = POINT_LIMIT};
   if (reader.policy)
     read_parts(&reader, pieces);
   reader_free(&reader);

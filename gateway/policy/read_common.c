@@ -14,11 +14,36 @@ struct place reader_place(const struct reader *reader, const config_setting_t *s
   return source_place(reader->source, source_line(reader, setting));
 }
 
-struct place reader_place_of(struct reader *reader, const config_setting_t *setting, const char *token) {
+struct place reader_place_behind(struct reader *reader, const config_setting_t *setting, struct place before,
+                                 const char *token) {
+  struct place place = reader_place(reader, setting);
+  bool same_line = before.file == place.file && before.line == place.line;
   if (reader->columns_left == 0)
-    return reader_place(reader, setting);
+    return place;
   reader->columns_left--;
-  return source_place_of(reader->source, source_line(reader, setting), token);
+  return source_place_of(reader->source, source_line(reader, setting), same_line ? before.column + before.length : 0,
+                         token);
+}
+
+struct place reader_place_of(struct reader *reader, const config_setting_t *setting, const char *token) {
+  return reader_place_behind(reader, setting, (struct place){0}, token);
+}
+
+/* This reads the file again. */
+struct place reader_point(struct reader *reader, struct place place, const char *token) {
+  if (reader->points_left == 0)
+    return place;
+  reader->points_left--;
+  return place_of_token(place, token);
+}
+
+void reader_twice(struct reader *reader, config_setting_t *setting, const char *text, struct place first) {
+  first = reader_point(reader, first, text);
+  struct diagnostic *diagnostic =
+      PROBLEM(reader, "P07", reader_place_behind(reader, setting, first, text), "「%s」: 「%s」が重複している",
+              "%s: '%s' stands here twice", reader->key->name, text);
+  diagnostic_relate(reader->diagnostics, diagnostic, first, "最初の「%s」", "the first '%s'", text);
+  HINT(reader, diagnostic, "どちらかを消す", "remove one of them");
 }
 
 struct place reader_place_of_name(struct reader *reader, const config_setting_t *setting) {

@@ -60,9 +60,14 @@ static bool saw(key_set keys, const char *name) {
   return reader_saw(SECTION_EXPECT, keys, name);
 }
 
+static struct place place_of_key(struct reader *reader, const config_setting_t *group, const char *key) {
+  const config_setting_t *setting = config_setting_get_member(group, key);
+  return setting ? reader_place_of(reader, setting, key) : reader_place(reader, group);
+}
+
 static void refuse_together(struct reader *reader, const config_setting_t *setting, const char *one,
                             const char *other) {
-  PROBLEM(reader, "P13", reader_place_of_name(reader, setting), "「%s」と「%s」は一緒に書けない",
+  PROBLEM(reader, "P13", place_of_key(reader, setting, other), "「%s」と「%s」は一緒に書けない",
           "'%s' and '%s' do not go together", one, other);
 }
 
@@ -96,8 +101,8 @@ static enum address_family end_family(const struct expectation_end *end) {
 static void check_families(struct reader *reader, const struct expectation *expectation) {
   enum address_family from = end_family(&expectation->from), to = end_family(&expectation->to);
   if (from != FAMILY_NONE && to != FAMILY_NONE && from != to)
-    PROBLEM(reader, "P13", expectation->to.place, "from と to の一方が IPv4、他方が IPv6 である",
-            "one of from and to is IPv4, the other IPv6");
+    PROBLEM(reader, "P13", reader_point(reader, expectation->to.place, "to"),
+            "from と to の一方が IPv4、他方が IPv6 である", "one of from and to is IPv4, the other IPv6");
 }
 
 static void check_particular(struct reader *reader, const config_setting_t *setting, key_set keys,
@@ -116,11 +121,11 @@ static void check_flow(struct reader *reader, const config_setting_t *setting, c
   if (!name)
     return;
   if (!expectation->expect_allow)
-    refuse_together(reader, setting, "flow", "verdict = \"deny\"");
+    refuse_together(reader, setting, "verdict = \"deny\"", "flow");
   if (reader_find(&reader->flows, name, &index))
     return;
-  struct diagnostic *diagnostic = PROBLEM(reader, "P06", expectation->flow.place, "通信「%s」は flows にない",
-                                          "there is no flow '%s' in flows", name);
+  struct diagnostic *diagnostic = PROBLEM(reader, "P06", reader_point(reader, expectation->flow.place, name),
+                                          "通信「%s」は flows にない", "there is no flow '%s' in flows", name);
   const char **names = reader_array(reader, policy->flow_count, sizeof(*names));
   for (size_t i = 0; names && i < policy->flow_count; i++)
     names[i] = policy->flows[i].name;

@@ -73,10 +73,7 @@ static bool is_new_end(struct reader *reader, config_setting_t *setting, const c
                        size_t count) {
   for (size_t i = 0; i < count && i < 256; i++)
     if (same_end(&ends[i], &ends[count])) {
-      struct diagnostic *diagnostic =
-          PROBLEM(reader, "P07", reader_place_of(reader, setting, text), "「%s」: 「%s」が重複している",
-                  "%s: '%s' stands here twice", reader->key->name, text);
-      diagnostic_relate(reader->diagnostics, diagnostic, ends[i].place, "最初の「%s」", "the first '%s'", text);
+      reader_twice(reader, setting, text, ends[i].place);
       return false;
     }
   return true;
@@ -144,12 +141,17 @@ void read_note(struct reader *reader, const struct schema_key *key, config_setti
 
 /* ---- the flow as a whole ---- */
 
+static const char *end_text(struct reader *reader, const struct endpoint *end) {
+  return end->kind == ENDPOINT_HOST ? end->host->name : policy_zone_name(reader->policy, end->zone);
+}
+
 static void refuse_mixture(struct reader *reader, const char *key, const struct endpoint *first,
                            const struct endpoint *other) {
   const struct policy *policy = reader->policy;
-  struct diagnostic *diagnostic = PROBLEM(reader, "P12", other->place, "「%s」が複数の領域にまたがる（%s と %s）",
-                                          "%s lies in several zones (%s and %s)", key,
-                                          policy_zone_name(policy, first->zone), policy_zone_name(policy, other->zone));
+  struct diagnostic *diagnostic =
+      PROBLEM(reader, "P12", reader_point(reader, other->place, end_text(reader, other)),
+              "「%s」が複数の領域にまたがる（%s と %s）", "%s lies in several zones (%s and %s)", key,
+              policy_zone_name(policy, first->zone), policy_zone_name(policy, other->zone));
   if (first->place.line != other->place.line)
     diagnostic_relate(reader->diagnostics, diagnostic, first->place, "最初の領域「%s」", "the first zone '%s'",
                       policy_zone_name(policy, first->zone));
@@ -176,7 +178,7 @@ static void check_both_ends(struct reader *reader, const struct flow *flow) {
   if (flow->from_zone == ZONE_NONE || flow->from_zone != flow->to_zone)
     return;
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P10", flow->to_place, "from と to が同じ領域「%s」にある",
+      PROBLEM(reader, "P10", reader_point(reader, flow->to_place, "to"), "from と to が同じ領域「%s」にある",
               "from and to lie in the same zone '%s'", policy_zone_name(reader->policy, flow->from_zone));
   HINT(reader, diagnostic, "領域の中の通信はここに書かない（インターフェース間の転送は zones の within で決める）",
        "a flow joins two zones; forwarding inside one is decided by 'within' of the zone");

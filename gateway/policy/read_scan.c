@@ -2,6 +2,7 @@
 #include "policy/read_scan.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,8 @@ struct scan {
   enum expected expected;
   unsigned depth;
   struct level levels[NESTING_LIMIT + 1];
-  struct token key; /* the last one */
+  struct token key;      /* the last one */
+  struct token previous; /* the token before this one */
   char *output;
   size_t output_length, output_capacity;
   size_t copied; /* bytes of the source that are in the output */
@@ -130,6 +132,15 @@ static bool is_full_width(const char *text) {
   return memcmp(text, "\xe3\x80", 2) == 0 || memcmp(text, "\xef\xbc", 2) == 0 || memcmp(text, "\xef\xbd", 2) == 0;
 }
 
+/* A lost quote turns what is inside and outside of strings around, and shows only behind the next string. */
+static void suspect_string(struct scan *scan, struct diagnostic *diagnostic) {
+  const struct token *string = &scan->previous;
+  const char *text = token_text(scan, string);
+  if (string->kind == TOKEN_STRING && (strchr(text, ';') || strchr(text, '=')))
+    diagnostic_relate(scan->diagnostics, diagnostic, place_of(scan, string),
+                      "この文字列は、閉じる引用符が抜けていないか", "does this string lack its closing quote?");
+}
+
 static void refuse_strange(struct scan *scan, const struct token *token) {
   const char *text = token_text(scan, token);
   struct diagnostic *diagnostic;
@@ -144,6 +155,7 @@ static void refuse_strange(struct scan *scan, const struct token *token) {
   } else {
     diagnostic = SYNTAX(scan, token, "ここに「%s」は書けない", "'%s' cannot stand here", text);
     HINT(scan, diagnostic, "文字列なら引用符で囲む", "put quotes around a string");
+    suspect_string(scan, diagnostic);
   }
 }
 
@@ -317,17 +329,20 @@ static void check_string(struct scan *scan, const struct token *token) {
   }
 }
 
-/* All digits of the number are meant; libconfig would cut it to 64 bits without a word. */
+/* All digits of the number are meant: without an L libconfig would cut it to 32 bits without a word. */
 static void check_number(struct scan *scan, const struct token *token) {
   const char *text = token_text(scan, token);
-  if (strpbrk(text, ".eE") && !strpbrk(text, "xX"))
+  bool hexadecimal = strpbrk(text, "xX") != NULL;
+  if (!hexadecimal && strpbrk(text, ".eE"))
     return;
   errno = 0;
-  strtoll(text, NULL, strpbrk(text, "xX") ? 16 : 10);
+  long long value = strtoll(text, NULL, hexadecimal ? 16 : 10);
   if (errno == ERANGE) {
     scan->failed = true;
     diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P04", place_of(scan, token), "", "数が大きすぎる: %s",
                    "the number is out of range: %s", text);
+  } else if ((value > INT32_MAX || value < INT32_MIN) && !strchr(text, 'L')) {
+    output_insert(scan, token->offset + token->length, "L", 1);
   }
 }
 
@@ -389,7 +404,7 @@ static void expect_assignment(struct scan *scan, const struct token *token) {
   else if (token->kind == TOKEN_END)
     SYNTAX(scan, &scan->key, "「%s」に値がないままファイルが終わる", "the file ends behind '%s'", key);
   else
-    SYNTAX(scan, token, "キー「%s」の後に「=」がない", "no '=' behind the key '%s'", key);
+    suspect_string(scan, SYNTAX(scan, token, "キー「%s」の後に「=」がない", "no '=' behind the key '%s'", key));
 }
 
 static void expect_comma(struct scan *scan, const struct token *token) {
@@ -470,6 +485,7 @@ int scan_source(const struct source *source, struct diagnostic_list *diagnostics
   do {
     token = lexer_next(&scan.lexer);
     scan_token(&scan, &token);
+    scan.previous = token;
   } while (token.kind != TOKEN_END && !scan.failed && !scan.out_of_memory);
   output_until(&scan, source->length);
   if (!scan.out_of_memory) {

@@ -221,6 +221,13 @@ static void refuse_name(struct reader *reader, config_setting_t *setting, const 
   const struct policy *policy = reader->policy;
   size_t known, count = 0;
   const struct catalogue_entry *catalogue = service_catalogue(&known);
+  size_t own;
+  if (reader_find(&reader->services, name, &own)) {
+    PROBLEM(reader, "P06", reader_place_of(reader, setting, name),
+            "services の中では「%s」のような独自の名前を使えない。「tcp/443」の形で書く",
+            "an own name ('%s') cannot be used within services: write it as tcp/443", name);
+    return;
+  }
   const char **names = reader_array(reader, known + policy->named_service_count, sizeof(*names));
   struct diagnostic *diagnostic = PROBLEM(reader, "P06", reader_place_of(reader, setting, name),
                                           "「%s」というサービスはない", "there is no service '%s'", name);

@@ -123,6 +123,13 @@ static int read_file(const char *path, struct file_text *text, enum language lan
 
 /* ---- the encoding ---- */
 
+static unsigned count_characters(const char *text, size_t length) {
+  unsigned count = 0;
+  for (size_t i = 0; i < length; i++)
+    count += ((unsigned char)text[i] & 0xc0) != 0x80;
+  return count;
+}
+
 static struct place place_in_file(const char *name, const struct file_text *text, size_t offset) {
   struct place place = {.file = name, .line = 1, .column = 1, .length = 1};
   for (size_t i = 0; i < offset; i++) {
@@ -237,7 +244,7 @@ static void begin_segment(struct loader *loader, const char *file, unsigned line
 static struct diagnostic *report_include(struct loader *loader, const struct open_file *file, const struct token *token,
                                          const char *path, const char *why) {
   struct place place = place_in_file(file->name, file->text, token->offset);
-  place.length = 0;
+  place.length = count_characters(file->text->data + token->offset, token->length);
   return diagnostic_add(loader->diagnostics, SEVERITY_ERROR, "P09", place, "", "@include \"%s\": %s",
                         "@include \"%s\": %s", path, why);
 }
@@ -281,7 +288,9 @@ static void splice_read(struct loader *loader, const struct open_file *parent, c
                         const char *path, struct file_text *text) {
   struct error error = {0};
   if (read_file(path, text, loader->diagnostics->language, &error) < 0) {
-    report_include(loader, parent, token, path, error.message);
+    struct diagnostic *diagnostic = report_include(loader, parent, token, path, error.message);
+    diagnostic_hint(loader->diagnostics, diagnostic, "相対パスは、取り込む側のファイルのある場所から数える",
+                    "a relative path starts beside the including file");
     return;
   }
   drop_byte_order_mark(text);
@@ -471,13 +480,6 @@ struct place source_place(const struct source *source, unsigned line) {
   return (struct place){.file = segment->file, .line = segment->line + (line - segment->first_line)};
 }
 
-static unsigned count_characters(const char *text, size_t length) {
-  unsigned count = 0;
-  for (size_t i = 0; i < length; i++)
-    count += ((unsigned char)text[i] & 0xc0) != 0x80;
-  return count;
-}
-
 struct place source_place_at(const struct source *source, size_t offset, size_t length) {
   size_t low = 0, high = source->line_count;
   while (high - low > 1) {
@@ -494,8 +496,9 @@ struct place source_place_at(const struct source *source, size_t offset, size_t 
   return place;
 }
 
-struct place source_place_of(const struct source *source, unsigned line, const char *token) {
+struct place source_place_of(const struct source *source, unsigned line, unsigned from_column, const char *token) {
   struct place place = source_place(source, line);
+  place.column = from_column;
   if (line == 0 || line > source->line_count)
     return place;
   size_t start = source->line_starts[line - 1];

@@ -41,6 +41,6 @@ void source_free(struct source *source);
 struct place source_place(const struct source *source, unsigned line);
 /* The place of `length` bytes at an offset of the whole text. */
 struct place source_place_at(const struct source *source, size_t offset, size_t length);
-/* The place of a token somewhere on a line of the whole text. */
-struct place source_place_of(const struct source *source, unsigned line, const char *token);
+/* The place of a token on a line of the whole text, at from_column (0: anywhere) or behind it. */
+struct place source_place_of(const struct source *source, unsigned line, unsigned from_column, const char *token);
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <assert.h>
-#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -53,19 +54,20 @@ static const char *find_control(const char *text) {
 /* Escapes (\xNN) can make bytes that the file itself does not hold. */
 static bool check_text(struct reader *reader, config_setting_t *setting, const char *text) {
   size_t length = strlen(text), offset;
-  struct place place = reader_place(reader, setting);
-  if (!text_is_utf8(text, length, &offset))
-    PROBLEM(reader, "P08", place, "「%s」の文字列が UTF-8 でない（%zu バイト目）",
-            "the string of '%s' is not UTF-8 (byte %zu)", reader->key->name, offset + 1);
-  else if (find_control(text))
-    PROBLEM(reader, "P08", place, "「%s」の文字列に制御文字 0x%02x がある",
-            "the string of '%s' holds the control character 0x%02x", reader->key->name,
-            (unsigned)(unsigned char)*find_control(text));
-  else if (length > TEXT_LIMIT)
-    PROBLEM(reader, "P14", place, "「%s」の文字列が長すぎる（%zu バイト、上限は %d バイト）",
-            "the string of '%s' is too long (%zu bytes; at most %d)", reader->key->name, length, TEXT_LIMIT);
-  else
+  const char *key = reader->key->name, *control = find_control(text);
+  bool well_formed = text_is_utf8(text, length, &offset);
+  if (well_formed && !control && length <= TEXT_LIMIT)
     return true;
+  struct place place = reader_place_of(reader, setting, key);
+  if (!well_formed)
+    PROBLEM(reader, "P08", place, "「%s」の文字列が UTF-8 でない（%zu バイト目）",
+            "the string of '%s' is not UTF-8 (byte %zu)", key, offset + 1);
+  else if (control)
+    PROBLEM(reader, "P08", place, "「%s」の文字列に制御文字 0x%02x がある",
+            "the string of '%s' holds the control character 0x%02x", key, (unsigned)(unsigned char)*control);
+  else
+    PROBLEM(reader, "P14", place, "「%s」の文字列が長すぎる（%zu バイト、上限は %d バイト）",
+            "the string of '%s' is too long (%zu bytes; at most %d)", key, length, TEXT_LIMIT);
   return false;
 }
 
@@ -169,18 +171,11 @@ static void read_list(struct reader *reader, const struct schema_key *key, confi
   }
 }
 
-static void report_twice(struct reader *reader, config_setting_t *setting, const char *text, struct place first) {
-  struct diagnostic *diagnostic =
-      PROBLEM(reader, "P07", reader_place_of(reader, setting, text), "「%s」: 「%s」が重複している",
-              "%s: '%s' stands here twice", reader->key->name, text);
-  diagnostic_relate(reader->diagnostics, diagnostic, first, "最初の「%s」", "the first '%s'", text);
-}
-
 static bool add_text(struct reader *reader, config_setting_t *setting, const char *text, void *items, size_t count) {
   struct text *texts = items;
   for (size_t i = 0; i < count && i < 256; i++)
     if (strcmp(texts[i].text, text) == 0) {
-      report_twice(reader, setting, text, texts[i].place);
+      reader_twice(reader, setting, text, texts[i].place);
       return false;
     }
   texts[count] = (struct text){reader_keep(reader, text, strlen(text)), reader_place(reader, setting)};
@@ -210,14 +205,58 @@ static bool add_interface(struct reader *reader, config_setting_t *setting, cons
 
 /* ---- addresses ---- */
 
+struct phrase {
+  const char *english, *japanese;
+};
+
+/* What range_parse() says, for those who read Japanese. */
+static const char *range_reason(const struct reader *reader, const char *english) {
+  static const struct phrase phrases[] = {
+      {"not an IP address", "IP アドレスの形でない"},
+      {"the prefix length is not a number in range", "プレフィックス長が範囲外"},
+      {"host bits are set behind the prefix", "ホスト部が 0 でない"},
+      {"the range mixes IPv4 and IPv6", "IPv4 と IPv6 の混在"},
+      {"the range ends before it begins", "範囲の始まりと終わりが逆"},
+      {"a range where a prefix is needed", "範囲は書けない。CIDR で書く"},
+  };
+  for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
+    if (english && strcmp(phrases[i].english, english) == 0)
+      return language_choose(reader->diagnostics->language, phrases[i].japanese, english);
+  return english ? english : "";
+}
+
+/* The network that was probably meant by "10.2.0.1/24"; false when there is none. */
+static bool network_of(const char *text, char network[static RANGE_TEXT_SIZE]) {
+  char copy[ADDRESS_TEXT_SIZE];
+  const char *slash = strchr(text, '/'), *why;
+  struct address address;
+  struct address_range range;
+  size_t length = slash ? (size_t)(slash - text) : 0;
+  if (length == 0 || length >= sizeof(copy))
+    return false;
+  memcpy(copy, text, length);
+  copy[length] = '\0';
+  long prefix = strtol(slash + 1, NULL, 10);
+  if (!address_parse(copy, &address) || prefix < 0)
+    return false;
+  for (size_t bit = (size_t)prefix; bit < address_length(address.family) * 8; bit++)
+    address.bytes[bit / 8] = (uint8_t)(address.bytes[bit / 8] & ~(0x80U >> bit % 8));
+  snprintf(network, RANGE_TEXT_SIZE, "%s%s", address_format(&address, copy), slash);
+  return range_parse_prefix(network, &range, &why);
+}
+
 static void refuse_range(struct reader *reader, config_setting_t *setting, const char *text, const char *why) {
   const struct schema_key *key = reader->key;
+  char network[RANGE_TEXT_SIZE];
   struct diagnostic *diagnostic =
       PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」: 「%s」はアドレスとして読めない（%s）",
-              "%s: '%s' cannot be read as an address (%s)", key->name, text, why ? why : "");
-  HINT(
-      reader, diagnostic, "%sを書く（例: 10.0.0.1, 10.0.0.0/24）", "write %s (10.0.0.1, 10.0.0.0/24)",
-      language_choose(reader->diagnostics->language, schema_kind_label_ja(key->kind), schema_kind_label_en(key->kind)));
+              "%s: '%s' cannot be read as an address (%s)", key->name, text, range_reason(reader, why));
+  if (network_of(text, network))
+    HINT(reader, diagnostic, "ネットワークなら「%s」と書く", "for the network write %s", network);
+  else
+    HINT(reader, diagnostic, "%sを書く（例: 10.0.0.1, 10.0.0.0/24）", "write %s (10.0.0.1, 10.0.0.0/24)",
+         language_choose(reader->diagnostics->language, schema_kind_label_ja(key->kind),
+                         schema_kind_label_en(key->kind)));
 }
 
 static bool add_range(struct reader *reader, config_setting_t *setting, const char *text, void *items, size_t count) {
@@ -232,7 +271,7 @@ static bool add_range(struct reader *reader, config_setting_t *setting, const ch
   ranges[count].place = reader_place(reader, setting);
   for (size_t i = 0; i < count && i < 256; i++)
     if (range_equal(&ranges[i].range, &ranges[count].range)) {
-      report_twice(reader, setting, text, ranges[i].place);
+      reader_twice(reader, setting, text, ranges[i].place);
       return false;
     }
   return true;
@@ -248,7 +287,8 @@ static bool add_mac(struct reader *reader, config_setting_t *setting, const char
   if (mac_parse(text, &macs[count]) && is_station(&macs[count])) {
     for (size_t i = 0; i < count && i < 256; i++)
       if (mac_equal(&macs[i], &macs[count])) {
-        report_twice(reader, setting, text, reader_place(reader, setting));
+        PROBLEM(reader, "P07", reader_place_of(reader, setting, text), "「%s」: 「%s」が重複している",
+                "%s: '%s' stands here twice", reader->key->name, text);
         return false;
       }
     return true;
@@ -279,7 +319,7 @@ static void read_macs(struct reader *reader, const struct schema_key *key, confi
 
 /* ---- words, flags, numbers ---- */
 
-static const char *list_choices(struct reader *reader, const struct schema_choices *choices) {
+const char *reader_list_choices(struct reader *reader, const struct schema_choices *choices) {
   const char *list = "";
   for (unsigned i = 0; i < choices->count && list; i++)
     if (choices->names[i])
@@ -296,7 +336,7 @@ void reader_bad_word(struct reader *reader, config_setting_t *setting, const cha
       names[count++] = choices->names[i];
   struct diagnostic *diagnostic =
       PROBLEM(reader, "P04", reader_place_of(reader, setting, word), "「%s」に「%s」は使えない（%s のいずれか）",
-              "%s cannot be '%s' (one of %s)", reader->key->name, word, list_choices(reader, choices));
+              "%s cannot be '%s' (one of %s)", reader->key->name, word, reader_list_choices(reader, choices));
   reader_suggest(reader, diagnostic, word, names, count);
 }
 

@@ -21,19 +21,21 @@ static void build_local(struct reader *reader, struct zone *zone) {
 /* An unrouted neighbour is declared so that it is known, not so that anything is connected to it. */
 static void check_unrouted(struct reader *reader, struct zone *zone) {
   if (zone->interface_count > 0)
-    PROBLEM(reader, "P13", zone->interfaces[0].place,
+    PROBLEM(reader, "P13", reader_point(reader, zone->interfaces[0].place, zone->interfaces[0].text),
             "unrouted の領域にインターフェース「%s」がある。本機につながない隣接領域には書けない",
             "an unrouted zone cannot have the interface '%s': it is a neighbour that is never connected",
             zone->interfaces[0].text);
   if (zone->default_route)
-    PROBLEM(reader, "P13", zone->default_route_place, "unrouted の領域に default_route は使えない",
-            "an unrouted zone cannot take the default route");
+    PROBLEM(reader, "P13", reader_point(reader, zone->default_route_place, "default_route"),
+            "unrouted の領域に default_route は使えない", "an unrouted zone cannot take the default route");
 }
 
 void reader_zone(struct reader *reader, config_setting_t *setting, struct zone *zone) {
+  size_t errors = reader->diagnostics->errors;
   zone->label = "";
   zone->place = reader_place(reader, setting);
   reader_section(reader, SECTION_ZONE, setting, zone);
+  reader->zone_holes[zone - reader->policy->zones] = reader->diagnostics->errors > errors;
   if (!zone->class_known)
     zone->class = CLASS_UNROUTED;
   else if (zone->class == CLASS_UNROUTED)
@@ -90,9 +92,17 @@ static void refuse_outside(struct reader *reader, const struct host *host, const
   char text[RANGE_TEXT_SIZE];
   range_format(&address->range, text);
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P11", address->place, "アドレス %s は領域「%s」の networks にも remote にもない",
+      PROBLEM(reader, "P11", reader_point(reader, address->place, text),
+              "アドレス %s は領域「%s」の networks にも remote にもない",
               "the address %s is neither in networks nor in remote of the zone '%s'", text, zone->name);
-  diagnostic_relate(reader->diagnostics, diagnostic, zone->place, "領域「%s」", "the zone '%s'", zone->name);
+  diagnostic_relate(reader->diagnostics, diagnostic, reader_point(reader, zone->place, zone->name), "領域「%s」",
+                    "the zone '%s'", zone->name);
+  if (zone->default_route)
+    HINT(reader, diagnostic,
+         "default_route に含まれるのは、どの領域にも属さないグローバルアドレスだけである（プライベートアドレスは "
+         "networks か "
+         "remote に書く）",
+         "default_route claims global addresses only; a private one belongs into networks or remote");
   for (size_t i = 0; i < reader->policy->zone_count; i++)
     if (set_contains_range(&reader->policy->zones[i].local, &address->range))
       HINT(reader, diagnostic, "このアドレスは領域「%s」にある", "the address lies in the zone '%s'",
@@ -113,7 +123,8 @@ static void check_addresses(struct reader *reader, const struct host *host) {
 /* Whether the reason of via_router is there is asked by the doctrine. */
 static void check_mac_scope(struct reader *reader, const struct host *host) {
   if (host->mac_scope == MAC_SCOPE_DIRECT && host->mac_reason.text)
-    PROBLEM(reader, "P13", host->mac_reason.place, "mac_reason は mac_scope = \"via_router\" のときだけ書く",
+    PROBLEM(reader, "P13", reader_point(reader, host->mac_reason.place, "mac_reason"),
+            "mac_reason は mac_scope = \"via_router\" のときだけ書く",
             "mac_reason goes with mac_scope = \"via_router\" only");
 }
 
@@ -126,7 +137,7 @@ void reader_host(struct reader *reader, config_setting_t *setting, struct host *
     return;
   }
   reader_section(reader, SECTION_HOST, setting, host);
-  if (host->zone >= 0)
+  if (host->zone >= 0 && !reader->zone_holes[host->zone])
     check_addresses(reader, host);
   check_mac_scope(reader, host);
 }
@@ -144,9 +155,9 @@ static void check_speakers(struct reader *reader, const char *key, const struct 
   for (size_t i = 0; i < count; i++) {
     if (is_speaker(reader, texts[i].text))
       continue;
-    struct diagnostic *diagnostic =
-        PROBLEM(reader, "P06", texts[i].place, "「%s」: 「%s」は hosts の機器でも、アドレスでも、MAC でもない",
-                "%s: '%s' is neither a host, an address nor a MAC", key, texts[i].text);
+    struct diagnostic *diagnostic = PROBLEM(reader, "P06", reader_point(reader, texts[i].place, texts[i].text),
+                                            "「%s」: 「%s」は hosts の機器でも、アドレスでも、MAC でもない",
+                                            "%s: '%s' is neither a host, an address nor a MAC", key, texts[i].text);
     reader_suggest_host(reader, diagnostic, texts[i].text);
   }
 }

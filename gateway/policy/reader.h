@@ -25,10 +25,11 @@ struct reader {
   const char *subject;                                        /* the entity being read */
   const struct schema_key *key;                               /* the key being read */
   const struct address_set *default_space; /* of the zone that takes the default route; NULL until asked for */
+  bool *zone_holes;                        /* by zone: its own reading gave an error, so that it may lack networks */
   const char **host_names;                 /* for did-you-mean; NULL until asked for */
   struct service *scratch;                 /* services of the list being read; reused, freed with the reader */
   size_t scratch_capacity;
-  unsigned suggestions_left, columns_left; /* the search for them is bounded */
+  unsigned suggestions_left, columns_left, points_left; /* the search for them is bounded */
   bool out_of_memory;
   bool unreadable; /* libconfig refused a piece: there is no model */
 };
@@ -52,9 +53,16 @@ bool reader_saw(enum schema_section_id id, key_set keys, const char *name);
 struct place reader_place(const struct reader *reader, const config_setting_t *setting);
 /* With the column of the token, for a diagnostic. */
 struct place reader_place_of(struct reader *reader, const config_setting_t *setting, const char *token);
+/* The same, searched behind a place on the same line. */
+struct place reader_place_behind(struct reader *reader, const config_setting_t *setting, struct place before,
+                                 const char *token);
+/* A place of the model with the column of a token on its line. */
+struct place reader_point(struct reader *reader, struct place place, const char *token);
 /* With the column of the setting's own name. */
 struct place reader_place_of_name(struct reader *reader, const config_setting_t *setting);
 const char *reader_keep(struct reader *reader, const char *text, size_t length);
+/* P07: the second of two that are the same. */
+void reader_twice(struct reader *reader, config_setting_t *setting, const char *text, struct place first);
 /* Name of a setting as it stands in the file, in the arena; NULL when it is to be skipped. */
 const char *reader_setting_name(struct reader *reader, const config_setting_t *setting);
 /* Items of an array in the arena, never NULL in effect: without memory the reader is marked and NULL returned. */
@@ -76,6 +84,8 @@ int reader_list_length(struct reader *reader, config_setting_t *setting);
 config_setting_t *reader_list_item(config_setting_t *setting, int index);
 /* P03: what was found and what was expected. */
 void reader_wrong_type(struct reader *reader, const config_setting_t *setting);
+/* "drop, reject" */
+const char *reader_list_choices(struct reader *reader, const struct schema_choices *choices);
 void reader_bad_word(struct reader *reader, config_setting_t *setting, const char *word,
                      const struct schema_choices *choices);
 
