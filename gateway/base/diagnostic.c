@@ -398,7 +398,7 @@ static void print_quote(struct printer *printer, const struct place *place, char
     return;
   size_t before = place->column > 1 ? drawn_width(line, length, place->column - 1) : 0;
   fprintf(printer->stream, "%5u | ", place->line);
-  size_t shift = print_line(printer->stream, line, length, before > QUOTE_WIDTH / 2 ? before - QUOTE_LEAD : 0);
+  size_t shift = print_line(printer->stream, line, length, before > QUOTE_WIDTH - QUOTE_LEAD ? before - QUOTE_LEAD : 0);
   fputc('\n', printer->stream);
   if (place->column == 0)
     return;

@@ -528,6 +528,9 @@ static void tell(const struct search *search, struct diagnostic_list *list) {
   if (search->decision.allow)
     diagnostic_hint(list, diagnostic, "通してはならないなら通信を狭め、正しいなら期待を改める",
                     "narrow the flow if this must not pass, or correct the expectation");
+  else if (flow != NULL)
+    diagnostic_hint(list, diagnostic, "%s の期限、時間帯、向きを確かめるか、期待を改める",
+                    "look at the end, the hours and the direction of %s, or correct the expectation", flow->name);
   else
     diagnostic_hint(list, diagnostic, "必要な通信なら承認を得て flows に加え、不要なら期待を改める",
                     "add an approved flow if this is needed, or correct the expectation");
