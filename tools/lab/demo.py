@@ -233,10 +233,9 @@ class Demo:
         for name in ("F-301", "F-101", "F-105", "F-203", "F-303", "F-304", "F-401", "F-402", "F-501", "F-701"):
             flow = next(flow for flow in self.town.flows if flow["name"] == name)
             (zone, source), (peer, destination) = self.ends_of(flow)
-            service = flow["services"][-1]
-            protocol = {6: "tcp", 17: "udp", 1: "icmp"}[service["protocol"]]
-            passed = self.opens(zone, protocol, source, destination, service["first_port"])
-            self.item(passed, f"{name} {zone} → {peer} {protocol}/{service['first_port']} {flow['purpose']}: "
+            protocol, port = flow["services"][-1]
+            passed = self.opens(zone, protocol, source, destination, port)
+            self.item(passed, f"{name} {zone} → {peer} {protocol}/{port} {flow['purpose']}: "
                               f"{self.text('passes' if passed else 'blocked')}")
         alarms = [event for event in self.read_events() if event["severity"] in ("critical", "warning")]
         self.item(not alarms, self.text("silent") + "".join(f"\n    {event['message']}" for event in alarms))
@@ -292,9 +291,8 @@ class Demo:
         probes = []
         for flow in flows:
             (_, source), (_, destination) = self.ends_of(flow)
-            for service in flow["services"]:
-                protocol = {6: "tcp", 17: "udp", 1: "icmp"}[service["protocol"]]
-                probes.append((flow["in_force"], protocol, source, destination, service["first_port"]))
+            for protocol, port in flow["services"]:
+                probes.append((flow["in_force"], protocol, source, destination, port))
                 if protocol != "icmp":
                     probes.append((False, protocol, source, destination, 4444))
         if not flows:

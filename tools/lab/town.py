@@ -76,6 +76,9 @@ class Town:
         self.prefix = prefix or f"kido-{os.getpid()}"
         self.zones = {zone["name"]: zone for zone in self._show(kido, policy, "zones")}
         self.flows = self._show(kido, policy, "flows")
+        for flow in self.flows:
+            flow["services"] = [service for text in flow["services"] for service in self._services(text)]
+            flow["in_force"] = flow["state"] == "in-force"
         self.host_rows = {host["name"]: host for host in self._show(kido, policy, "hosts")}
         self.routed = [name for name, zone in self.zones.items() if zone["interfaces"]]
         self.gateway_address = {}  # network -> address of the gateway there
@@ -89,6 +92,14 @@ class Town:
     def _show(kido, policy, what):
         answer = subprocess.run([kido, "show", what, "--json", "--policy", policy], check=True, capture_output=True)
         return json.loads(answer.stdout)[what]
+
+    @staticmethod
+    def _services(text):
+        """("tcp", 53) and ("udp", 53) of "tcp+udp/53"; ("icmp", 0) of "icmp/echo-request"."""
+        protocols, _, port = text.partition("/")
+        if protocols not in ("tcp", "udp", "tcp+udp"):
+            return [(protocols, 0)]
+        return [(protocol, int(port.split("-")[0])) for protocol in protocols.split("+")]
 
     def namespace(self, name):
         return f"{self.prefix}-{name}"
@@ -190,10 +201,11 @@ class Town:
                   f"rule add from {address} lookup {table}"]
 
     def start_agents(self):
-        tcp = sorted({port for flow in self.flows for service in flow["services"] if service["protocol"] == 6
-                      for port in (service["first_port"],)} | {443, 4444})
-        udp = sorted({service["first_port"] for flow in self.flows for service in flow["services"]
-                      if service["protocol"] == 17} | {4444})
+        ports = {protocol: {4444} for protocol in ("tcp", "udp")}
+        for flow in self.flows:
+            for protocol, port in flow["services"]:
+                ports.get(protocol, set()).add(port)
+        tcp, udp = sorted(ports["tcp"] | {443}), sorted(ports["udp"])
         for zone in self.routed:
             addresses = [self.hosts[name] for name in self.hosts if self.host_rows[name]["zone"] == zone]
             self.agents[zone] = Agent(self.namespace(zone), tcp, udp, addresses)
