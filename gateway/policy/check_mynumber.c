@@ -109,6 +109,7 @@ static void check_host_end(struct check *check, const struct flow *flow, const s
   const struct zone *zone = check_zone(check, host->zone);
   if (zone == NULL)
     return;
+  bool has_reason = check_text_present(&(struct text){.text = flow_note_text(flow, "reason")});
   bool attached = false, group_lawful = true;
   const struct address_range *wide = NULL;
   for (size_t i = 0; i < host->address_count; i++) {
@@ -118,7 +119,7 @@ static void check_host_end(struct check *check, const struct flow *flow, const s
     if (range_size(range) == 1)
       continue;
     bool may_be_group = !here || zone->class == CLASS_MYNUMBER_CLOUD;
-    bool lawful = may_be_group && range_size(range) <= GROUP_LIMIT && flow_note_text(flow, "reason") != NULL;
+    bool lawful = may_be_group && range_size(range) <= GROUP_LIMIT && has_reason;
     if (!lawful && wide == NULL) {
       wide = range;
       group_lawful = may_be_group;
