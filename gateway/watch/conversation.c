@@ -32,6 +32,13 @@ static uint8_t request_of(const struct packet *packet) {
   return packet->icmp_type;
 }
 
+static bool opens(const struct packet *packet) {
+  if (packet->protocol == PROTOCOL_TCP)
+    return (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+  bool icmp = packet->protocol == PROTOCOL_ICMP || packet->protocol == PROTOCOL_ICMPV6;
+  return !icmp || request_of(packet) == packet->icmp_type;
+}
+
 /* The opener that this packet would answer. */
 static struct packet answered(const struct packet *packet) {
   struct packet opener = *packet;
@@ -83,7 +90,7 @@ static struct decision judge_without_ports(const struct index *index, const stru
 }
 
 static struct decision judge_forwards(const struct index *index, const struct passage_question *question) {
-  if (opens(question->packet))
+  if (opens(question->packet) || question->packet->protocol != PROTOCOL_TCP)
     return ask(index, question, ROLE_OPENS, NULL);
   struct packet opener = *question->packet;
   opener.tcp_flags = TCP_SYN;
@@ -181,11 +188,14 @@ struct decision conversation_judge(struct watch *watch, const struct passage_que
   return decision;
 }
 
-bool conversation_answers_denied(struct watch *watch, const struct packet *packet) {
+bool conversation_answers_denied(struct watch *watch, const struct packet *packet, struct packet *ret_opener) {
   struct connection_key key;
   connections_key(watch->connections, packet, &key);
   const struct connection *connection = connections_find(watch->connections, &key);
-  return connection != NULL && !connection->allowed && connection->opener_end != key.source_end;
+  if (connection == NULL || connection->allowed || connection->opener_end == key.source_end)
+    return false;
+  connection_opener(connection, ret_opener);
+  return true;
 }
 
 /* ---- the fast way ---- */

@@ -97,6 +97,7 @@ static void orient(struct watch *watch, const struct sighting *sighting, struct 
   turned.destination = finding->source;
   turned.source_port = finding->destination_port;
   turned.destination_port = finding->source_port;
+  turned.icmp_type = finding->icmp_type >= 0 ? opener.icmp_type : -1;
   *finding = turned;
 }
 
@@ -181,7 +182,8 @@ static bool is_rejection(struct watch *watch, const struct sighting *sighting) {
   if (sighting->wire_zone < 0 || watch->current.policy->zones[sighting->wire_zone].on_deny != ON_DENY_REJECT ||
       sighting->packet.protocol != PROTOCOL_TCP || (sighting->packet.tcp_flags & TCP_RST) == 0)
     return false;
-  return conversation_answers_denied(watch, &sighting->packet);
+  struct packet opener;
+  return conversation_answers_denied(watch, &sighting->packet, &opener);
 }
 
 static void judge_crossing(struct watch *watch, const struct sighting *sighting, const struct decision *decision,

@@ -100,7 +100,7 @@ struct decision conversation_judge(struct watch *watch, const struct passage_que
 struct decision conversation_judge_alone(const struct index *index, const struct passage_question *question,
                                          bool *ret_reversed);
 /* Whether the packet answers an opener that was seen and denied. */
-bool conversation_answers_denied(struct watch *watch, const struct packet *packet);
+bool conversation_answers_denied(struct watch *watch, const struct packet *packet, struct packet *ret_opener);
 /* The fast way for later packets of a lawful conversation: true when nothing more needs to be looked at. */
 bool conversation_is_plain(struct watch *watch, const struct frame *frame, int wire, zone_index wire_zone,
                            enum frame_direction direction);
