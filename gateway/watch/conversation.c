@@ -20,10 +20,6 @@ static const uint64_t LATER_FLAGS = 1ull << 18 | 1ull << 26 | 1ull << 4 | 1ull <
                                     1ull << 17 | 1ull << 25 | 1ull << 49 | 1ull << 57 | 1ull << 16 | 1ull << 24 |
                                     1ull << 48 | 1ull << 56;
 
-static bool opens(const struct packet *packet) {
-  return packet->protocol != PROTOCOL_TCP || (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
-}
-
 static uint8_t request_of(const struct packet *packet) {
   if (packet->protocol == PROTOCOL_ICMP && packet->icmp_type == ICMP_ECHOREPLY)
     return ICMP_ECHO;
