@@ -88,7 +88,9 @@ static bool is_false_source(enum reason reason) {
 
 /* An answer is told as part of what it answers. */
 static void orient(struct watch *watch, const struct sighting *sighting, struct finding *finding) {
-  if (sighting->without_ports || quoted_of(sighting) != NULL || !conversation_answers_denied(watch, &sighting->packet))
+  struct packet opener;
+  if (sighting->without_ports || quoted_of(sighting) != NULL ||
+      !conversation_answers_denied(watch, &sighting->packet, &opener))
     return;
   struct finding turned = *finding;
   turned.zone = finding->other_zone;
