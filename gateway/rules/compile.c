@@ -33,6 +33,8 @@ size_t gateway_place(const struct compilation *compilation) {
 }
 
 static zone_index zone_at(const struct compilation *compilation, size_t place) {
+  if (place == NO_PLACE)
+    return ZONE_NONE;
   return place == gateway_place(compilation) ? ZONE_GATEWAY : (zone_index)place;
 }
 
@@ -449,20 +451,6 @@ static void base_fragments(struct compilation *compilation) {
   rule_end(&rule, VERDICT_NONE, NULL);
 }
 
-/* What reaches the forward hook although no link joins the two interfaces. */
-static void base_unjoined(struct compilation *compilation, struct chain_draft *chain) {
-  for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
-    struct rule_writer rule = rule_begin(&compilation->builder, chain);
-    rule_in(&rule, FIELDS(ip_words[version].icmp_type), compilation->icmp_errors[version]);
-    rule_count(&rule, builder_counter(&compilation->builder, "denied.-.-.icmp"));
-    rule_end(&rule, VERDICT_DROP, NULL);
-  }
-  struct rule_writer rule = rule_begin(&compilation->builder, chain);
-  rule_in(&rule, FIELDS(MATCH_OIFNAME), "zoned");
-  rule_count(&rule, builder_counter(&compilation->builder, "denied.-.-.no-flow"));
-  rule_end(&rule, VERDICT_DROP, NULL);
-}
-
 static void base_chains(struct compilation *compilation) {
   base_fragments(compilation);
   struct chain_draft *chain = base_chain(compilation, "prerouting", HOOK_PREROUTING, -300, true);
@@ -470,7 +458,7 @@ static void base_chains(struct compilation *compilation) {
   base_drop(compilation, chain, "guard.-.unknown-zone");
   chain = base_chain(compilation, "forward", HOOK_FORWARD, 0, true);
   base_dispatch(compilation, chain, FIELDS(MATCH_IIFNAME, MATCH_OIFNAME), "forwarding");
-  base_unjoined(compilation, chain);
+  compile_unjoined(compilation, chain);
   base_drop(compilation, chain, "denied.-.-.unknown-zone");
   chain = base_chain(compilation, "input", HOOK_INPUT, 0, true);
   base_neighbours(compilation, chain);

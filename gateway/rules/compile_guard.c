@@ -94,11 +94,11 @@ void compile_guard_sets(struct compilation *compilation) {
       value_set(compilation, "neighbour_discovery", FIELD_ICMPV6_TYPE, neighbours, sizeof neighbours);
   compilation->icmp_errors[IP4] = value_set(compilation, "icmp_errors4", FIELD_ICMP_TYPE, errors4, sizeof errors4);
   compilation->icmp_errors[IP6] = value_set(compilation, "icmp_errors6", FIELD_ICMPV6_TYPE, errors6, sizeof errors6);
-  if (compilation->policy == NULL)
-    return;
   compilation->icmp_passing[IP4] = value_set(compilation, "icmp_passing4", FIELD_ICMP_TYPE, passing4, sizeof passing4);
   compilation->icmp_passing[IP6] =
       value_set(compilation, "icmp_passing6", FIELD_ICMPV6_TYPE, passing6, sizeof passing6);
+  if (compilation->policy == NULL)
+    return;
   compilation->tunnels =
       value_set(compilation, "tunnel_protocols", FIELD_PROTOCOL, tunnel_protocols, sizeof tunnel_protocols);
   compilation->broadcast_set = address_hash_set(compilation, "broadcast4", IP4, &compilation->broadcasts);
@@ -145,6 +145,8 @@ static struct address_set lawful_destinations(struct compilation *compilation, s
   for (size_t i = 0; i < compilation->policy->zone_count; i++)
     if (part->joined[i] || told)
       lawful = unite(compilation, lawful, &compilation->zones[i].addresses);
+  if (told)
+    lawful = unite(compilation, lawful, &compilation->own);
   struct address_set foreign = foreign_broadcasts(compilation, place);
   lawful = subtract(compilation, lawful, &compilation->special_destinations);
   return subtract(compilation, lawful, &foreign);

@@ -196,3 +196,13 @@ const char *compile_within(struct compilation *compilation, size_t place) {
   deny_no_flow(&pair);
   return builder_seal_chain(&compilation->builder, pair.chain);
 }
+
+void compile_unjoined(struct compilation *compilation, struct chain_draft *chain) {
+  struct pair pair = {.compilation = compilation, .chain = chain, .from = NO_PLACE, .to = NO_PLACE};
+  deny_invalid(&pair);
+  deny_icmp_types(&pair);
+  deny_icmp_errors(&pair);
+  struct rule_writer rule = begin(&pair);
+  rule_in(&rule, FIELDS(MATCH_OIFNAME), "zoned");
+  end_denied(&pair, &rule, "no-flow");
+}

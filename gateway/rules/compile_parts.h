@@ -12,6 +12,9 @@
  */
 enum ip_version { IP4, IP6, IP_COUNT_ };
 
+/* Stands for "whatever zone, or none"; its name is "-". */
+#define NO_PLACE SIZE_MAX
+
 /* Everything that differs between the two versions of IP. */
 struct ip_words {
   enum address_family family;
@@ -84,6 +87,8 @@ void compile_links(struct compilation *compilation);
 /* compile_pairs.c */
 const char *compile_pair(struct compilation *compilation, size_t from, size_t to);
 const char *compile_within(struct compilation *compilation, size_t place);
+/* The end of the forward hook: what arrives there although no link joins the two interfaces. */
+void compile_unjoined(struct compilation *compilation, struct chain_draft *chain);
 /* compile_guard.c: sets that all guards share, then one zone's. */
 void compile_guard_sets(struct compilation *compilation);
 const char *compile_guard(struct compilation *compilation, size_t place);
