@@ -7,28 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
-#include "cli/packet_argument.h"
-#include "cli/verb.h"
-#include "policy/decide.h"
+#include "cli/explain.h"
 
 enum { CLIENT_PORT = 50000 };
-
-struct question {
-  const struct invocation *invocation;
-  const struct policy *policy;
-  enum language language;
-  struct end_argument source, destination;
-  zone_index in_zone;
-  bool in_zone_given;
-  bool source_port_given;
-  uint16_t source_port;
-  bool mac_given;
-  struct mac mac;
-  enum packet_role role;
-  struct service_argument service; /* the one that is judged */
-};
 
 /* ---- reading the command line ---- */
 
@@ -195,49 +179,6 @@ static struct query make_query(const struct question *question) {
 
 /* ---- the answer ---- */
 
-static const char *end_text(const struct question *question, const struct end_argument *end, zone_index zone) {
-  char address[ADDRESS_TEXT_SIZE];
-  address_format(&end->address, address);
-  const char *zone_name = policy_zone_name(question->policy, zone);
-  const char *text = end->gateway ? "gateway"
-                     : end->host != NULL
-                         ? arena_printf(question->invocation->arena, "%s %s (%s)", end->host->name, address, zone_name)
-                         : arena_printf(question->invocation->arena, "%s (%s)", address, zone_name);
-  return text != NULL ? text : "";
-}
-
-/* "拒否: 10.211.0.5 (lgwan) → 8.8.8.8 (seccloud) udp/53 — 許可する通信がない" */
-static const char *sentence(const struct question *question, const struct query *query,
-                            const struct decision *decision) {
-  struct arena *arena = question->invocation->arena;
-  const char *verdict = decision->allow ? language_choose(question->language, "許可", "allow")
-                                        : language_choose(question->language, "拒否", "deny");
-  zone_index from = query->in_zone;
-  const char *text = arena_printf(
-      arena, "%s: %s → %s %s%s — %s", verdict, end_text(question, &question->source, from),
-      end_text(question, &question->destination, decision->to_zone), service_argument_text(&question->service, arena),
-      question->role == ROLE_REPLY      ? language_choose(question->language, " の応答", " reply")
-      : question->role == ROLE_ORIGINAL ? language_choose(question->language, " の続き", " later packet")
-                                        : "",
-      reason_label(decision->reason, question->language));
-  return text != NULL ? text : "";
-}
-
-static json_t *zone_or_null(const struct policy *policy, zone_index zone) {
-  return zone == ZONE_NONE ? json_null() : json_string(policy_zone_name(policy, zone));
-}
-
-static json_t *answer_to_json(const struct question *question, const struct decision *decision, const char *message) {
-  const struct place *place = &decision->place;
-  json_t *at =
-      place->file != NULL ? json_pack("{s:s, s:I}", "file", place->file, "line", (json_int_t)place->line) : json_null();
-  return json_pack("{s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:s}", "schema", "kido.explain/1", "verdict",
-                   decision->allow ? "allow" : "deny", "reason", reason_name(decision->reason), "flow",
-                   decision->flow != NULL ? decision->flow->name : NULL, "from_zone",
-                   zone_or_null(question->policy, decision->from_zone), "to_zone",
-                   zone_or_null(question->policy, decision->to_zone), "at", at, "message", message);
-}
-
 static void print_flow(const struct question *question, const struct flow *flow) {
   char text[INSTANT_TEXT_SIZE];
   struct instant until;
@@ -286,9 +227,9 @@ static void print_place(const struct question *question, const struct decision *
 
 static int answer(const struct question *question, const struct query *query, const struct decision *decision) {
   int code = decision->allow ? EXIT_CODE_YES : EXIT_CODE_NO;
-  const char *message = sentence(question, query, decision);
+  const char *message = explain_sentence(question, query, decision);
   if (question->invocation->json)
-    return invocation_print_json(question->invocation, answer_to_json(question, decision, message), code);
+    return invocation_print_json(question->invocation, explain_to_json(question, decision, message), code);
   printf("%s (%s)\n", message, reason_name(decision->reason));
   if (decision->flow != NULL)
     print_flow(question, decision->flow);
@@ -348,10 +289,26 @@ static int ask(struct question *question) {
   return judge(question, services, (size_t)count);
 }
 
+static int ask_capture(struct question *question) {
+  static const char *const of_a_tuple[] = {"sport", "mac", "reply", "established"};
+  for (size_t i = 0; i < sizeof(of_a_tuple) / sizeof(of_a_tuple[0]); i++)
+    if (invocation_has(question->invocation, of_a_tuple[i]))
+      return invocation_usage(question->invocation, "--%s は記録ファイルには使えません",
+                              "--%s does not apply to a capture file", of_a_tuple[i]);
+  int code = read_zone_option(question);
+  return code == EXIT_CODE_YES ? explain_capture(question, question->invocation->arguments[0]) : code;
+}
+
+/* One argument, or two with the policy, name a capture file; three or four a packet. */
 int verb_explain(const struct invocation *invocation) {
   struct policy_reading reading;
-  int code = invocation_read_valid_policy(invocation, invocation->argument_count > 3 ? invocation->arguments[3] : NULL,
-                                          &reading);
+  bool capture = invocation->argument_count <= 2;
+  const char *file = invocation->argument_count % 2 == 0 ? invocation->arguments[invocation->argument_count - 1] : NULL;
+  if (capture && access(invocation->arguments[0], F_OK) < 0)
+    return invocation_usage(invocation, "SRC DST SERVICE か記録ファイルが必要です（「%s」というファイルはありません）",
+                            "this takes SRC DST SERVICE, or a capture file (there is no file '%s')",
+                            invocation->arguments[0]);
+  int code = invocation_read_valid_policy(invocation, file, &reading);
   if (code == EXIT_CODE_NO) { /* an invalid policy gives no verdict, and must not look like a denial */
     invocation_complain(invocation, "ポリシーに誤りがあるため判定できません",
                         "the policy has errors, so there is no verdict");
@@ -363,5 +320,5 @@ int verb_explain(const struct invocation *invocation) {
                               .policy = reading.policy,
                               .language = reading.diagnostics.language,
                               .in_zone = ZONE_NONE};
-  return ask(&question);
+  return capture ? ask_capture(&question) : ask(&question);
 }

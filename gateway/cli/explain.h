@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_CLI_EXPLAIN_H
+#define KIDO_CLI_EXPLAIN_H
+
+#include "cli/packet_argument.h"
+#include "cli/verb.h"
+#include "policy/decide.h"
+
+/* What `kido explain` was asked, and what it says about one packet. */
+struct question {
+  const struct invocation *invocation;
+  const struct policy *policy;
+  enum language language;
+  struct end_argument source, destination;
+  zone_index in_zone;
+  bool in_zone_given;
+  bool source_port_given;
+  uint16_t source_port;
+  bool mac_given;
+  struct mac mac;
+  enum packet_role role;
+  struct service_argument service; /* the one that is judged */
+};
+
+/* "deny: 10.211.0.5 (lgwan) -> 8.8.8.8 (seccloud) udp/53 - no flow allows it", in the arena of the invocation. */
+const char *explain_sentence(const struct question *question, const struct query *query,
+                             const struct decision *decision);
+/* Schema kido.explain/1; a new reference, NULL when there is no memory. */
+json_t *explain_to_json(const struct question *question, const struct decision *decision, const char *message);
+
+/* Judges every packet of a capture file, connections included; returns an exit code. */
+int explain_capture(struct question *question, const char *path);
+
+#endif
