@@ -103,9 +103,11 @@ void compile_guard_sets(struct compilation *compilation) {
       value_set(compilation, "tunnel_protocols", FIELD_PROTOCOL, tunnel_protocols, sizeof tunnel_protocols);
   compilation->broadcast_set = address_hash_set(compilation, "broadcast4", IP4, &compilation->broadcasts);
   struct address_set zoned = all_claimed(compilation);
+  /* Loopback's own 127/8 is special before it is own; without it the set has one element per address. */
+  struct address_set own = subtract(compilation, compilation->own, &compilation->special_sources);
   for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
     bool four = version == IP4;
-    compilation->own_set[version] = address_hash_set(compilation, four ? "own4" : "own6", version, &compilation->own);
+    compilation->own_set[version] = address_hash_set(compilation, four ? "own4" : "own6", version, &own);
     compilation->zoned_set[version] = address_interval_set(compilation, four ? "zoned4" : "zoned6", version, &zoned);
     compilation->special_source_set[version] = address_interval_set(
         compilation, four ? "special_source4" : "special_source6", version, &compilation->special_sources);
