@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "policy/read.h"
+#include "rules/boxes.h"
+#include "rules/compile.h"
+#include "rules/print.h"
+#include "ruleset_machine.h"
+
+#define NOON "2026-11-24T12:00:00+09:00"
+
+static struct arena *arena;
+
+static void setup(void) {
+  arena = arena_new(0);
+}
+
+static void teardown(void) {
+  arena = arena_free(arena);
+}
+
+static struct instant at(const char *text) {
+  struct instant instant;
+  bool without_offset;
+  ck_assert(instant_parse(text, &instant, &without_offset));
+  return instant;
+}
+
+static char *town_text(void) {
+  static char text[256 * 1024];
+  FILE *file = fopen(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", "r");
+  ck_assert_ptr_nonnull(file);
+  text[fread(text, 1, sizeof text - 1, file)] = '\0';
+  fclose(file);
+  return text;
+}
+
+/* The town with the first occurrence of `find` replaced. */
+static const struct policy *town_with(const char *find, const char *replace) {
+  char *text = town_text(), *place = strstr(text, find);
+  struct diagnostic_list diagnostics;
+  struct error error;
+  const struct policy *policy;
+  ck_assert_ptr_nonnull(place);
+  char *changed = arena_printf(arena, "%.*s%s%s", (int)(place - text), text, replace, place + strlen(find));
+  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
+  ck_assert_int_eq(policy_read_text("town", changed, strlen(changed), arena, false, &policy, &diagnostics, &error), 0);
+  ck_assert_msg(diagnostics.errors == 0, "%s", diagnostics.errors ? diagnostics.items[0].message : "");
+  return policy;
+}
+
+static const struct policy *town(void) {
+  return town_with("", "");
+}
+
+static struct ruleset *compile(const struct policy *policy, const char *when) {
+  struct compile_options options = {.now = at(when)};
+  struct ruleset *ruleset;
+  struct error error;
+  ck_assert_int_eq(ruleset_compile(policy, &options, arena, &ruleset, &error), 0);
+  return ruleset;
+}
+
+static uint32_t mark_of(const struct policy *policy, const char *flow) {
+  uint32_t *marks;
+  ck_assert_int_eq(flow_marks(policy, arena, &marks), 0);
+  return marks[policy_find_flow(policy, flow)->index];
+}
+
+/* ---- identity ---- */
+
+START_TEST(marks_are_unique_and_never_reserved) {
+  const struct policy *policy = town();
+  uint32_t *marks;
+  ck_assert_int_eq(flow_marks(policy, arena, &marks), 0);
+  for (size_t i = 0; i < policy->flow_count; i++) {
+    ck_assert_uint_ne(marks[i], 0);
+    ck_assert_uint_ne(marks[i], UINT32_MAX);
+    for (size_t j = 0; j < i; j++)
+      ck_assert_uint_ne(marks[i], marks[j]);
+  }
+}
+END_TEST
+
+static const struct {
+  const char *find, *replace, *flow;
+} same_meaning[] = {
+    {"F-101 = {", "F-999 = {", "F-999"},
+    {"purpose = \"LGWAN名前解決\"", "purpose = \"名前\"", "F-101"},
+    {"services = [ \"tcp+udp/53\" ]", "services = [ \"udp/53\", \"tcp/53\", \"tcp/53\" ]", "F-101"},
+    {"from = \"lg-dns\"; to = \"x-dns\"", "from = [ \"lg-dns\" ]; to = [ \"x-dns\" ]", "F-101"},
+    {"lg-ntp = {", "lg-anew = { zone = \"lgwan\"; address = \"10.210.0.99\"; };\n lg-ntp = {", "F-101"},
+};
+
+START_TEST(what_says_the_same_keeps_its_mark) {
+  uint32_t before = mark_of(town(), "F-101");
+  ck_assert_uint_eq(mark_of(town_with(same_meaning[_i].find, same_meaning[_i].replace), same_meaning[_i].flow), before);
+}
+END_TEST
+
+static const struct {
+  const char *find, *replace;
+} other_meaning[] = {
+    {"from = \"mn-kihon\"; to = \"lg-ntp\"", "from = \"mn-kihon\"; to = \"lg-dns\""},
+    {"from = \"mn-kihon\"; to = \"lg-ntp\"; services = [ \"udp/123\" ]",
+     "from = \"mn-kihon\"; to = \"lg-ntp\"; services = [ \"udp/124\" ]"},
+    {"02:00:5e:10:01:11", "02:00:5e:10:01:12"},
+    {"10.110.0.11", "10.110.0.12"},
+};
+
+START_TEST(what_says_another_thing_gets_another_mark) {
+  ck_assert_uint_ne(mark_of(town_with(other_meaning[_i].find, other_meaning[_i].replace), "F-205"),
+                    mark_of(town(), "F-205"));
+}
+END_TEST
+
+/* ---- boxes ---- */
+
+static struct cover cover(uint32_t owner, bool lasting, unsigned d, unsigned d2, unsigned p, unsigned p2, unsigned s,
+                          unsigned s2) {
+  return (struct cover){.box = {{d, p, s}, {d2, p2, s2}}, .owner = owner, .lasting = lasting};
+}
+
+/* Owners of a point in the order in which they are asked, by the covers and by the pieces. */
+static void check_point(const struct cover *covers, size_t count, const struct piece_list *pieces,
+                        const number *point) {
+  uint32_t layer = 0;
+  bool open = true;
+  for (size_t i = 0; i < count && open; i++) {
+    bool inside = true;
+    for (size_t axis = 0; axis < AXIS_COUNT_; axis++)
+      inside = inside && covers[i].box.first[axis] <= point[axis] && point[axis] <= covers[i].box.last[axis];
+    if (!inside)
+      continue;
+    size_t found = 0;
+    for (size_t j = 0; j < pieces->count; j++) {
+      const struct piece *piece = &pieces->items[j];
+      bool holds = piece->layer == layer;
+      for (size_t axis = 0; axis < AXIS_COUNT_; axis++)
+        holds = holds && piece->box.first[axis] <= point[axis] && point[axis] <= piece->box.last[axis];
+      if (holds) {
+        ck_assert_uint_eq(piece->owner, covers[i].owner);
+        found++;
+      }
+    }
+    ck_assert_uint_eq(found, 1);
+    layer++;
+    open = !covers[i].lasting;
+  }
+}
+
+static unsigned below(uint64_t *seed, unsigned limit) {
+  *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return (unsigned)(*seed >> 33) % limit;
+}
+
+START_TEST(every_point_has_its_owners_in_file_order) {
+  enum { COVERS = 40, SIDE = 12 };
+  uint64_t seed = (uint64_t)_i;
+  struct cover covers[COVERS];
+  for (uint32_t i = 0; i < COVERS; i++) {
+    unsigned edge[6];
+    for (size_t j = 0; j < 6; j += 2) {
+      edge[j] = below(&seed, SIDE);
+      edge[j + 1] = edge[j] + below(&seed, SIDE - edge[j]);
+    }
+    covers[i] = cover(i, below(&seed, 2) == 0, edge[0], edge[1], edge[2], edge[3], edge[4], edge[5]);
+  }
+  struct piece_list pieces = {0};
+  ck_assert_int_eq(boxes_cut(covers, COVERS, 100000, arena, &pieces), 0);
+  for (unsigned d = 0; d < SIDE; d++)
+    for (unsigned p = 0; p < SIDE; p++)
+      for (unsigned s = 0; s < SIDE; s++)
+        check_point(covers, COVERS, &pieces, (const number[]){d, p, s});
+}
+END_TEST
+
+START_TEST(too_many_pieces_are_refused) {
+  enum { COVERS = 300 };
+  static struct cover covers[COVERS];
+  for (uint32_t i = 0; i < COVERS; i++)
+    covers[i] = cover(i, false, i % 7, 1000 - i, i % 11, 1000 - i % 13, i, 1000 - i % 17);
+  struct piece_list pieces = {0};
+  ck_assert_int_eq(boxes_cut(covers, COVERS, 1000, arena, &pieces), -E2BIG);
+}
+END_TEST
+
+/* ---- the ruleset as a whole ---- */
+
+START_TEST(compiling_twice_gives_the_same) {
+  const char *what = "";
+  ck_assert_msg(ruleset_equal(compile(town(), NOON), compile(town(), NOON), arena, &what), "%s", what);
+}
+END_TEST
+
+/* nft 1.0.6 aborts on six fields; libnftnl keeps names of 255 bytes. */
+START_TEST(everything_stays_within_what_nft_can_list) {
+  struct ruleset *ruleset = compile(town(), NOON);
+  for (size_t i = 0; i < ruleset->set_count; i++) {
+    ck_assert_uint_le(ruleset->sets[i].field_count, 5);
+    ck_assert_uint_lt(strlen(ruleset->sets[i].name), RULESET_NAME_MAX);
+  }
+  for (size_t i = 0; i < ruleset->chain_count; i++)
+    ck_assert_uint_lt(strlen(ruleset->chains[i].name), RULESET_NAME_MAX);
+}
+END_TEST
+
+static bool is_base_rule_last(const struct chain *chain) {
+  const struct rule *last = &chain->rules[chain->rule_count - 1];
+  return last->expressions[last->expression_count - 1].verdict.code == VERDICT_DROP;
+}
+
+START_TEST(base_chains_drop_at_their_end_and_by_policy) {
+  struct ruleset *ruleset = compile(town(), NOON);
+  size_t base = 0;
+  for (size_t i = 0; i < ruleset->chain_count; i++) {
+    const struct chain *chain = &ruleset->chains[i];
+    if (chain->hook == HOOK_NONE || strcmp(chain->name, "fragments") == 0)
+      continue;
+    base++;
+    ck_assert(chain->policy_drop);
+    ck_assert_msg(is_base_rule_last(chain), "%s", chain->name);
+  }
+  ck_assert_uint_eq(base, 4);
+}
+END_TEST
+
+START_TEST(every_counter_is_used_and_can_be_read) {
+  struct ruleset *ruleset = compile(town(), NOON);
+  for (size_t i = 0; i < ruleset->counter_count; i++) {
+    const char *from, *to, *reason;
+    ck_assert(denied_counter_parse(ruleset->counters[i].name, arena, &from, &to, &reason));
+    ck_assert_ptr_null(strchr(reason, '.'));
+    ck_assert_ptr_null(strchr(from, '.'));
+  }
+}
+END_TEST
+
+START_TEST(counter_names_split_into_zones_and_reason) {
+  const char *from, *to, *reason;
+  ck_assert(denied_counter_parse("denied.lgwan.internet.no-flow", arena, &from, &to, &reason));
+  ck_assert_str_eq(from, "lgwan");
+  ck_assert_str_eq(to, "internet");
+  ck_assert_str_eq(reason, "no-flow");
+  ck_assert(denied_counter_parse("guard.lgwan.mac-mismatch", arena, &from, &to, &reason));
+  ck_assert_str_eq(from, "lgwan");
+  ck_assert_str_eq(to, "");
+  ck_assert_str_eq(reason, "mac-mismatch");
+  ck_assert(!denied_counter_parse("denied.lgwan", arena, &from, &to, &reason));
+  ck_assert(!denied_counter_parse("guard", arena, &from, &to, &reason));
+  ck_assert(!denied_counter_parse("other.a.b.c", arena, &from, &to, &reason));
+  ck_assert(!denied_counter_parse("", arena, &from, &to, &reason));
+}
+END_TEST
+
+START_TEST(every_element_of_a_flow_knows_its_line) {
+  const struct policy *policy = town();
+  struct ruleset *ruleset = compile(policy, NOON);
+  for (size_t i = 0; i < ruleset->set_count; i++)
+    for (size_t j = 0; ruleset->sets[i].data == MAP_MARK && j < ruleset->sets[i].element_count; j++) {
+      const struct element *element = &ruleset->sets[i].elements[j];
+      const struct flow *flow = policy_find_flow(policy, element->comment);
+      ck_assert_ptr_nonnull(flow);
+      ck_assert_uint_eq(element->origin.place.line, flow->place.line);
+    }
+}
+END_TEST
+
+static const struct element *in_force(const struct policy *policy, const struct ruleset *ruleset, const char *name) {
+  const struct flow *flow = policy_find_flow(policy, name);
+  const struct set *set = ruleset_find_set(ruleset, in_force_set_name(policy, flow->to_zone, flow->from_zone, arena));
+  uint32_t mark = mark_of(policy, name);
+  ck_assert_ptr_nonnull(set);
+  for (size_t i = 0; i < set->element_count; i++)
+    if (memcmp(set->elements[i].key, &mark, sizeof mark) == 0)
+      return &set->elements[i];
+  return NULL;
+}
+
+START_TEST(flows_are_in_force_until_they_end) {
+  const struct policy *policy = town();
+  struct ruleset *noon = compile(policy, NOON), *evening = compile(policy, "2026-11-25T19:00:00+09:00");
+  ck_assert(in_force(policy, noon, "F-301")->expires.seconds == INT64_MAX);
+  ck_assert_int_eq(in_force(policy, noon, "F-302")->expires.seconds, at("2027-01-01T00:00:00+09:00").seconds);
+  ck_assert_ptr_null(in_force(policy, noon, "F-601"));
+  ck_assert_int_eq(in_force(policy, evening, "F-601")->expires.seconds, at("2026-11-25T21:00:00+09:00").seconds);
+  ck_assert_ptr_null(in_force(policy, compile(policy, "2027-01-05T12:00:00+09:00"), "F-302"));
+}
+END_TEST
+
+START_TEST(long_labels_are_cut_between_characters) {
+  const char *label =
+      "label = \"無害化中継セグメント無害化中継セグメント無害化中継セグメント無害化中継セグメント\\\"\"";
+  struct ruleset *ruleset = compile(town_with("label = \"無害化中継セグメント\"", label), NOON);
+  for (size_t i = 0; i < ruleset->chain_count; i++) {
+    const char *comment = ruleset->chains[i].comment;
+    size_t bad;
+    ck_assert(comment == NULL || (strlen(comment) < 128 && strchr(comment, '"') == NULL));
+    ck_assert(comment == NULL || text_is_utf8(comment, strlen(comment), &bad));
+  }
+}
+END_TEST
+
+/* ---- the closed gate ---- */
+
+static struct machine_packet packet(const char *in, const char *out, const char *source, const char *destination,
+                                    uint16_t port) {
+  struct machine_packet result = {.in_interface = in, .out_interface = out, .tracked = true, .state = 8};
+  ck_assert(address_parse(source, &result.packet.source) && address_parse(destination, &result.packet.destination));
+  result.packet.protocol = 6;
+  result.packet.destination_port = port;
+  result.packet.tcp_flags = TCP_SYN;
+  result.opener = result.packet;
+  return result;
+}
+
+static struct ruleset *compile_closed(const struct policy *policy) {
+  struct compile_options options = {.now = at(NOON)};
+  struct ruleset *ruleset;
+  struct error error;
+  ck_assert_int_eq(ruleset_compile_closed(policy, &options, arena, &ruleset, &error), 0);
+  return ruleset;
+}
+
+START_TEST(a_closed_gate_passes_only_its_own_management) {
+  struct ruleset *closed = compile_closed(town());
+  struct machine_packet management = packet("eno1.990", NULL, "10.199.0.21", "10.199.0.1", 22);
+  struct machine_packet screen = packet("ens1f1.211", "ens2f0.410", "10.211.0.5", "10.140.0.33", 443);
+  struct machine_packet local = packet("lo", NULL, "127.0.0.1", "127.0.0.1", 22);
+  ck_assert(machine_run(closed, &management).accept);
+  ck_assert(machine_run(closed, &local).accept);
+  ck_assert(!machine_run(closed, &screen).accept);
+  ck_assert(machine_run(compile(town(), NOON), &screen).accept);
+}
+END_TEST
+
+START_TEST(without_a_policy_only_loopback_passes) {
+  struct ruleset *closed = compile_closed(NULL);
+  struct machine_packet management = packet("eno1.990", NULL, "10.199.0.21", "10.199.0.1", 22);
+  struct machine_packet local = packet("lo", NULL, "127.0.0.1", "127.0.0.1", 22);
+  ck_assert(!machine_run(closed, &management).accept);
+  ck_assert(machine_run(closed, &local).accept);
+}
+END_TEST
+
+START_TEST(base_chains_are_the_same_open_and_closed) {
+  struct ruleset *open = compile(town(), NOON), *closed = compile_closed(NULL);
+  for (size_t i = 0; i < open->chain_count; i++) {
+    const struct chain *chain = &open->chains[i], *other = ruleset_find_chain(closed, chain->name);
+    if (chain->hook == HOOK_NONE)
+      continue;
+    ck_assert_ptr_nonnull(other);
+    ck_assert_uint_eq(chain->rule_count, other->rule_count);
+    for (size_t j = 0; j < chain->rule_count; j++)
+      ck_assert(rule_equal(&chain->rules[j], &other->rules[j]));
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("compile");
+  TCase *tests = tcase_create("compile");
+  tcase_add_checked_fixture(tests, setup, teardown);
+  tcase_set_timeout(tests, 60);
+  tcase_add_test(tests, marks_are_unique_and_never_reserved);
+  tcase_add_loop_test(tests, what_says_the_same_keeps_its_mark, 0, sizeof same_meaning / sizeof *same_meaning);
+  tcase_add_loop_test(tests, what_says_another_thing_gets_another_mark, 0,
+                      sizeof other_meaning / sizeof *other_meaning);
+  tcase_add_loop_test(tests, every_point_has_its_owners_in_file_order, 0, 20);
+  tcase_add_test(tests, too_many_pieces_are_refused);
+  tcase_add_test(tests, compiling_twice_gives_the_same);
+  tcase_add_test(tests, everything_stays_within_what_nft_can_list);
+  tcase_add_test(tests, base_chains_drop_at_their_end_and_by_policy);
+  tcase_add_test(tests, every_counter_is_used_and_can_be_read);
+  tcase_add_test(tests, counter_names_split_into_zones_and_reason);
+  tcase_add_test(tests, every_element_of_a_flow_knows_its_line);
+  tcase_add_test(tests, flows_are_in_force_until_they_end);
+  tcase_add_test(tests, long_labels_are_cut_between_characters);
+  tcase_add_test(tests, a_closed_gate_passes_only_its_own_management);
+  tcase_add_test(tests, without_a_policy_only_loopback_passes);
+  tcase_add_test(tests, base_chains_are_the_same_open_and_closed);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
