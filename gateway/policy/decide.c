@@ -118,7 +118,7 @@ static bool icmp_may_open(const struct packet *packet) {
 
 /* Connection tracking leaves these alone, so they are never invalid. */
 static bool icmp_is_untracked(const struct packet *packet) {
-  return is_type(packet, false, 130, 136) || is_type(packet, false, 143, 143);
+  return is_type(packet, false, 130, 136) || is_type(packet, false, 143, 143) || is_type(packet, false, 151, 153);
 }
 
 static bool tcp_opens(const struct packet *packet) {
@@ -140,11 +140,13 @@ static const struct zone *zone_at(const struct policy *policy, zone_index zone) 
   return zone >= 0 && (size_t)zone < policy->zone_count ? &policy->zones[zone] : NULL;
 }
 
-static bool in_networks(const struct policy *policy, zone_index zone, const struct address *address) {
+/* Where an address of the gateway lies; a broadcast address is none, though the gateway hears it. */
+static bool may_be_gateway(const struct policy *policy, zone_index zone, const struct address *address) {
   const struct zone *found = zone_at(policy, zone);
+  struct address broadcast;
   for (size_t i = 0; found != NULL && i < found->network_count; i++)
     if (range_contains(&found->networks[i].range, address))
-      return true;
+      return !range_broadcast(&found->networks[i].range, &broadcast) || !address_equal(&broadcast, address);
   return false;
 }
 
@@ -243,7 +245,7 @@ static bool end_covers(const struct policy *policy, const struct endpoint *end, 
   case ENDPOINT_ZONE:
     return zone_at(policy, end->zone) != NULL && address_set_contains(&policy->zones[end->zone].local, address);
   case ENDPOINT_GATEWAY:
-    return in_networks(policy, peer, address);
+    return may_be_gateway(policy, peer, address);
   }
   return false;
 }
@@ -471,7 +473,7 @@ static const struct check CHECKS[] = {
 /* A packet for the gateway must bear an address of the interfaces on its side. */
 static bool destination_fits(const struct judgement *judgement) {
   if (judgement->to == ZONE_GATEWAY)
-    return in_networks(judgement->policy, judgement->query->in_zone, &judgement->packet->destination);
+    return may_be_gateway(judgement->policy, judgement->query->in_zone, &judgement->packet->destination);
   return judgement->destination_zone == judgement->to;
 }
 

@@ -358,8 +358,13 @@ static size_t end_ranges(const struct policy *policy, const struct endpoint *end
       memcpy(target, zone->local.ranges, zone->local.count * sizeof(*target));
     return zone->local.count;
   }
-  for (size_t i = 0; target != NULL && i < count; i++)
+  for (size_t i = 0; target != NULL && i < count; i++) {
+    struct address broadcast;
     target[i] = placed[i].range;
+    if (end->kind == ENDPOINT_GATEWAY && range_broadcast(&target[i], &broadcast))
+      (void)address_previous(&broadcast,
+                             &target[i].last); /* a call to everybody on the wire is no call to the gateway */
+  }
   return count;
 }
 

@@ -20,9 +20,8 @@
 struct duel {
   struct lab_probe probe;
   bool starts_scene;
-  bool uncounted; /* the kernel itself drops it before any rule, or behind the last: no counter has to move */
-  unsigned back;  /* this many duels back stands the opener of its connection; 0: opens one itself */
-  bool about;     /* an ICMP error that quotes the opener */
+  unsigned back; /* this many duels back stands the opener of its connection; 0: opens one itself */
+  bool about;    /* an ICMP error that quotes the opener */
   char label[96];
   /* filled in by duel_run(): */
   struct query query;
@@ -30,6 +29,9 @@ struct duel {
   enum lab_outcome expected;
   int expected_out;
   enum lab_route_kind route;
+  bool uncounted; /* the kernel itself drops it before any rule: no counter has to move */
+  bool unseen;    /* from the gateway to itself: nobody watches there */
+  bool loose;     /* goes nowhere; the reference cannot be asked why */
 };
 
 struct duel_list {

@@ -120,23 +120,17 @@ static struct address at_offset(const struct address *base, unsigned offset) {
   return address;
 }
 
-static void write_address(struct draft *draft, const char *network) {
-  struct address_range range;
-  const char *reason;
-  char first_text[ADDRESS_TEXT_SIZE], last_text[ADDRESS_TEXT_SIZE];
-  if (!range_parse(network, &range, &reason))
-    return;
+/* One address, a short range, or the whole network. */
+static void choose_station(struct draft *draft, const struct address_range *range, struct address_range *ret_chosen) {
   unsigned low = small_offset(draft->dice), high = small_offset(draft->dice);
-  struct address first = at_offset(&range.first, low < high ? low : high);
-  struct address last = at_offset(&range.first, low < high ? high : low);
-  bool fits = range_contains(&range, &first) && range_contains(&range, &last);
+  struct address first = at_offset(&range->first, low < high ? low : high);
+  struct address last = at_offset(&range->first, low < high ? high : low);
+  bool fits = range_contains(range, &first) && range_contains(range, &last);
   unsigned shape = dice_below(draft->dice, 10);
+  *ret_chosen = *range;
   if (!fits || shape == 0)
-    fprintf(draft->out, "\"%s\"", network);
-  else if (shape < 6)
-    fprintf(draft->out, "\"%s\"", address_format(&first, first_text));
-  else
-    fprintf(draft->out, "\"%s-%s\"", address_format(&first, first_text), address_format(&last, last_text));
+    return;
+  *ret_chosen = (struct address_range){first, shape < 6 ? first : last};
 }
 
 static const char *random_network(struct draft *draft, size_t zone, bool *ret_attached) {
@@ -158,35 +152,41 @@ static const char *random_network(struct draft *draft, size_t zone, bool *ret_at
 }
 
 /* A prefix of the network, a bit narrower. */
-static void write_prefix(struct draft *draft, const char *network) {
-  struct address_range range;
+static void choose_prefix(struct draft *draft, const struct address_range *range, struct address_range *ret_chosen) {
+  char text[RANGE_TEXT_SIZE], address[ADDRESS_TEXT_SIZE];
   const char *reason;
-  char text[ADDRESS_TEXT_SIZE];
-  if (!range_parse(network, &range, &reason))
-    return;
-  int length = range_prefix_length(&range);
-  int most = (int)address_length(range.first.family) * 8;
-  int narrower = length + (int)dice_below(draft->dice, 6);
-  fprintf(draft->out, "\"%s/%d\"", address_format(&range.first, text), narrower < most ? narrower : most);
+  int most = (int)address_length(range->first.family) * 8;
+  int narrower = range_prefix_length(range) + (int)dice_below(draft->dice, 6);
+  snprintf(text, sizeof(text), "%s/%d", address_format(&range->first, address), narrower < most ? narrower : most);
+  if (!range_parse(text, ret_chosen, &reason))
+    *ret_chosen = *range;
+}
+
+static struct address_range choose_addresses(struct draft *draft, size_t zone, bool *ret_attached) {
+  struct address_range network = {0}, chosen = {0};
+  const char *reason;
+  if (!range_parse(random_network(draft, zone, ret_attached), &network, &reason))
+    return chosen;
+  if (dice_percent(draft->dice, 20))
+    choose_prefix(draft, &network, &chosen);
+  else
+    choose_station(draft, &network, &chosen);
+  return chosen;
 }
 
 static void draft_host(struct draft *draft, size_t zone, unsigned number) {
   struct dice *dice = draft->dice;
-  unsigned addresses = dice_percent(dice, 70) ? 1 : 2;
-  bool all_attached = true;
-  fprintf(draft->out, "  h%zu-%u = { zone = \"%s\"; address = [ ", zone, number, site_names[zone]);
-  for (unsigned i = 0; i < addresses; i++) {
-    bool attached;
-    const char *network = random_network(draft, zone, &attached);
-    all_attached = all_attached && attached;
-    fputs(i > 0 ? ", " : "", draft->out);
-    if (dice_percent(dice, 20))
-      write_prefix(draft, network);
-    else
-      write_address(draft, network);
-  }
+  bool attached, second_attached = true;
+  char text[RANGE_TEXT_SIZE];
+  struct address_range first = choose_addresses(draft, zone, &attached), second = first;
+  if (dice_percent(dice, 30))
+    second = choose_addresses(draft, zone, &second_attached);
+  fprintf(draft->out, "  h%zu-%u = { zone = \"%s\"; address = [ \"%s\"", zone, number, site_names[zone],
+          range_format(&first, text));
+  if (!range_equal(&first, &second))
+    fprintf(draft->out, ", \"%s\"", range_format(&second, text));
   fprintf(draft->out, " ];");
-  if (all_attached && dice_percent(dice, 30))
+  if (attached && second_attached && dice_percent(dice, 30))
     fprintf(draft->out, " mac = [ \"02:00:00:00:%02zx:%02x\"%s ];", zone, number + 1,
             dice_percent(dice, 30) ? ", \"02:00:00:00:ff:01\"" : "");
   fprintf(draft->out, " };\n");
@@ -224,7 +224,7 @@ static const char *const service_choices[] = {
     "tcp/91",
     "tcp/79-80",
     "proto/50",
-    "udp/0-65535",
+    "udp/1-65535",
 };
 
 static void write_end(struct draft *draft, const char *key, int zone) {
@@ -263,7 +263,7 @@ static void write_moment(struct draft *draft, const char *key, int64_t offset) {
 /* Ends that lie well away from now, on either side. */
 static void write_times(struct draft *draft) {
   enum { HOUR = 3600, DAY = 86400 };
-  static const char *const spans[] = {"mon-sun 00:00-12:00", "mon-sun 12:00-00:00", "mon-fri 08:30-17:15",
+  static const char *const spans[] = {"mon-sun 00:00-12:00", "mon-sun 12:00-11:00", "mon-fri 08:30-17:15",
                                       "sat-sun 20:00-04:00"};
   struct dice *dice = draft->dice;
   unsigned kind = dice_below(dice, 20);
@@ -344,6 +344,14 @@ struct pool {
   struct address items[POOL_MAX];
   size_t count;
 };
+
+/* The first address of an attached IPv6 network is anycast: the gateway takes packets to it for its own. */
+static struct address not_anycast(const struct duel_field *field, const struct address *address) {
+  struct address next;
+  bool anycast = address->family == FAMILY_IPV6 && address->bytes[0] != 0xff &&
+                 lab_route(field->lab, address).kind == LAB_ROUTE_BROADCAST;
+  return anycast && address_next(address, &next) ? next : *address;
+}
 
 static void pool_add(struct pool *pool, const struct address *address) {
   if (pool->count < POOL_MAX)
@@ -499,6 +507,7 @@ static int random_wire(struct thrower *thrower, const struct address *source) {
 static void random_mischief(struct thrower *thrower, struct duel *duel) {
   static const uint8_t record_route[] = {7, 7, 4, 0, 0, 0, 0, 0}, router_alert[] = {148, 4, 0, 0};
   struct dice *dice = thrower->dice;
+  static const uint8_t padding[16] = {0};
   struct lab_frame_recipe *recipe = &duel->probe.recipe;
   bool ipv6 = recipe->packet.source.family == FAMILY_IPV6;
   if (duel->probe.interface == LAB_GATEWAY)
@@ -516,19 +525,12 @@ static void random_mischief(struct thrower *thrower, struct duel *duel) {
     recipe->extensions[0].body[2] = hop_by_hop ? 4 : 0;
     recipe->extension_count = 1;
   } else if (kind == 2) {
-    duel->probe.split = 8; /* the tail stays whole */
+    duel->probe.split = 24; /* every header within the first part, the tail within the second */
+    recipe->payload = padding;
+    recipe->payload_length = sizeof(padding);
   } else if (kind == 3 && recipe->packet.protocol == PROTOCOL_TCP) {
     recipe->packet.tcp_flags = (uint8_t)dice_below(dice, 64);
   }
-}
-
-/* Packets that the kernel drops before any rule of ours can count them. */
-static bool is_uncounted(const struct packet *packet) {
-  static const struct address loopback = {.family = FAMILY_IPV6, .bytes = {[15] = 1}};
-  if (packet->source.family != FAMILY_IPV6)
-    return false;
-  return packet->source.bytes[0] == 0xff || address_equal(&packet->source, &loopback) ||
-         address_equal(&packet->destination, &loopback);
 }
 
 static void throw_packet(struct thrower *thrower, const struct address *source, const struct address *destination,
@@ -538,9 +540,9 @@ static void throw_packet(struct thrower *thrower, const struct address *source, 
   struct duel *duel = duel_add(thrower->list, "%s", label);
   if (duel == NULL)
     return;
-  duel_set_packet(thrower->field, duel, random_wire(thrower, source), source, destination, protocol, port, number);
+  struct address from = not_anycast(thrower->field, source), to = not_anycast(thrower->field, destination);
+  duel_set_packet(thrower->field, duel, random_wire(thrower, &from), &from, &to, protocol, port, number);
   random_mischief(thrower, duel);
-  duel->uncounted = is_uncounted(&duel->probe.recipe.packet);
   if (dice_percent(dice, 30))
     (void)duel_add_answer(thrower->field, thrower->list, 1, "its answer");
   else if (dice_percent(dice, 15)) {

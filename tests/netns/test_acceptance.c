@@ -579,6 +579,10 @@ static const char echo_policy[] =
     " method = \"ops\"; purpose = \"p\"; owner = \"o\"; approval = { by = \"b\"; role = \"chief\"; document = \"d\"; "
     "date = "
     "\"2026-04-01\"; author = \"a\"; }; review = \"2027-01-01\"; };\n"
+    " F-3 = { from = \"l\"; to = \"gateway\"; services = [ \"udp/514\", \"tcp/22\" ];"
+    " method = \"ops\"; purpose = \"p\"; owner = \"o\"; approval = { by = \"b\"; role = \"chief\"; document = \"d\"; "
+    "date = "
+    "\"2026-04-01\"; author = \"a\"; }; review = \"2027-01-01\"; };\n"
     "};\n";
 
 static void open_echo(const struct lab_options *options) {
@@ -887,6 +891,31 @@ START_TEST(AC_I5_F6_the_gateway_takes_nothing_from_a_zone_that_no_flow_allows) {
 }
 END_TEST
 
+START_TEST(a_flow_to_the_gateway_does_not_cover_the_broadcast_of_the_wire) {
+  open_echo(NULL);
+  struct lab_probe own = probe_from("left0", address_of("10.1.0.9"), address_of("10.1.0.1"), PROTOCOL_UDP, 514);
+  struct lab_probe broadcast = probe_from("left0", address_of("10.1.0.9"), address_of("10.1.0.255"), PROTOCOL_UDP, 514);
+  struct lab_probe other = probe_from("left0", address_of("10.1.0.9"), address_of("10.2.0.1"), PROTOCOL_UDP, 514);
+  ck_assert(passes(&own));
+  ck_assert(!passes(&broadcast));
+  ck_assert_msg(!passes(&other), "the gateway's address on another zone's wire");
+  close_town();
+}
+END_TEST
+
+START_TEST(icmp_of_the_other_family_is_invalid) {
+  open_echo(NULL);
+  struct lab_probe four = echo_probe(FAMILY_IPV4, 8), six = echo_probe(FAMILY_IPV6, 128);
+  four.recipe.packet.protocol = PROTOCOL_ICMPV6;
+  four.recipe.packet.icmp_type = 128;
+  six.recipe.packet.protocol = PROTOCOL_ICMP;
+  six.recipe.packet.icmp_type = 8;
+  assert_denied(&four, "denied.left.right.invalid-state", "ICMPv6 over IPv4");
+  assert_denied(&six, "denied.left.right.invalid-state", "ICMP over IPv6");
+  close_town();
+}
+END_TEST
+
 /* ---- J: what must not be hurt ---- */
 
 struct bytes_search {
@@ -985,6 +1014,8 @@ static Suite *acceptance_suite(void) {
   tcase_add_test(icmp, AC_E3_arp_with_the_gateway_works_in_every_zone);
   tcase_add_test(icmp, AC_I4_fragmented_neighbour_discovery_is_not_answered);
   tcase_add_test(icmp, AC_I5_F6_the_gateway_takes_nothing_from_a_zone_that_no_flow_allows);
+  tcase_add_test(icmp, a_flow_to_the_gateway_does_not_cover_the_broadcast_of_the_wire);
+  tcase_add_test(icmp, icmp_of_the_other_family_is_invalid);
   tcase_add_test(icmp, AC_J5_tcp_options_and_ecn_pass_untouched);
   tcase_add_test(icmp, a_zone_that_is_told_so_gets_its_denials_answered_and_others_do_not);
   return suite;
