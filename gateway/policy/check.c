@@ -86,6 +86,17 @@ struct place check_at(struct check *check, struct place place, const char *token
   return place_of_token(place, token);
 }
 
+/* The key itself, which its own values may repeat: lgwan = { class = "lgwan"; }. */
+struct place check_at_name(struct check *check, struct place place, const char *name) {
+  static const char mark[] = " =";
+  char token[160];
+  int size = snprintf(token, sizeof(token), "%s%s", name, mark);
+  struct place found = size < (int)sizeof(token) ? check_at(check, place, token) : place;
+  if (found.length > strlen(mark))
+    found.length -= (unsigned)strlen(mark);
+  return found.column != 0 ? found : check_at(check, place, name);
+}
+
 bool check_text_present(const struct text *text) {
   static const char wide_blank[] = "\xe3\x80\x80";
   for (const char *at = text->text; at != NULL && *at != '\0';) {
@@ -177,6 +188,7 @@ void policy_check(const struct policy *policy, const struct check_options *optio
                         .diagnostics = diagnostics,
                         .language = diagnostics->language,
                         .timezone = policy->header.timezone,
+                        .whole = diagnostics->errors == 0,
                         .scratch = scratch,
                         .columns_left = COLUMN_LIMIT};
   if (scratch != NULL) {

@@ -59,7 +59,7 @@ static void refuse_hosts(struct check *check, const struct host *late, struct pl
                   "の名前を書いてください",
                   "a host belongs to one zone; if it is one machine with two legs (such as a sanitiser), give both the "
                   "same 'machine'");
-  diagnostic_relate(check->diagnostics, found, check_at(check, early->place, early->name), "機器 %s の定義",
+  diagnostic_relate(check->diagnostics, found, check_at_name(check, early->place, early->name), "機器 %s の定義",
                     "host '%s' is declared here", early->name);
 }
 
@@ -104,7 +104,11 @@ static void sweep_claims(struct check *check, struct claim *claims, size_t count
   }
 }
 
-/* "Any" in disguise is D05's, and lies in every zone. */
+/* What D05 refuses lies in every zone, which need not be told zone by zone. */
+static bool is_everything(const struct address_range *range) {
+  return range_prefix_length(range) == 0;
+}
+
 static bool is_any_host(const struct address_range *range) {
   return range->first.family == FAMILY_IPV4 ? range_size(range) > 1U << 24 : range_covering_prefix_length(range) < 32;
 }
@@ -112,7 +116,7 @@ static bool is_any_host(const struct address_range *range) {
 static size_t add_claims(struct claim *claims, size_t count, zone_index zone, const struct host *host,
                          const struct placed_range *ranges, size_t range_count) {
   for (size_t i = 0; i < range_count; i++)
-    if (host == NULL || !is_any_host(&ranges[i].range))
+    if (host == NULL ? !is_everything(&ranges[i].range) : !is_any_host(&ranges[i].range))
       claims[count++] = (struct claim){&ranges[i], zone, host};
   return count;
 }

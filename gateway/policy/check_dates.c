@@ -166,8 +166,8 @@ static void check_windows(struct check *check, const struct flow *flow) {
       flow->window_place.line != 0)
     return;
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "P05", check_at(check, flow->place, flow->name), flow->name,
-                     "保守接続（method = \"maintenance\"）に開放時間帯（window）がありません",
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "P05", check_at_name(check, flow->place, flow->name),
+                     flow->name, "保守接続（method = \"maintenance\"）に開放時間帯（window）がありません",
                      "a flow of method = \"maintenance\" needs a 'window'");
   diagnostic_hint(check->diagnostics, found,
                   "作業の日時を window = ( { start = \"…\"; end = \"…\"; attended = true; } ); と書いてください",

@@ -27,6 +27,7 @@ static void check_services(struct check *check, const struct flow *flow) {
   for (size_t i = 0; i < flow->service_count; i++) {
     if (has_ports(&flow->services[i]))
       continue;
+    check->flows[flow->index].ports_refused = true;
     struct diagnostic *found = diagnostic_add(
         check->diagnostics, SEVERITY_ERROR, "D04", check_at(check, flow->services[i].place, flow->services[i].text),
         flow->name, "マイナンバー利用事務系の通信に、ポート番号で限定されていない %s があります（6(3)①）",
@@ -47,7 +48,7 @@ static void refuse_zone_end(struct check *check, const struct flow *flow, const 
 }
 
 static void relate_host(struct check *check, struct diagnostic *found, const struct host *host) {
-  diagnostic_relate(check->diagnostics, found, check_at(check, host->place, host->name), "機器 %s の定義",
+  diagnostic_relate(check->diagnostics, found, check_at_name(check, host->place, host->name), "機器 %s の定義",
                     "host '%s' is declared here", host->name);
 }
 
@@ -152,8 +153,8 @@ static void check_reasons(struct check *check, const struct said *said) {
     if (host->mac_scope != MAC_SCOPE_VIA_ROUTER || said[i].unpinned || check_text_present(&host->mac_reason))
       continue;
     struct diagnostic *found =
-        diagnostic_add(check->diagnostics, SEVERITY_ERROR, "P05", check_at(check, host->place, host->name), host->name,
-                       "mac_scope = \"via_router\" の理由（mac_reason）がありません",
+        diagnostic_add(check->diagnostics, SEVERITY_ERROR, "P05", check_at_name(check, host->place, host->name),
+                       host->name, "mac_scope = \"via_router\" の理由（mac_reason）がありません",
                        "mac_scope = \"via_router\" needs a 'mac_reason'");
     diagnostic_hint(check->diagnostics, found, "MAC アドレスを照合できない理由を mac_reason に書いてください",
                     "say in mac_reason why the MAC address cannot be checked");

@@ -285,7 +285,7 @@ static void report_limit(struct check *check, const struct flow *flow, const str
   const struct flow *limited = flow->limit.set ? flow : other;
   struct diagnostic *found = diagnostic_add(
       check->diagnostics, SEVERITY_ERROR, "P13",
-      flow->limit.set ? check_at(check, flow->limit.place, "limit") : check_at(check, flow->place, flow->name),
+      flow->limit.set ? check_at(check, flow->limit.place, "limit") : check_at_name(check, flow->place, flow->name),
       flow->name,
       "通信 %s と重なっていますが、%s には limit があります。同じパケットがどちらの上限で数えられるか決まりません",
       "it overlaps flow '%s', and '%s' has a limit: which limit counts a packet of both is not clear", other->name,
@@ -293,30 +293,30 @@ static void report_limit(struct check *check, const struct flow *flow, const str
   diagnostic_hint(check->diagnostics, found,
                   "limit のある通信は、ほかの通信と機器・ポートが重ならないように分けてください",
                   "keep the hosts and ports of a flow with a limit apart from those of other flows");
-  diagnostic_relate(check->diagnostics, found, check_at(check, other->place, other->name), "重なっている通信 %s",
+  diagnostic_relate(check->diagnostics, found, check_at_name(check, other->place, other->name), "重なっている通信 %s",
                     "the flow that it overlaps, '%s'", other->name);
 }
 
 static void report_shadow(struct check *check, const struct flow *flow, const struct flow *other) {
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W05", check_at(check, flow->place, flow->name), flow->name,
-                     "この通信はすべて通信 %s に含まれています。削除しても何も遮断されません",
+      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W05", check_at_name(check, flow->place, flow->name),
+                     flow->name, "この通信はすべて通信 %s に含まれています。削除しても何も遮断されません",
                      "it lies wholly within flow '%s'; removing it would stop nothing", other->name);
   diagnostic_hint(check->diagnostics, found,
                   "どちらか一方を残してください。この通信だけを認めるつもりなら、広いほうを絞ります",
                   "keep one of the two; if only this one is meant, narrow the wider one");
-  diagnostic_relate(check->diagnostics, found, check_at(check, other->place, other->name), "この通信を含む %s",
+  diagnostic_relate(check->diagnostics, found, check_at_name(check, other->place, other->name), "この通信を含む %s",
                     "'%s' contains it", other->name);
 }
 
 static void report_overlap(struct check *check, const struct flow *flow, const struct flow *other) {
   const struct flow *first = flow->index < other->index ? flow : other;
-  struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_NOTE, "W06", check_at(check, flow->place, flow->name), flow->name,
-                     "通信 %s と一部が重なっています。両方に当たるパケットは、先に書かれた %s として数えられます",
-                     "it overlaps flow '%s' in part; packets of both are counted for '%s', the first of the file",
-                     other->name, first->name);
-  diagnostic_relate(check->diagnostics, found, check_at(check, other->place, other->name), "重なっている通信 %s",
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_NOTE, "W06", check_at_name(check, flow->place, flow->name), flow->name,
+      "通信 %s と一部が重なっています。両方に当たるパケットは、先に書かれた %s として数えられます",
+      "it overlaps flow '%s' in part; packets of both are counted for '%s', the first of the file", other->name,
+      first->name);
+  diagnostic_relate(check->diagnostics, found, check_at_name(check, other->place, other->name), "重なっている通信 %s",
                     "the flow that it overlaps, '%s'", other->name);
 }
 

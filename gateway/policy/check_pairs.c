@@ -169,7 +169,7 @@ static struct place role_place(struct check *check, const struct flow *flow) {
 static void relate_zone(struct check *check, struct diagnostic *diagnostic, zone_index zone, const char *label) {
   const struct zone *found = check_zone(check, zone);
   if (found != NULL)
-    diagnostic_relate(check->diagnostics, diagnostic, check_at(check, found->place, found->name),
+    diagnostic_relate(check->diagnostics, diagnostic, check_at_name(check, found->place, found->name),
                       "領域 %s はここで %s（%s）と定義されています", "zone '%s' is declared here as %s (%s)",
                       found->name, zone_class_name(found->class), label);
 }
@@ -224,7 +224,7 @@ static void refuse_unrouted(struct check *check, const struct pair *pair) {
                   "remove this flow; if it is truly needed, the class of that zone must be decided anew first");
   const struct zone *zone = check_zone(check, from_side ? pair->flow->from_zone : pair->flow->to_zone);
   if (zone != NULL)
-    diagnostic_relate(check->diagnostics, found, check_at(check, zone->place, zone->name),
+    diagnostic_relate(check->diagnostics, found, check_at_name(check, zone->place, zone->name),
                       "領域 %s はここで unrouted と定義されています", "zone '%s' is declared unrouted here",
                       zone->name);
 }
@@ -417,9 +417,18 @@ static void check_role(struct check *check, const struct pair *pair) {
     refuse_role(check, pair, needed);
 }
 
+/* Members in several zones, which reading refused: no class stands for them all. */
+static bool is_mixed(const struct endpoint *ends, size_t count) {
+  for (size_t i = 1; i < count; i++)
+    if (ends[i].zone != ends[0].zone)
+      return true;
+  return false;
+}
+
 static void check_pair(struct check *check, const struct flow *flow) {
   struct pair pair = {.flow = flow};
-  if (!check_flow_classes(check, flow, &pair.from, &pair.to) || flow->from_zone == flow->to_zone)
+  if (!check_flow_classes(check, flow, &pair.from, &pair.to) || flow->from_zone == flow->to_zone ||
+      is_mixed(flow->from, flow->from_count) || is_mixed(flow->to, flow->to_count))
     return;
   pair.from_bit = 1U << pair.from;
   pair.to_bit = 1U << pair.to;

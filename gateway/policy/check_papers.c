@@ -50,8 +50,8 @@ static void check_missing(struct check *check, const struct flow *flow) {
   if (missing.count == 0)
     return;
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D06", check_at(check, flow->place, flow->name), flow->name,
-                     "通信に必要な記載がありません: %s", "the flow lacks: %s", missing.text);
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D06", check_at_name(check, flow->place, flow->name),
+                     flow->name, "通信に必要な記載がありません: %s", "the flow lacks: %s", missing.text);
   diagnostic_hint(check->diagnostics, found,
                   "決裁文書を見て書き足してください。決裁がまだなら、この通信は許可できません",
                   "copy them from the decision; without a decision the flow cannot be allowed");

@@ -11,6 +11,7 @@ struct check {
   struct diagnostic_list *diagnostics;
   enum language language;
   const struct timezone *timezone;
+  bool whole;               /* reading found no errors: what looks unused is not merely misspelt */
   struct arena *scratch;    /* freed when the checks are over */
   struct flow_state *flows; /* one per flow of the policy */
   unsigned columns_left;    /* how many carets may still be looked up: each reads the file */
@@ -18,10 +19,11 @@ struct check {
 
 /* What one part of the checks tells the later ones about a flow. */
 struct flow_state {
-  bool pair_refused; /* its class pair was refused: nothing else is said of its method */
-  bool never;        /* ... by D01 or D10: no change of the flow could make it lawful */
-  bool end_refused;  /* its `expires` was refused: nothing else is said of its end */
-  bool over;         /* it has expired or its last window is past: history, authorises nothing */
+  bool pair_refused;  /* its class pair was refused: nothing else is said of its method */
+  bool ports_refused; /* they are no limit at all (D04): that they are many is not told as well */
+  bool never;         /* ... by D01 or D10: no change of the flow could make it lawful */
+  bool end_refused;   /* its `expires` was refused: nothing else is said of its end */
+  bool over;          /* it has expired or its last window is past: history, authorises nothing */
 };
 
 /* The parts. check_dates() comes first, check_pairs() next. */
@@ -52,6 +54,7 @@ bool check_text_present(const struct text *text); /* more than blanks, the wide 
 
 /* The place with the column of a token of its line: for the caret. Only the first hundred are looked up. */
 struct place check_at(struct check *check, struct place place, const char *token);
+struct place check_at_name(struct check *check, struct place place, const char *name); /* of a zone, host or flow */
 
 /* ---- facts ---- */
 

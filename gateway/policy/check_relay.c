@@ -16,7 +16,7 @@ enum { SIDE_LGWAN = 1, SIDE_INTERNET = 2, BOTH_SIDES = SIDE_LGWAN | SIDE_INTERNE
 
 struct leg {
   const char *label;
-  const struct host *relay;
+  const struct host *relay; /* NULL: not known, and so nothing is said of this label; sorted first */
   const struct flow *flow;
   unsigned side; /* 0: the other end is on neither side */
 };
@@ -63,8 +63,8 @@ static void refuse_relay_zone(struct check *check, const struct flow *flow, cons
 
 static void refuse_missing_pair(struct check *check, const struct flow *flow) {
   struct diagnostic *found =
-      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D03", check_at(check, flow->place, flow->name), flow->name,
-                     "method = \"%s\" の通信に pair がありません（2(12)）",
+      diagnostic_add(check->diagnostics, SEVERITY_ERROR, "D03", check_at_name(check, flow->place, flow->name),
+                     flow->name, "method = \"%s\" の通信に pair がありません（2(12)）",
                      "a flow of method = \"%s\" needs a 'pair' (2(12))", flow_method_name(flow->method));
   diagnostic_hint(
       check->diagnostics, found,
@@ -72,20 +72,24 @@ static void refuse_missing_pair(struct check *check, const struct flow *flow) {
       "give the LGWAN leg and the Internet leg through the same relay host one name, e.g. \"mail-in\"");
 }
 
-static void add_leg(struct check *check, struct legs *legs, const struct flow *flow, const struct endpoint *end,
+static void add_leg(struct check *check, struct legs *legs, const struct flow *flow, const struct host *relay,
                     unsigned side) {
   void *items = legs->items;
   if (arena_grow(check->scratch, &items, legs->count, &legs->capacity, sizeof(struct leg)) < 0)
     return;
   legs->items = items;
-  legs->items[legs->count++] = (struct leg){.label = flow->pair.text, .relay = end->host, .flow = flow, .side = side};
+  legs->items[legs->count++] = (struct leg){.label = flow->pair.text, .relay = relay, .flow = flow, .side = side};
 }
 
 static void check_relayed_flow(struct check *check, struct legs *legs, const struct flow *flow) {
   enum zone_class from, to;
-  if (!check_flow_classes(check, flow, &from, &to) || flow->from_zone == flow->to_zone ||
-      check->flows[flow->index].never)
+  if (check->flows[flow->index].never)
     return;
+  if (!check_flow_classes(check, flow, &from, &to) || flow->from_zone == flow->to_zone) {
+    if (check_text_present(&flow->pair))
+      add_leg(check, legs, flow, NULL, 0); /* another problem hides which leg it is */
+    return;
+  }
   if ((from == CLASS_RELAY) == (to == CLASS_RELAY)) {
     if (!check->flows[flow->index].pair_refused)
       refuse_ends(check, flow, from == CLASS_RELAY);
@@ -100,7 +104,7 @@ static void check_relayed_flow(struct check *check, struct legs *legs, const str
     if (ends[i].kind == ENDPOINT_ZONE)
       refuse_relay_zone(check, flow, &ends[i]);
     else if (ends[i].kind == ENDPOINT_HOST && ends[i].host != NULL && check_text_present(&flow->pair))
-      add_leg(check, legs, flow, &ends[i], side_of(relay_opens ? to : from));
+      add_leg(check, legs, flow, ends[i].host, side_of(relay_opens ? to : from));
   }
 }
 
@@ -112,7 +116,7 @@ static int compare_legs(const void *left, const void *right) {
   if (labels != 0)
     return labels;
   if (one->relay != other->relay)
-    return one->relay < other->relay ? -1 : 1;
+    return other->relay != NULL && (one->relay == NULL || one->relay < other->relay) ? -1 : 1;
   return one->flow->index < other->flow->index ? -1 : one->flow->index > other->flow->index;
 }
 
@@ -135,17 +139,24 @@ static void refuse_half_pair(struct check *check, const struct leg *legs, size_t
                       "同じ pair の通信 %s", "flow '%s' of the same pair", legs[i].flow->name);
 }
 
+static bool same_label(const struct leg *one, const struct leg *other) {
+  return strcmp(one->label, other->label) == 0;
+}
+
 static void check_legs(struct check *check, struct legs *legs) {
+  const struct leg *unclear = NULL;
   if (legs->count > 1)
     qsort(legs->items, legs->count, sizeof(legs->items[0]), compare_legs);
   for (size_t first = 0, next; first < legs->count; first = next) {
+    const struct leg *leg = &legs->items[first];
     unsigned sides = 0;
-    for (next = first; next < legs->count && legs->items[next].relay == legs->items[first].relay &&
-                       strcmp(legs->items[next].label, legs->items[first].label) == 0;
-         next++)
+    for (next = first;
+         next < legs->count && legs->items[next].relay == leg->relay && same_label(&legs->items[next], leg); next++)
       sides |= legs->items[next].side;
-    if (sides != BOTH_SIDES)
-      refuse_half_pair(check, &legs->items[first], next - first, sides);
+    if (leg->relay == NULL)
+      unclear = leg;
+    if (sides != BOTH_SIDES && (unclear == NULL || !same_label(unclear, leg)))
+      refuse_half_pair(check, leg, next - first, sides);
   }
 }
 
@@ -204,7 +215,7 @@ static void refuse_reach(struct check *check, const struct flow *flow, const str
   diagnostic_hint(check->diagnostics, found,
                   "中継機器から開く通信は、pair の両側と運用管理に限ってください。必要なら別の機器に分けます",
                   "a relay host may open only the legs of its pairs and 'ops' flows; use another machine for the rest");
-  diagnostic_relate(check->diagnostics, found, check_at(check, relay->place, relay->name), "中継機器 %s の定義",
+  diagnostic_relate(check->diagnostics, found, check_at_name(check, relay->place, relay->name), "中継機器 %s の定義",
                     "relay host '%s' is declared here", relay->name);
 }
 

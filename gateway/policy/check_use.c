@@ -114,9 +114,9 @@ static void collect_uses(struct check *check, struct uses *uses) {
 
 static void warn_unused(struct check *check, struct place place, const char *name, const char *japanese,
                         const char *english) {
-  struct diagnostic *found = diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W13", check_at(check, place, name),
-                                            name, "この%sはどの通信にも使われていません", "no flow uses this %s",
-                                            check_words(check, japanese, english));
+  struct diagnostic *found = diagnostic_add(
+      check->diagnostics, SEVERITY_WARNING, "W13", check_at_name(check, place, name), name,
+      "この%sはどの通信にも使われていません", "no flow uses this %s", check_words(check, japanese, english));
   diagnostic_hint(check->diagnostics, found, "不要なら削除し、使うはずなら通信の側の綴りを確かめてください",
                   "remove it, or check the spelling where it should be used");
 }
@@ -166,7 +166,7 @@ static void check_pinned(struct check *check, const struct uses *uses) {
     if (!uses->hosts[i].used || uses->hosts[i].mynumber || !should_be_pinned(check, host))
       continue;
     struct diagnostic *found =
-        diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W14", check_at(check, host->place, host->name),
+        diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W14", check_at_name(check, host->place, host->name),
                        host->name, "%sの機器ですが MAC アドレスがなく、同じアドレスを名乗る別の機器と区別できません",
                        "a host of the %s without a MAC address cannot be told from another that takes its address",
                        check_class_label(check, check->policy->zones[host->zone].class));
@@ -189,7 +189,7 @@ static void warn_joint(struct check *check, const struct host *host, const struc
                        enum zone_class one, enum zone_class other) {
   const char *what = joint_text(check, host);
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_WARNING, "W15", check_at(check, host->place, host->name), host->name,
+      check->diagnostics, SEVERITY_WARNING, "W15", check_at_name(check, host->place, host->name), host->name,
       "%sは、直接通信できない%sと%sの両方と通信しており、踏み台になり得ます",
       "%s speaks both with the %s and with the %s, which may not speak directly: it could be a stepping stone", what,
       check_class_label(check, one), check_class_label(check, other));
@@ -197,10 +197,10 @@ static void warn_joint(struct check *check, const struct host *host, const struc
                   "この機器が中継（転送・プロキシ・コピー）をしないことを確かめるか、役割を別の機器に分けてください",
                   "make sure that it forwards nothing (routing, proxy, copies) between the two, or split its roles");
   if (peers[one] != NULL)
-    diagnostic_relate(check->diagnostics, found, check_at(check, peers[one]->place, peers[one]->name), "%sとの通信 %s",
-                      "with the %s by flow '%s'", check_class_label(check, one), peers[one]->name);
+    diagnostic_relate(check->diagnostics, found, check_at_name(check, peers[one]->place, peers[one]->name),
+                      "%sとの通信 %s", "with the %s by flow '%s'", check_class_label(check, one), peers[one]->name);
   if (peers[other] != NULL)
-    diagnostic_relate(check->diagnostics, found, check_at(check, peers[other]->place, peers[other]->name),
+    diagnostic_relate(check->diagnostics, found, check_at_name(check, peers[other]->place, peers[other]->name),
                       "%sとの通信 %s", "with the %s by flow '%s'", check_class_label(check, other), peers[other]->name);
 }
 
@@ -258,6 +258,69 @@ static void check_joints(struct check *check, const struct uses *uses) {
   }
 }
 
+/* ---- what the guard stops all the same ---- */
+
+static void warn_special(struct check *check, const struct zone *zone, const struct placed_range *range) {
+  char text[RANGE_TEXT_SIZE];
+  range_format(&range->range, text);
+  struct diagnostic *found =
+      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W20", check_at(check, range->place, text), zone->name,
+                     "%s は特殊用途のアドレスを含み、通信を許可しても常に遮断されます",
+                     "%s contains special-purpose addresses, which are always denied, whatever flows allow", text);
+  diagnostic_hint(check->diagnostics, found,
+                  "本当に使っている範囲なら、policy の special_exempt にその範囲を書いてください",
+                  "if this range is really in use, name it in special_exempt of the policy");
+}
+
+static void check_special_ranges(struct check *check, const struct zone *zone, const struct placed_range *ranges,
+                                 size_t count, const struct address_set *special) {
+  for (size_t i = 0; i < count; i++) {
+    struct address_range range = ranges[i].range;
+    struct address_set set = {&range, 1};
+    if (range_prefix_length(&range) != 0 && address_set_overlaps(&set, special))
+      warn_special(check, zone, &ranges[i]);
+  }
+}
+
+static void check_special(struct check *check) {
+  struct address_set special;
+  if (policy_special_sources(check->policy, check->scratch, &special) < 0)
+    return;
+  for (size_t i = 0; i < check->policy->zone_count; i++) {
+    const struct zone *zone = &check->policy->zones[i];
+    if (zone->class == CLASS_UNROUTED)
+      continue;
+    check_special_ranges(check, zone, zone->networks, zone->network_count, &special);
+    check_special_ranges(check, zone, zone->remote, zone->remote_count, &special);
+  }
+}
+
+static unsigned families(const struct check *check, const struct endpoint *ends, size_t count, zone_index peer) {
+  struct address_set set;
+  unsigned found = 0;
+  if (policy_end_addresses(check->policy, ends, count, peer, check->scratch, &set) < 0)
+    return ~0U;
+  for (size_t i = 0; i < set.count; i++)
+    found |= 1U << set.ranges[i].first.family;
+  return found != 0 ? found : ~0U;
+}
+
+/* One end IPv4, the other IPv6: no packet has such addresses. */
+static void check_families(struct check *check) {
+  for (size_t i = 0; i < check->policy->flow_count; i++) {
+    const struct flow *flow = &check->policy->flows[i];
+    if ((families(check, flow->from, flow->from_count, flow->to_zone) &
+         families(check, flow->to, flow->to_count, flow->from_zone)) != 0)
+      continue;
+    struct diagnostic *found = diagnostic_add(
+        check->diagnostics, SEVERITY_WARNING, "W21", check_at_name(check, flow->place, flow->name), flow->name,
+        "一方の端は IPv4、もう一方は IPv6 のアドレスだけで、この通信に当たるパケットはありません",
+        "one end has IPv4 addresses only, the other IPv6 only: no packet can belong to this flow");
+    diagnostic_hint(check->diagnostics, found, "両端の機器に、同じ種類のアドレスを書いてください",
+                    "give the hosts of both ends addresses of the same kind");
+  }
+}
+
 void check_use(struct check *check) {
   const struct policy *policy = check->policy;
   struct uses uses = {.hosts = ARENA_ARRAY(check->scratch, policy->host_count + 1, struct usage),
@@ -267,7 +330,10 @@ void check_use(struct check *check) {
   collect_uses(check, &uses);
   if (uses.services == NULL)
     return;
-  check_unused(check, &uses);
+  if (check->whole)
+    check_unused(check, &uses);
   check_pinned(check, &uses);
   check_joints(check, &uses);
+  check_special(check);
+  check_families(check);
 }

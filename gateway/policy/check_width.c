@@ -185,7 +185,8 @@ static void check_zone_to_zone(struct check *check, const struct flow *flow) {
 static void check_flow_width(struct check *check, const struct flow *flow) {
   const char *reason = flow_note_text(flow, "reason");
   bool has_reason = check_text_present(&(struct text){.text = reason});
-  check_port_count(check, flow, has_reason);
+  if (!check->flows[flow->index].ports_refused)
+    check_port_count(check, flow, has_reason);
   if (has_reason || check->flows[flow->index].never)
     return;
   check_any_ends(check, flow, flow->from, flow->from_count);
@@ -197,7 +198,9 @@ static void check_flow_width(struct check *check, const struct flow *flow) {
 
 static uint64_t add_sizes(uint64_t sum, const struct placed_range *ranges, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    uint64_t size = ranges[i].range.first.family == FAMILY_IPV4 ? range_size(&ranges[i].range) : 0;
+    uint64_t size = ranges[i].range.first.family == FAMILY_IPV4 && !is_everything(&ranges[i].range)
+                        ? range_size(&ranges[i].range)
+                        : 0;
     sum = size > UINT64_MAX - sum ? UINT64_MAX : sum + size;
   }
   return sum;
@@ -219,7 +222,7 @@ static void check_network_width(struct check *check) {
         size / WIDE_NETWORK_RATIO < hosts[i])
       continue;
     struct diagnostic *found = diagnostic_add(
-        check->diagnostics, SEVERITY_WARNING, "W03", check_at(check, zone->place, zone->name), zone->name,
+        check->diagnostics, SEVERITY_WARNING, "W03", check_at_name(check, zone->place, zone->name), zone->name,
         "領域のネットワーク（%llu アドレス）が、定義された機器（%llu アドレス）よりはるかに広くなっています",
         "the zone's networks (%llu addresses) are far wider than its hosts (%llu addresses)", (unsigned long long)size,
         (unsigned long long)hosts[i]);

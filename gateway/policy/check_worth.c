@@ -42,7 +42,7 @@ static bool end_never_seen(const struct check *check, const struct expectation_e
 
 static void warn_worthless(struct check *check, const struct expectation *expectation, bool source) {
   struct diagnostic *found = diagnostic_add(
-      check->diagnostics, SEVERITY_WARNING, "W18", check_at(check, expectation->place, expectation->name),
+      check->diagnostics, SEVERITY_WARNING, "W18", check_at_name(check, expectation->place, expectation->name),
       expectation->name, "通信許可をどう書いても満たされ、何も確かめていません（%sのアドレスは決して通りません）",
       "it holds whatever the flows say and tests nothing (no packet with that %s ever passes)",
       source ? check_words(check, "送信元", "source") : check_words(check, "宛先", "destination"));
@@ -54,7 +54,7 @@ static void warn_worthless(struct check *check, const struct expectation *expect
 
 void check_expectation_worth(struct check *check) {
   struct address_set sources, destinations;
-  if (check->policy->expectation_count == 0 || reachable(check, true, &sources) < 0 ||
+  if (!check->whole || check->policy->expectation_count == 0 || reachable(check, true, &sources) < 0 ||
       reachable(check, false, &destinations) < 0)
     return;
   for (size_t i = 0; i < check->policy->expectation_count; i++) {

@@ -217,10 +217,11 @@ static void check_default_routes(struct check *check) {
       diagnostic_hint(check->diagnostics, found,
                       "インターネットへの出口は一つに集約します。default_route = false にしてください",
                       "the way to the Internet is one; set default_route = false");
-    if (found != NULL && first != NULL)
+    if (found != NULL && first != NULL && may_default(check, zone))
       diagnostic_relate(check->diagnostics, found, check_at(check, first->default_route_place, "default_route"),
                         "領域 %s の default_route", "default_route of zone '%s'", first->name);
-    first = first == NULL ? zone : first;
+    if (first == NULL && (!zone->class_known || may_default(check, zone)))
+      first = zone;
   }
 }
 

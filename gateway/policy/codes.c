@@ -59,6 +59,8 @@ static const struct policy_code codes[] = {
     {"W17", "この装置にないインターフェース", "an interface that this machine lacks"},
     {"W18", "何も確かめない期待", "an expectation that tests nothing"},
     {"W19", "一つの物理線を分け合う領域", "zones that share a trunk"},
+    {"W20", "常に遮断される特殊用途のアドレス", "special-purpose addresses that are always denied"},
+    {"W21", "当たるパケットのない通信", "a flow to which no packet can belong"},
 };
 
 const struct policy_code *policy_codes(size_t *ret_count) {

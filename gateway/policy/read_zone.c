@@ -25,9 +25,6 @@ static void check_unrouted(struct reader *reader, struct zone *zone) {
             "unrouted の領域にインターフェース「%s」がある。本機につながない隣接領域には書けない",
             "an unrouted zone cannot have the interface '%s': it is a neighbour that is never connected",
             zone->interfaces[0].text);
-  if (zone->default_route)
-    PROBLEM(reader, "P13", reader_point(reader, zone->default_route_place, "default_route"),
-            "unrouted の領域に default_route は使えない", "an unrouted zone cannot take the default route");
 }
 
 void reader_zone(struct reader *reader, config_setting_t *setting, struct zone *zone) {
