@@ -6,10 +6,12 @@
  * by name for the elements and rules that follow them: the last one found is tried first, since dumps go set by set and
  * chain by chain; otherwise the array is sorted once and searched.
  *
- * A one-field interval set arrives as starts and (exclusive) ends. They are kept as they come, the end marked, and
- * paired in nftables_parser_finish(): sorted, a start opens an interval that the next end closes; the last may stay
- * open to the top of the space; an end at the bottom with nothing open is nft's own and means nothing. Anything else
- * makes the set foreign.
+ * Elements are only noted where they stand in their messages, and read when all are known: an array of the right size
+ * costs half the memory of one that grew.
+ *
+ * A one-field interval set arrives as starts and (exclusive) ends, paired in nftables_parser_finish(): sorted, a start
+ * opens an interval that the next end closes; the last may stay open to the top of the space; an end at the bottom with
+ * nothing open is nft's own and means nothing. Anything else makes the set foreign.
  */
 #include "kernel/nftables_parse.h"
 
@@ -39,8 +41,8 @@ struct parsed_element {
 };
 
 struct parsed_set {
-  struct set set; /* first member: its name is what the array is sorted by */
-  struct parsed_element *elements;
+  struct set set;              /* first member: its name is what the array is sorted by */
+  const struct nlattr **items; /* elements, still in their messages */
   size_t count;
   size_t capacity;
 };
@@ -509,29 +511,28 @@ static bool parse_element_parts(struct nftables_parser *parser, struct attribute
          !attributes->malformed;
 }
 
-static int parse_element(struct nftables_parser *parser, struct parsed_set *set, const struct nlattr *nest) {
+/* Returns 0, or -EBADMSG; *ret_sound false: an element that our struct cannot say. */
+static int parse_element(struct nftables_parser *parser, const struct set *set, const struct nlattr *nest,
+                         struct parsed_element *ret_element, bool *ret_sound) {
   static const uint32_t known =
       ATTRIBUTE(NFTA_SET_ELEM_KEY) | ATTRIBUTE(NFTA_SET_ELEM_DATA) | ATTRIBUTE(NFTA_SET_ELEM_FLAGS) |
       ATTRIBUTE(NFTA_SET_ELEM_TIMEOUT) | ATTRIBUTE(NFTA_SET_ELEM_EXPIRATION) | ATTRIBUTE(NFTA_SET_ELEM_USERDATA) |
       ATTRIBUTE(NFTA_SET_ELEM_EXPR) | ATTRIBUTE(NFTA_SET_ELEM_PAD) | ATTRIBUTE(NFTA_SET_ELEM_KEY_END);
-  if (set->set.foreign) {
-    return 0;
-  }
   struct attributes attributes;
   attributes_split_nested(nest, known, &attributes);
   if (attributes.malformed) {
     return -EBADMSG;
   }
-  if (arena_grow(parser->arena, (void **)&set->elements, set->count, &set->capacity, sizeof(*set->elements)) < 0) {
+  *ret_element = (struct parsed_element){0};
+  *ret_sound = parse_element_parts(parser, &attributes, set, ret_element);
+  return 0;
+}
+
+static int keep_element(struct nftables_parser *parser, struct parsed_set *set, const struct nlattr *nest) {
+  if (arena_grow(parser->arena, (void **)&set->items, set->count, &set->capacity, sizeof(const struct nlattr *)) < 0) {
     return -ENOMEM;
   }
-  struct parsed_element *to = &set->elements[set->count];
-  *to = (struct parsed_element){0};
-  if (parse_element_parts(parser, &attributes, &set->set, to)) {
-    set->count++;
-  } else {
-    set->set.foreign = true;
-  }
+  set->items[set->count++] = nest;
   return 0;
 }
 
@@ -558,7 +559,7 @@ static int parse_elements(struct nftables_parser *parser, const struct nlmsghdr 
   attribute_walk_start(&walk, attributes.items[NFTA_SET_ELEM_LIST_ELEMENTS]);
   int status = 0;
   while (status == 0 && (item = attribute_walk_next(&walk)) != NULL) {
-    status = parse_element(parser, set, item);
+    status = keep_element(parser, set, item);
   }
   return status == 0 && walk.malformed ? -EBADMSG : status;
 }
@@ -668,15 +669,19 @@ int nftables_parser_feed(struct nftables_parser *parser, const void *data, size_
 
 /* ---- finishing ---- */
 
+static int compare_elements(const void *left, const void *right) {
+  const struct element *first = left;
+  const struct element *second = right;
+  int order = memcmp(first->key, second->key, sizeof(first->key));
+  return order != 0 ? order : memcmp(first->key_end, second->key_end, sizeof(first->key_end));
+}
+
 /* Sorted by key; at one key an end before a start, for intervals may touch. */
 static int compare_parsed_elements(const void *left, const void *right) {
   const struct parsed_element *first = left;
   const struct parsed_element *second = right;
   int order = memcmp(first->element.key, second->element.key, sizeof(first->element.key));
-  if (order == 0) {
-    order = (int)second->end - (int)first->end;
-  }
-  return order != 0 ? order : memcmp(first->element.key_end, second->element.key_end, sizeof(first->element.key_end));
+  return order != 0 ? order : (int)second->end - (int)first->end;
 }
 
 static void key_decrement(uint8_t *key, size_t size) {
@@ -696,11 +701,11 @@ static bool key_is_zero(const uint8_t *key, size_t size) {
   return true;
 }
 
-/* False when starts and ends do not alternate. */
-static bool pair_intervals(const struct parsed_set *from, struct set *set) {
+/* False when starts and ends do not alternate. set->elements has room for all. */
+static bool pair_intervals(const struct parsed_element *items, size_t count, struct set *set) {
   struct element *open = NULL;
-  for (size_t i = 0; i < from->count; i++) {
-    const struct parsed_element *item = &from->elements[i];
+  for (size_t i = 0; i < count; i++) {
+    const struct parsed_element *item = &items[i];
     if (!item->end) {
       if (open != NULL) {
         return false;
@@ -725,31 +730,53 @@ static bool pair_intervals(const struct parsed_set *from, struct set *set) {
   return true;
 }
 
-static bool copy_elements(const struct parsed_set *from, struct set *set) {
-  if (set->interval && set->field_count == 1) {
-    return pair_intervals(from, set);
+/* Starts and ends; returns 0, -ENOMEM or -EBADMSG. */
+static int finish_intervals(struct nftables_parser *parser, const struct parsed_set *from, struct set *set) {
+  struct parsed_element *items = ARENA_ARRAY(parser->arena, from->count, struct parsed_element);
+  int status = items != NULL ? 0 : -ENOMEM;
+  for (size_t i = 0; status == 0 && !set->foreign && i < from->count; i++) {
+    bool sound = false;
+    status = parse_element(parser, set, from->items[i], &items[i], &sound);
+    set->foreign = !sound;
   }
-  for (size_t i = 0; i < from->count; i++) {
-    set->elements[set->element_count++] = from->elements[i].element;
+  if (status < 0 || set->foreign) {
+    return status;
   }
-  return true;
+  qsort(items, from->count, sizeof(*items), compare_parsed_elements);
+  set->foreign = !pair_intervals(items, from->count, set);
+  return 0;
 }
 
-static int finish_set(struct nftables_parser *parser, struct parsed_set *from, struct set *set) {
+static int finish_keys(struct nftables_parser *parser, const struct parsed_set *from, struct set *set) {
+  for (size_t i = 0; i < from->count && !set->foreign; i++) {
+    bool sound = false;
+    struct parsed_element item;
+    int status = parse_element(parser, set, from->items[i], &item, &sound);
+    if (status < 0) {
+      return status;
+    }
+    set->elements[set->element_count++] = item.element;
+    set->foreign = !sound;
+  }
+  qsort(set->elements, set->element_count, sizeof(*set->elements), compare_elements);
+  return 0;
+}
+
+static int finish_set(struct nftables_parser *parser, const struct parsed_set *from, struct set *set) {
   *set = from->set;
   if (set->foreign || from->count == 0) {
     return 0;
   }
-  qsort(from->elements, from->count, sizeof(*from->elements), compare_parsed_elements);
   set->elements = ARENA_ARRAY(parser->arena, from->count, struct element);
   if (set->elements == NULL) {
     return -ENOMEM;
   }
-  if (!copy_elements(from, set)) {
-    set->foreign = true;
+  bool tree = set->interval && set->field_count == 1;
+  int status = tree ? finish_intervals(parser, from, set) : finish_keys(parser, from, set);
+  if (set->foreign) {
     set->element_count = 0;
   }
-  return 0;
+  return status;
 }
 
 static int finish_sets(struct nftables_parser *parser) {
@@ -796,8 +823,15 @@ int nftables_parser_finish(struct nftables_parser *parser, uint32_t generation, 
   if (ruleset->counter_count > 0) {
     qsort(ruleset->counters, ruleset->counter_count, sizeof(*ruleset->counters), compare_names);
   }
-  if (finish_chains(parser) < 0 || finish_sets(parser) < 0 || arena_failed(parser->arena)) {
+  int status = finish_chains(parser);
+  if (status == 0) {
+    status = finish_sets(parser);
+  }
+  if (status == -ENOMEM || arena_failed(parser->arena)) {
     return error_set(error, ENOMEM, "no memory for the ruleset that was read");
+  }
+  if (status < 0) {
+    return error_set(error, -status, "an element of a set cannot be read");
   }
   *ret_ruleset = ruleset;
   return 0;

@@ -22,7 +22,7 @@ struct nftables_parser *nftables_parser_new(struct arena *arena, const char *tab
 
 /*
  * Whole netlink messages one after another, aligned as netlink aligns them. Returns 0, -ENOMEM, or -EBADMSG for bytes
- * that no kernel would send.
+ * that no kernel would send. The bytes must stay until nftables_parser_finish().
  */
 int nftables_parser_feed(struct nftables_parser *parser, const void *data, size_t length, struct error *error);
 
