@@ -218,8 +218,10 @@ void aggregate_hold(struct aggregate *aggregate, const struct finding *finding) 
   struct cause cause;
   cause_of(finding, ALERT_CAUSE, &cause);
   struct slot *slot = find(aggregate, &cause);
-  if (slot == NULL || !slot->used)
-    slot = add(aggregate, finding);
+  if (slot == NULL)
+    return; /* never: there are far more slots than conditions */
+  if (!slot->used)
+    open_alert(aggregate, slot, &cause, finding, ALERT_CAUSE);
   slot->held = true;
   slot->alert.last_seen = finding->time;
 }

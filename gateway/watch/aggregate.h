@@ -37,7 +37,7 @@ struct aggregate *aggregate_free(struct aggregate *aggregate);
 
 void aggregate_add(struct aggregate *aggregate, const struct finding *finding);
 
-/* A condition that lasts (an interface that is down): the alert stays open until aggregate_end(). */
+/* A condition that lasts (an interface that is down): told whatever the budgets say; open until aggregate_end(). */
 void aggregate_hold(struct aggregate *aggregate, const struct finding *finding);
 void aggregate_end(struct aggregate *aggregate, const struct finding *finding);
 

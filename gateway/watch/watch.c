@@ -135,8 +135,10 @@ int watch_add_wire(struct watch *watch, const char *name, const char *zone_name)
   if (wire->name == NULL || (zone_name != NULL && wire->zone_name == NULL) || wire->speakers == NULL)
     return -ENOMEM;
   watch->wire_count++;
-  if (watch->current.policy != NULL && lay_out(watch, &watch->current) < 0)
-    return -ENOMEM;
+  struct generation *generations[] = {&watch->current, &watch->pending};
+  for (size_t i = 0; i < 2; i++)
+    if (generations[i]->policy != NULL && lay_out(watch, generations[i]) < 0)
+      return -ENOMEM;
   return (int)watch->wire_count - 1;
 }
 
@@ -225,16 +227,21 @@ int watch_set_policy(struct watch *watch, const struct policy *policy, struct ar
     arena_free(arena);
     return -ENOMEM;
   }
+  free_generation(&watch->pending);
   if (pending && watch->current.policy != NULL) {
-    free_generation(&watch->pending);
     watch->pending = next;
+    watch->pending_until = INT64_MAX;
     return 0;
   }
   close_alerts(watch, now);
-  free_generation(&watch->current);
-  free_generation(&watch->pending);
+  watch->pending = watch->current; /* for the frames that are on their way */
+  watch->pending_until = now + HOLD;
   watch->current = next;
   return 0;
+}
+
+void watch_drop_pending(struct watch *watch) {
+  free_generation(&watch->pending);
 }
 
 const struct policy *watch_policy(const struct watch *watch) {
@@ -364,9 +371,11 @@ void watch_frame(struct watch *watch, int wire, const struct captured_frame *cap
   if (watch->current.policy == NULL)
     return;
   keep_time(watch, captured->time);
+  zone_index zone = watch->current.wire_zones[wire];
+  if (zone == ZONE_NONE)
+    return; /* a wire that this policy does not have */
   struct frame frame;
   frame_decode(captured, &frame);
-  zone_index zone = watch->current.wire_zones[wire];
   enum frame_direction direction = direction_of(entry, &frame);
   if (conversation_is_plain(watch, &frame, wire, zone, direction))
     return;
@@ -380,6 +389,8 @@ void watch_advance(struct watch *watch, int64_t now) {
   if (now > watch->now)
     watch->now = now;
   watch->next_tick = now + TICK;
+  if (watch->pending.policy != NULL && now >= watch->pending_until)
+    free_generation(&watch->pending);
   passages_advance(watch->passages, now);
   aggregate_advance(watch->aggregate, now);
 }

@@ -47,6 +47,8 @@ void watch_forget_gateway_macs(struct watch *watch, int wire);
  * call. 0 or -ENOMEM.
  */
 int watch_set_policy(struct watch *watch, const struct policy *policy, struct arena *arena, bool pending, int64_t now);
+/* The pending policy did not come in force. */
+void watch_drop_pending(struct watch *watch);
 const struct policy *watch_policy(const struct watch *watch); /* NULL before the first */
 
 /* The addresses of the gateway, as ranges of one address each. 0 or -ENOMEM. */

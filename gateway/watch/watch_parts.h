@@ -50,9 +50,9 @@ struct watch {
   struct wire *wires;
   size_t wire_count;
   struct generation current, pending;
-  uint32_t generations; /* so that verdicts of different ones never look alike */
-  uint32_t epoch;       /* of verdicts in tables: changes with generation, own addresses and flows in force */
-  uint64_t index_epoch; /* as it was when `epoch` was set */
+  int64_t pending_until; /* when the other policy is no longer accepted */
+  uint32_t epoch;        /* of verdicts in tables: changes with generation, own addresses and flows in force */
+  uint64_t index_epoch;  /* as it was when `epoch` was set */
   struct address_range *own;
   size_t own_count;
   struct connections *connections;

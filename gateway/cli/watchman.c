@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One thread, one epoll: captures, a clock of 100 ms, signals, the status socket, and kidod's publication when it is
+ * followed. Frames go first; everything else is looked at between bundles of them.
+ *
+ * The policy comes from a file (read again on SIGHUP), or from kidod: PENDING puts a second policy beside the first,
+ * IN_FORCE makes it the only one. When kidod goes away the last policy stays, and the connection is tried again.
+ */
+#include "cli/watchman.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/alert_print.h"
+#include "control/publication.h"
+#include "events/log.h"
+#include "policy/check.h"
+#include "policy/read.h"
+#include "watch/live.h"
+
+enum { LOOK_MILLISECONDS = 100, BUNDLE = 4096, EVENTS = 8 };
+
+static const int64_t SECOND = 1000000000;
+
+struct watchman {
+  const struct watchman_options *options;
+  struct watch *watch;
+  struct live *live;
+  struct event_log *log;
+  int epoll, clock, signals, status, follow; /* descriptors, -1: none */
+  int64_t follow_at;                         /* when to try kidod again */
+  bool following, said_gone;
+  bool stop, ready;
+  int64_t started;
+};
+
+static int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return (int64_t)time.tv_sec * SECOND + time.tv_nsec;
+}
+
+static void say(const struct watchman *watchman, const char *japanese, const char *english, const char *detail) {
+  fprintf(stderr, "kidoban: %s%s\n", language_choose(watchman->options->language, japanese, english), detail);
+}
+
+static void tell(void *context, struct event *event, const struct timezone *timezone) {
+  struct watchman *watchman = context;
+  const struct watchman_options *options = watchman->options;
+  event_log_write(watchman->log, event, timezone);
+  if (options->print)
+    alert_print(stdout, event, timezone, options->language, options->colour);
+}
+
+/* ---- policies ---- */
+
+static int take_policy(struct watchman *watchman, const struct policy *policy, struct arena *arena, bool pending,
+                       struct error *error) {
+  int result = live_set_policy(watchman->live, policy, error);
+  if (result < 0) {
+    arena_free(arena);
+    return result;
+  }
+  result = watch_set_policy(watchman->watch, policy, arena, pending, now());
+  if (result < 0)
+    return error_set(error, ENOMEM, "no memory for the policy");
+  live_look_after(watchman->live, now());
+  return 0;
+}
+
+static int refuse(const char *name, struct arena *arena, struct diagnostic_list *diagnostics, struct error *error) {
+  if (diagnostics != NULL) {
+    diagnostic_sort(diagnostics);
+    diagnostic_print(stderr, diagnostics, false);
+  }
+  arena_free(arena);
+  return error_set(error, EINVAL, "%s: the policy has errors", name);
+}
+
+static int read_policy_file(struct watchman *watchman, struct error *error) {
+  const char *path = watchman->options->policy_file;
+  struct arena *arena = arena_new(0);
+  if (arena == NULL)
+    return error_set(error, ENOMEM, "no memory for the policy");
+  struct diagnostic_list diagnostics;
+  diagnostic_list_init(&diagnostics, arena, watchman->options->language);
+  const struct policy *policy = NULL;
+  int result = policy_read(path, arena, watchman->options->language_forced, &policy, &diagnostics, error);
+  if (result < 0) {
+    arena_free(arena);
+    return result;
+  }
+  if (policy != NULL) {
+    struct check_options check = {.now = {now() / SECOND}};
+    policy_check(policy, &check, &diagnostics);
+  }
+  if (policy == NULL || diagnostics.errors > 0 || diagnostics.out_of_memory)
+    return refuse(path, arena, &diagnostics, error);
+  return take_policy(watchman, policy, arena, false, error);
+}
+
+static int read_published(struct watchman *watchman, const struct publication *publication, int descriptor,
+                          struct error *error) {
+  bool pending = publication->phase == PUBLICATION_PENDING;
+  const struct policy *current = watch_policy(watchman->watch);
+  if (current != NULL && strcmp(current->sha256, publication->policy_sha256) == 0) {
+    watch_drop_pending(watchman->watch);
+    return 0;
+  }
+  struct arena *arena = arena_new(0);
+  void *text = mmap(NULL, publication->policy_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  if (arena == NULL || text == MAP_FAILED) {
+    arena_free(arena);
+    return error_set(error, ENOMEM, "no memory for the policy");
+  }
+  struct diagnostic_list diagnostics;
+  diagnostic_list_init(&diagnostics, arena, watchman->options->language);
+  const struct policy *policy = NULL;
+  int result = policy_read_text("kidod", text, publication->policy_size, arena, watchman->options->language_forced,
+                                &policy, &diagnostics, error);
+  munmap(text, publication->policy_size);
+  if (result < 0 || policy == NULL || diagnostics.errors > 0)
+    return refuse("kidod", arena, &diagnostics, error);
+  return take_policy(watchman, policy, arena, pending, error);
+}
+
+/* ---- following kidod ---- */
+
+static int add_source(struct watchman *watchman, int descriptor) {
+  struct epoll_event event = {.events = EPOLLIN, .data.fd = descriptor};
+  return epoll_ctl(watchman->epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+static void lose_kidod(struct watchman *watchman) {
+  if (watchman->follow >= 0)
+    close(watchman->follow);
+  watchman->follow = -1;
+  watchman->follow_at = now() + SECOND;
+  if (!watchman->said_gone)
+    say(watchman, "kidod につながりません。最後のポリシーで監視を続けます", "kidod is not there; the last policy stays",
+        "");
+  watchman->said_gone = true;
+}
+
+static void connect_to_kidod(struct watchman *watchman) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int length =
+      snprintf(address.sun_path, sizeof address.sun_path, "%s/" PUBLICATION_SOCKET, watchman->options->run_directory);
+  watchman->follow = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (watchman->follow < 0 || length < 0 || (size_t)length >= sizeof address.sun_path ||
+      connect(watchman->follow, (const struct sockaddr *)&address, sizeof address) < 0 ||
+      add_source(watchman, watchman->follow) < 0) {
+    lose_kidod(watchman);
+    return;
+  }
+  watchman->said_gone = false;
+}
+
+static void follow_kidod(struct watchman *watchman) {
+  struct publication publication;
+  int descriptor = -1;
+  struct error error = {0};
+  int result = publication_receive(watchman->follow, &publication, &descriptor, &error);
+  if (result == -EAGAIN)
+    return;
+  if (result < 0) {
+    lose_kidod(watchman);
+    return;
+  }
+  if (publication.phase == PUBLICATION_CLOSED)
+    say(watchman, "kidod に有効なポリシーがありません", "no policy is in force at kidod", "");
+  else if (read_published(watchman, &publication, descriptor, &error) < 0)
+    say(watchman, "kidod のポリシーを読めません: ", "the policy of kidod cannot be read: ", error.message);
+  if (descriptor >= 0)
+    close(descriptor);
+}
+
+/* ---- the loop ---- */
+
+static void answer_status(struct watchman *watchman) {
+  struct watch_status status = {.magic = WATCH_STATUS_MAGIC,
+                                .version = WATCH_STATUS_VERSION,
+                                .evicted = watch_evicted(watchman->watch),
+                                .event_failures = event_log_failures(watchman->log),
+                                .started = watchman->started / SECOND};
+  live_status(watchman->live, &status);
+  const struct policy *policy = watch_policy(watchman->watch);
+  if (policy != NULL) {
+    snprintf(status.policy_number, sizeof status.policy_number, "%.62s",
+             policy->header.number.text != NULL ? policy->header.number.text : "");
+    snprintf(status.policy_sha256, sizeof status.policy_sha256, "%s", policy->sha256);
+  }
+  for (unsigned severity = EVENT_CRITICAL; severity <= EVENT_INFO; severity++)
+    status.open_alerts[severity] = (uint32_t)watch_open_alerts(watchman->watch, severity);
+  watch_status_answer(watchman->status, &status);
+}
+
+static void read_again(struct watchman *watchman) {
+  struct error error = {0};
+  if (watchman->options->policy_file == NULL)
+    return;
+  if (read_policy_file(watchman, &error) < 0)
+    say(watchman, "ポリシーを読み直せません。これまでのもので監視を続けます: ",
+        "the policy could not be read again, the last one stays: ", error.message);
+}
+
+static void take_signal(struct watchman *watchman) {
+  struct signalfd_siginfo signal;
+  if (read(watchman->signals, &signal, sizeof signal) != (ssize_t)sizeof signal)
+    return;
+  if (signal.ssi_signo == SIGHUP)
+    read_again(watchman);
+  else
+    watchman->stop = true;
+}
+
+static void take_clock(struct watchman *watchman) {
+  uint64_t ticks;
+  if (read(watchman->clock, &ticks, sizeof ticks) < 0)
+    return;
+  if (watchman->following && watchman->follow < 0 && now() >= watchman->follow_at)
+    connect_to_kidod(watchman);
+  if (watch_policy(watchman->watch) == NULL)
+    return;
+  live_look_after(watchman->live, now());
+  if (!watchman->ready)
+    sd_notify(0, "READY=1");
+  watchman->ready = true;
+  sd_notify(0, "WATCHDOG=1");
+}
+
+static void dispatch(struct watchman *watchman, int descriptor) {
+  if (descriptor == live_descriptor(watchman->live))
+    live_read(watchman->live, BUNDLE);
+  else if (descriptor == watchman->clock)
+    take_clock(watchman);
+  else if (descriptor == watchman->signals)
+    take_signal(watchman);
+  else if (descriptor == watchman->status)
+    answer_status(watchman);
+  else if (descriptor == watchman->follow)
+    follow_kidod(watchman);
+}
+
+static int loop(struct watchman *watchman, struct error *error) {
+  while (!watchman->stop) {
+    struct epoll_event events[EVENTS];
+    int count = epoll_wait(watchman->epoll, events, EVENTS, -1);
+    if (count < 0 && errno != EINTR)
+      return error_set(error, errno, "epoll: %s", strerror(errno));
+    for (int i = 0; i < count; i++)
+      dispatch(watchman, events[i].data.fd);
+  }
+  sd_notify(0, "STOPPING=1");
+  watch_finish(watchman->watch, now());
+  return 0;
+}
+
+/* ---- start and end ---- */
+
+static int open_clock(void) {
+  int clock = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  struct timespec interval = {.tv_nsec = LOOK_MILLISECONDS * 1000000};
+  struct itimerspec timer = {.it_interval = interval, .it_value = interval};
+  if (clock >= 0)
+    timerfd_settime(clock, 0, &timer, NULL);
+  return clock;
+}
+
+static int open_signals(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static int open_outputs(struct watchman *watchman, struct error *error) {
+  const struct watchman_options *options = watchman->options;
+  mkdir(options->state_directory, 0750);
+  if (event_log_open(options->state_directory, "kidoban", &watchman->log, error) < 0) {
+    say(watchman, "記録を残せません: ", "events are not kept: ", error->message);
+    if (event_log_open(NULL, "kidoban", &watchman->log, error) < 0)
+      return -ENOMEM;
+  }
+  return options->events != NULL ? event_log_add(watchman->log, options->events, error) : 0;
+}
+
+static int open_watch(struct watchman *watchman, struct error *error) {
+  struct watch_settings settings = {.language = watchman->options->language,
+                                    .language_forced = watchman->options->language_forced,
+                                    .tell = tell,
+                                    .context = watchman};
+  watchman->watch = watch_new(&settings);
+  watchman->live = watchman->watch != NULL ? live_new(watchman->watch, watchman->options->buffer) : NULL;
+  return watchman->live != NULL ? 0 : error_set(error, ENOMEM, "not enough memory to watch");
+}
+
+static int open_sources(struct watchman *watchman, struct error *error) {
+  watchman->epoll = epoll_create1(EPOLL_CLOEXEC);
+  watchman->clock = open_clock();
+  watchman->signals = open_signals();
+  if (watchman->epoll < 0 || watchman->clock < 0 || watchman->signals < 0)
+    return error_set(error, errno, "no descriptors: %s", strerror(errno));
+  mkdir(watchman->options->run_directory, 0755);
+  struct error why = {0};
+  watchman->status = watch_status_listen(watchman->options->run_directory, &why);
+  if (watchman->status < 0)
+    say(watchman, "状態を問い合わせる口を開けません: ", "the status cannot be asked for: ", why.message);
+  int sources[] = {live_descriptor(watchman->live), watchman->clock, watchman->signals, watchman->status};
+  for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
+    if (sources[i] >= 0 && add_source(watchman, sources[i]) < 0)
+      return error_set(error, errno, "epoll: %s", strerror(errno));
+  return 0;
+}
+
+static int start(struct watchman *watchman, struct error *error) {
+  int result = open_watch(watchman, error);
+  if (result == 0)
+    result = open_outputs(watchman, error);
+  if (result == 0)
+    result = open_sources(watchman, error);
+  if (result < 0)
+    return result;
+  watchman->following = watchman->options->policy_file == NULL;
+  if (watchman->following)
+    connect_to_kidod(watchman);
+  else
+    result = read_policy_file(watchman, error);
+  if (result == 0 && !watchman->following) {
+    watchman->ready = true;
+    sd_notify(0, "READY=1");
+  }
+  return result;
+}
+
+static void stop(struct watchman *watchman) {
+  live_free(watchman->live);
+  watch_free(watchman->watch);
+  event_log_close(watchman->log);
+  int descriptors[] = {watchman->epoll, watchman->clock, watchman->signals, watchman->status, watchman->follow};
+  for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
+    if (descriptors[i] >= 0)
+      close(descriptors[i]);
+}
+
+int watchman_run(const struct watchman_options *options, struct error *error) {
+  struct watchman watchman = {
+      .options = options, .epoll = -1, .clock = -1, .signals = -1, .status = -1, .follow = -1, .started = now()};
+  int result = start(&watchman, error);
+  if (result == 0)
+    result = loop(&watchman, error);
+  stop(&watchman);
+  return result;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_WATCH_LIVE_H
+#define KIDO_WATCH_LIVE_H
+
+#include "watch/status.h"
+#include "watch/watch.h"
+
+/*
+ * The captures of a running watchman: one on every interface of every zone, opened again when an interface comes back,
+ * and a `blind` for every time in which a wire was not seen.
+ */
+struct live;
+
+/* buffer: megabytes per interface. NULL without memory. */
+struct live *live_new(struct watch *watch, unsigned buffer);
+struct live *live_free(struct live *live);
+
+/* Takes up the interfaces of a policy, before watch_set_policy(). 0 or a negative errno with *error. */
+int live_set_policy(struct live *live, const struct policy *policy, struct error *error);
+
+/* A descriptor that becomes readable when any capture has frames. */
+int live_descriptor(const struct live *live);
+
+/* Judges what has come, at most `most` frames. Returns how many. */
+size_t live_read(struct live *live, size_t most);
+
+/* To be called every 100 ms or so, after live_set_policy() and watch_set_policy(): looks after interfaces, drops and
+ * the gateway's own addresses, and lets time pass. */
+void live_look_after(struct live *live, int64_t now);
+
+void live_status(const struct live *live, struct watch_status *status);
+
+#endif

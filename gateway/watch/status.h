@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_WATCH_STATUS_H
+#define KIDO_WATCH_STATUS_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+/*
+ * How kidoban says how it is: a SOCK_SEQPACKET socket WATCH_STATUS_SOCKET in the run directory. Who connects sends a
+ * struct watch_status_request and gets one struct watch_status; both of fixed size.
+ */
+#define WATCH_STATUS_SOCKET "kidoban.sock"
+
+enum { WATCH_STATUS_MAGIC = 0x4b42414e, WATCH_STATUS_VERSION = 1, WATCH_STATUS_INTERFACES = 64 };
+
+enum watch_state {
+  WATCH_WATCHING, /* every wire is seen, nothing was dropped in the last minute */
+  WATCH_DEGRADED, /* some wires are not seen, or frames were dropped */
+  WATCH_BLIND,    /* no wire is seen, or there is no policy */
+};
+
+enum wire_state { WIRE_WATCHED, WIRE_INTERFACE_MISSING, WIRE_INTERFACE_DOWN, WIRE_CAPTURE_FAILED };
+
+struct watch_status_request {
+  uint32_t magic, version;
+};
+
+struct watch_status_interface {
+  char name[32], zone[64];
+  uint32_t state; /* enum wire_state */
+  uint32_t reserved;
+  uint64_t frames, bytes, drops, everyday, findings;
+};
+
+struct watch_status {
+  uint32_t magic, version;
+  uint32_t state;           /* enum watch_state */
+  uint32_t interface_count; /* of all; at most WATCH_STATUS_INTERFACES are listed */
+  uint32_t open_alerts[4];  /* by enum event_severity */
+  uint64_t evicted;         /* conversations that the table had no room for */
+  uint64_t event_failures;  /* records that an output did not take */
+  int64_t started;          /* seconds since 1970 */
+  char policy_number[63];
+  char policy_sha256[65];
+  struct watch_status_interface interfaces[WATCH_STATUS_INTERFACES];
+};
+
+const char *watch_state_name(enum watch_state state); /* "watching" */
+const char *wire_state_name(enum wire_state state);   /* "watched" */
+
+/* Asks the kidoban of that run directory. 0 or a negative errno with *error. */
+int watch_status_ask(const char *run_directory, struct watch_status *ret_status, struct error *error);
+
+/* The listening socket of a kidoban, or a negative errno with *error. */
+int watch_status_listen(const char *run_directory, struct error *error);
+/* Takes one connection, answers it and closes it; a client that does not ask at once gets nothing. */
+void watch_status_answer(int listener, const struct watch_status *status);
+
+#endif
