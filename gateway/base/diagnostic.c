@@ -17,7 +17,14 @@
 
 #include "base/text.h"
 
-enum { SOURCE_LIMIT = 64 * 1024 * 1024, QUOTE_WIDTH = 160, QUOTE_LEAD = 60, TAB_WIDTH = 4 };
+enum {
+  SOURCE_LIMIT = 64 * 1024 * 1024,
+  QUOTE_WIDTH = 160,
+  QUOTE_LEAD = 60,
+  TAB_WIDTH = 4,
+  LINE_LIMIT = 1024 * 1024,
+  CHUNK_SIZE = 256 * 1024
+};
 
 /* ---- collecting ---- */
 
@@ -169,37 +176,48 @@ static bool read_whole(int file, char *data, size_t length) {
   return true;
 }
 
-/* NULL when the file is not a regular one that can be read. */
-static char *read_source(const char *path, size_t *ret_length) {
+/* A descriptor of a regular file of bounded size, or -1. */
+static int open_source(const char *path, size_t *ret_length) {
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (file < 0)
-    return NULL;
   struct stat status;
-  char *data = NULL;
+  if (file < 0)
+    return -1;
   if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= SOURCE_LIMIT) {
-    size_t length = (size_t)status.st_size;
+    *ret_length = (size_t)status.st_size;
+    return file;
+  }
+  close(file);
+  return -1;
+}
+
+/* NULL when the file cannot be read. */
+static char *read_source(const char *path, size_t *ret_length) {
+  size_t length;
+  int file = open_source(path, &length);
+  char *data = NULL;
+  if (file >= 0) {
     data = malloc(length + 1);
     if (data != NULL && !read_whole(file, data, length)) {
       free(data);
       data = NULL;
     }
     *ret_length = length;
+    close(file);
   }
-  close(file);
   return data;
 }
 
 static void index_lines(struct source *source) {
+  const char *end = source->data + source->length;
   size_t count = 1;
-  for (size_t i = 0; i < source->length; i++)
-    count += source->data[i] == '\n';
+  for (const char *at = source->data; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+    count++;
   source->line_starts = calloc(count, sizeof(*source->line_starts));
   if (source->line_starts == NULL)
     return;
   source->line_count = 1;
-  for (size_t i = 0; i < source->length; i++)
-    if (source->data[i] == '\n')
-      source->line_starts[source->line_count++] = i + 1;
+  for (const char *at = source->data; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+    source->line_starts[source->line_count++] = (size_t)(at + 1 - source->data);
 }
 
 static const struct source *cached_source(struct source_cache *cache, const char *file) {
@@ -303,16 +321,52 @@ struct place place_of_token_in(struct place line, const char *text, size_t lengt
   return place;
 }
 
+/* Looks for one line and keeps nothing else of the file: this is asked of large files, for many lines. */
+struct line_search {
+  char *line;
+  size_t length;
+  unsigned to_skip; /* line ends before it begins */
+  bool done;
+};
+
+/* Takes the next part of the file. */
+static void line_search_feed(struct line_search *search, const char *chunk, size_t length) {
+  const char *end = chunk + length, *newline;
+  for (; search->to_skip > 0; search->to_skip--, chunk = newline + 1)
+    if ((newline = memchr(chunk, '\n', (size_t)(end - chunk))) == NULL)
+      return;
+  newline = memchr(chunk, '\n', (size_t)(end - chunk));
+  size_t part = (size_t)((newline != NULL ? newline : end) - chunk);
+  search->done = newline != NULL || part > (size_t)LINE_LIMIT - search->length;
+  if (part > (size_t)LINE_LIMIT - search->length)
+    part = (size_t)LINE_LIMIT - search->length;
+  memcpy(search->line + search->length, chunk, part);
+  search->length += part;
+}
+
+static bool find_line(const char *path, unsigned number, struct line_search *search) {
+  size_t size;
+  int file = number > 0 ? open_source(path, &size) : -1;
+  if (file < 0)
+    return false;
+  char *chunk = malloc(CHUNK_SIZE);
+  *search = (struct line_search){.line = malloc(LINE_LIMIT), .to_skip = number - 1};
+  ssize_t got = chunk != NULL && search->line != NULL ? read(file, chunk, CHUNK_SIZE) : 0;
+  for (; got > 0 && !search->done; got = read(file, chunk, CHUNK_SIZE))
+    line_search_feed(search, chunk, (size_t)got);
+  close(file);
+  free(chunk);
+  return true;
+}
+
 struct place place_of_token(struct place line, const char *token) {
   struct place place = {line.file, line.line, 0, 0};
-  struct source_cache cache = {0};
-  size_t length;
-  if (line.file == NULL)
+  struct line_search search;
+  if (line.file == NULL || !find_line(line.file, line.line, &search))
     return place;
-  const char *text = source_line(cached_source(&cache, line.file), line.line, &length);
-  if (text != NULL)
-    place = place_of_token_in(line, text, length, token);
-  source_cache_clear(&cache);
+  if (search.line != NULL)
+    place = place_of_token_in(line, search.line, search.length, token);
+  free(search.line);
   return place;
 }
 
