@@ -499,7 +499,7 @@ static void print_diagnostic(struct printer *printer, const struct diagnostic *d
   }
 }
 
-void diagnostic_print(FILE *stream, const struct diagnostic_list *list, bool colour) {
+static void print_all(FILE *stream, const struct diagnostic_list *list, bool colour) {
   struct printer printer = {.stream = stream, .language = list->language, .colour = colour};
   for (size_t i = 0; i < list->count; i++)
     print_diagnostic(&printer, &list->items[i]);
@@ -508,6 +508,21 @@ void diagnostic_print(FILE *stream, const struct diagnostic_list *list, bool col
     fprintf(stream, "%s\n",
             language_choose(list->language, "記憶が足りず、これ以外の診断は失われました",
                             "memory ran out: further diagnostics were lost"));
+}
+
+/* stderr has no buffer of its own: thousands of diagnostics are written together, not letter by letter. */
+void diagnostic_print(FILE *stream, const struct diagnostic_list *list, bool colour) {
+  char *text = NULL;
+  size_t length = 0;
+  FILE *memory = open_memstream(&text, &length);
+  if (memory == NULL) {
+    print_all(stream, list, colour);
+    return;
+  }
+  print_all(memory, list, colour);
+  if (fclose(memory) == 0)
+    fwrite(text, 1, length, stream);
+  free(text);
 }
 
 void place_print(FILE *stream, const struct place *place, char marker, bool colour) {
