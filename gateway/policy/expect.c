@@ -482,16 +482,16 @@ static struct diagnostic *tell_allowed(const struct search *search, struct diagn
   service_text(packet, service);
   if (flow == NULL)
     return diagnostic_add(list, SEVERITY_ERROR, "E01", place, search->expectation->name,
-                          "%s から %s への %s は、領域「%s」の中の転送 (within) として通る",
+                          "%s から %s への %s は、領域「%s」の中の転送 (within) として通ります",
                           "%s to %s, %s passes as forwarding within zone '%s'", source, destination, service,
                           policy_zone_name(search->policy, search->decision.from_zone));
   if (search->expectation->expect_allow)
     return diagnostic_add(list, SEVERITY_ERROR, "E01", place, search->expectation->name,
-                          "%s から %s への %s は通るが、期待した %s ではなく %s による",
+                          "%s から %s への %s は通るが、期待した %s ではなく %s によります",
                           "%s to %s, %s passes, yet not by %s as expected but by %s", source, destination, service,
                           search->expectation->flow.text, flow->name);
   return diagnostic_add(list, SEVERITY_ERROR, "E01", place, search->expectation->name,
-                        "拒否を期待したが、%s から %s への %s は %s により通る（%s の時点）",
+                        "拒否を期待したが、%s から %s への %s は %s により通ります（%s の時点）",
                         "expected deny, but %s to %s, %s passes by %s (at %s)", source, destination, service,
                         flow->name, moment_text(search, at));
 }
@@ -501,7 +501,7 @@ static struct diagnostic *tell_denied(const struct search *search, struct diagno
   const struct packet *packet = &search->query.packet;
   enum reason reason = search->decision.reason;
   return diagnostic_add(list, SEVERITY_ERROR, "E01", place, search->expectation->name,
-                        "許可を期待したが、%s から %s への %s は通らない: %s (%s, %s の時点)",
+                        "許可を期待したが、%s から %s への %s は通りません: %s (%s, %s の時点)",
                         "expected allow, but %s to %s, %s does not pass: %s (%s, at %s)",
                         address_format(&packet->source, source), address_format(&packet->destination, destination),
                         service_text(packet, service), reason_label(reason, list->language), reason_name(reason),
@@ -514,7 +514,7 @@ static void tell(const struct search *search, struct diagnostic_list *list) {
   place = place_of_token(place, expectation->expect_allow ? "allow" : "deny");
   if (!search->failed) {
     diagnostic_add(list, SEVERITY_ERROR, "E01", place, expectation->name,
-                   "許可を期待したが、from から to への service のパケットは存在しない（IPの版が合わない）",
+                   "許可を期待したが、from から to への service のパケットは存在しません（IPの版が合いません）",
                    "expected allow, but no packet of this service can go from `from` to `to` (IP versions differ)");
     return;
   }
@@ -526,13 +526,13 @@ static void tell(const struct search *search, struct diagnostic_list *list) {
   else if (search->decision.place.file != NULL)
     diagnostic_relate(list, diagnostic, search->decision.place, "領域または端末の宣言", "the zone or host in question");
   if (search->decision.allow)
-    diagnostic_hint(list, diagnostic, "通してはならないなら通信を狭め、正しいなら期待を改める",
+    diagnostic_hint(list, diagnostic, "通してはならないなら通信を狭め、正しいなら期待を改めてください",
                     "narrow the flow if this must not pass, or correct the expectation");
   else if (flow != NULL)
-    diagnostic_hint(list, diagnostic, "%s の期限、時間帯、向きを確かめるか、期待を改める",
+    diagnostic_hint(list, diagnostic, "%s の期限、時間帯、向きを確かめるか、期待を改めてください",
                     "look at the end, the hours and the direction of %s, or correct the expectation", flow->name);
   else
-    diagnostic_hint(list, diagnostic, "必要な通信なら承認を得て flows に加え、不要なら期待を改める",
+    diagnostic_hint(list, diagnostic, "必要な通信なら承認を得て flows に加え、不要なら期待を改めてください",
                     "add an approved flow if this is needed, or correct the expectation");
 }
 

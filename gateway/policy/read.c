@@ -36,14 +36,14 @@ static void suggest_key(struct reader *reader, const struct schema_section *sect
   for (size_t i = 0; i < section->key_count && count < 64; i++)
     names[count++] = section->keys[i].name;
   if (other)
-    HINT(reader, diagnostic, "「%s」は %s のキーである", "'%s' is a key of %s", name, other->name);
+    HINT(reader, diagnostic, "「%s」は %s のキーです", "'%s' is a key of %s", name, other->name);
   reader_suggest(reader, diagnostic, name, names, count);
 }
 
 static void refuse_translation(struct reader *reader, struct place place, const char *name) {
-  struct diagnostic *diagnostic = PROBLEM(reader, "D11", place, "アドレス変換「%s」は使えない",
+  struct diagnostic *diagnostic = PROBLEM(reader, "D11", place, "アドレス変換「%s」は使えません",
                                           "address translation ('%s') does not exist here", name);
-  HINT(reader, diagnostic, "変換を必要としない経路とアドレスにする", "use routes and addresses that need none");
+  HINT(reader, diagnostic, "変換を必要としない経路とアドレスにしてください", "use routes and addresses that need none");
 }
 
 static void refuse_key(struct reader *reader, const struct schema_section *section, config_setting_t *setting,
@@ -52,8 +52,9 @@ static void refuse_key(struct reader *reader, const struct schema_section *secti
     refuse_translation(reader, reader_place_of(reader, setting, name), name);
     return;
   }
-  struct diagnostic *diagnostic = PROBLEM(reader, "P02", reader_place_of(reader, setting, name),
-                                          "「%s」は %s のキーにない", "'%s' is not a key of %s", name, section->name);
+  struct diagnostic *diagnostic =
+      PROBLEM(reader, "P02", reader_place_of(reader, setting, name), "「%s」は %s のキーにありません",
+              "'%s' is not a key of %s", name, section->name);
   suggest_key(reader, section, diagnostic, name);
 }
 
@@ -64,11 +65,12 @@ static void require_keys(struct reader *reader, const struct schema_section *sec
     if (!key->required || (seen & (key_set)1 << i))
       continue;
     struct diagnostic *diagnostic =
-        PROBLEM(reader, "P05", reader_place_of_name(reader, group), "「%s」がない", "'%s' is missing", key->name);
+        PROBLEM(reader, "P05", reader_place_of_name(reader, group), "「%s」がありません", "'%s' is missing", key->name);
     if (key->choices)
-      HINT(reader, diagnostic, "次のいずれかを書く: %s", "write one of %s", reader_list_choices(reader, key->choices));
+      HINT(reader, diagnostic, "次のいずれかを書いてください: %s", "write one of %s",
+           reader_list_choices(reader, key->choices));
     else
-      HINT(reader, diagnostic, "%sを書く", "write %s",
+      HINT(reader, diagnostic, "%sを書いてください", "write %s",
            language_choose(reader->diagnostics->language, schema_kind_label_ja(key->kind),
                            schema_kind_label_en(key->kind)));
   }
@@ -94,9 +96,9 @@ key_set reader_section(struct reader *reader, enum schema_section_id id, config_
   const struct schema_section *section = schema_section(id);
   key_set seen = 0;
   if (!config_setting_is_group(group)) {
-    struct diagnostic *diagnostic = PROBLEM(reader, "P03", reader_place_of_name(reader, group), "%s は { … } で書く",
-                                            "%s: write a group { ... }", section->name);
-    HINT(reader, diagnostic, "{ キー = 値; … } の形にする", "give it the form { KEY = VALUE; ... }");
+    struct diagnostic *diagnostic = PROBLEM(reader, "P03", reader_place_of_name(reader, group),
+                                            "%s は { … } で書いてください", "%s: write a group { ... }", section->name);
+    HINT(reader, diagnostic, "{ キー = 値; … } の形にしてください", "give it the form { KEY = VALUE; ... }");
     return 0;
   }
   int count = config_setting_length(group);
@@ -137,9 +139,9 @@ static void refuse_top(struct reader *reader, const struct piece *piece) {
     refuse_translation(reader, place, name);
     return;
   }
-  struct diagnostic *diagnostic =
-      PROBLEM(reader, "P02", place, "「%s」という部はない（policy, zones, hosts, services, flows, expect のいずれか）",
-              "'%s' is not a part of a policy (policy, zones, hosts, services, flows, expect)", name);
+  struct diagnostic *diagnostic = PROBLEM(
+      reader, "P02", place, "「%s」という部はありません（policy, zones, hosts, services, flows, expect のいずれか）",
+      "'%s' is not a part of a policy (policy, zones, hosts, services, flows, expect)", name);
   for (size_t i = 0; i < TOP_COUNT_; i++)
     names[i] = schema_top(i)->name;
   reader_suggest(reader, diagnostic, name, names, TOP_COUNT_);
@@ -156,7 +158,7 @@ static void check_parts(struct reader *reader, const struct pieces *pieces) {
   }
   for (size_t top = 0; top < TOP_COUNT_; top++)
     if (schema_top(top)->required && !present[top])
-      PROBLEM(reader, "P05", ((struct place){.file = reader->policy->file}), "「%s」の部がない",
+      PROBLEM(reader, "P05", ((struct place){.file = reader->policy->file}), "「%s」の部がありません",
               "the part '%s' is missing", schema_top(top)->name);
 }
 
@@ -171,9 +173,10 @@ static void refuse_shape(struct reader *reader, const struct piece *piece, size_
   const char *name = schema_top(top)->name;
   struct place place = source_place_at(reader->source, piece->at, piece->name_length);
   if (schema_top(top)->is_list)
-    PROBLEM(reader, "P03", place, "%s は ( { … }, { … } ) の形で書く", "write %s = ( { ... }, { ... } )", name);
+    PROBLEM(reader, "P03", place, "%s は ( { … }, { … } ) の形で書いてください", "write %s = ( { ... }, { ... } )",
+            name);
   else
-    PROBLEM(reader, "P03", place, "%s は { … } の形で書く", "write %s = { ... }", name);
+    PROBLEM(reader, "P03", place, "%s は { … } の形で書いてください", "write %s = { ... }", name);
 }
 
 /* What scan_source() let pass and libconfig refuses all the same. */
@@ -228,8 +231,8 @@ static void ensure_timezone(struct reader *reader) {
 /* "gateway" is this appliance, wherever a zone or a host may be named. */
 static void check_reserved(struct reader *reader, config_setting_t *setting, const char *name) {
   if (strcmp(name, "gateway") == 0)
-    PROBLEM(reader, "P04", reader_place_of(reader, setting, name), "「gateway」は本機を指す名前であり、ほかに使えない",
-            "'gateway' names this appliance and nothing else");
+    PROBLEM(reader, "P04", reader_place_of(reader, setting, name),
+            "「gateway」は本機を指す名前であり、ほかに使えません", "'gateway' names this appliance and nothing else");
 }
 
 static void read_zones(struct reader *reader, config_setting_t *part) {

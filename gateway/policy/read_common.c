@@ -40,10 +40,10 @@ struct place reader_point(struct reader *reader, struct place place, const char 
 void reader_twice(struct reader *reader, config_setting_t *setting, const char *text, struct place first) {
   first = reader_point(reader, first, text);
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P07", reader_place_behind(reader, setting, first, text), "「%s」: 「%s」が重複している",
+      PROBLEM(reader, "P07", reader_place_behind(reader, setting, first, text), "「%s」: 「%s」が重複しています",
               "%s: '%s' stands here twice", reader->key->name, text);
   diagnostic_relate(reader->diagnostics, diagnostic, first, "最初の「%s」", "the first '%s'", text);
-  HINT(reader, diagnostic, "どちらかを消す", "remove one of them");
+  HINT(reader, diagnostic, "どちらかを消してください", "remove one of them");
 }
 
 struct place reader_place_of_name(struct reader *reader, const config_setting_t *setting) {
@@ -88,7 +88,7 @@ void reader_suggest(struct reader *reader, struct diagnostic *diagnostic, const 
   reader->suggestions_left--;
   const char *near = text_nearest(word, candidates, count);
   if (near)
-    HINT(reader, diagnostic, "「%s」の書き間違いではないか", "did you mean '%s'?", near);
+    HINT(reader, diagnostic, "「%s」の書き間違いではありませんか", "did you mean '%s'?", near);
 }
 
 static const char **list_host_names(struct reader *reader) {

@@ -25,24 +25,24 @@ static bool looks_like_date(const char *text) {
 }
 
 static void refuse_day(struct reader *reader, config_setting_t *setting, const char *text) {
-  PROBLEM(reader, "D15", reader_place_of(reader, setting, text), "「%s」: 「%s」という日時はない",
+  PROBLEM(reader, "D15", reader_place_of(reader, setting, text), "「%s」: 「%s」という日時はありません",
           "%s: there is no such date or time as '%s'", reader->key->name, text);
 }
 
 static void refuse_form(struct reader *reader, config_setting_t *setting, const char *text) {
   const struct schema_key *key = reader->key;
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」: 「%s」は日付として読めない",
+      PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」: 「%s」は日付として読めません",
               "%s: '%s' cannot be read as a date", key->name, text);
-  HINT(reader, diagnostic, "西暦で「2026-04-01」の形で書く", "write it as 2026-04-01");
+  HINT(reader, diagnostic, "西暦で「2026-04-01」の形で書いてください", "write it as 2026-04-01");
   (void)key;
 }
 
 static void refuse_without_offset(struct reader *reader, config_setting_t *setting, const char *text) {
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "D15", reader_place_of(reader, setting, text), "「%s」: 「%s」に時差（オフセット）がない",
+      PROBLEM(reader, "D15", reader_place_of(reader, setting, text), "「%s」: 「%s」に時差（オフセット）がありません",
               "%s: '%s' has a time of day without an offset", reader->key->name, text);
-  HINT(reader, diagnostic, "末尾に +09:00 などを付ける（例: 2026-11-25T18:00:00+09:00）",
+  HINT(reader, diagnostic, "末尾に +09:00 などを付けてください（例: 2026-11-25T18:00:00+09:00）",
        "append the offset, as in 2026-11-25T18:00:00+09:00");
 }
 
@@ -167,9 +167,9 @@ void read_hours(struct reader *reader, const struct schema_key *key, config_sett
     return;
   }
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」: 「%s」は曜日と時間帯として読めない",
+      PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」: 「%s」は曜日と時間帯として読めません",
               "%s: '%s' cannot be read as days and times", key->name, text);
-  HINT(reader, diagnostic, "「mon-fri 08:30-17:15」「sat,sun 09:00-12:00」の形で書く（曜日は mon から sun）",
+  HINT(reader, diagnostic, "「mon-fri 08:30-17:15」「sat,sun 09:00-12:00」の形で書いてください（曜日は mon から sun）",
        "write it as 'mon-fri 08:30-17:15' or 'sat,sun 09:00-12:00'");
 }
 
@@ -192,7 +192,7 @@ void read_timezone(struct reader *reader, const struct schema_key *key, config_s
     return;
   }
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P04", reader_place_of(reader, setting, name), "「%s」: 「%s」という時間帯はない",
+      PROBLEM(reader, "P04", reader_place_of(reader, setting, name), "「%s」: 「%s」という時間帯はありません",
               "%s: there is no timezone '%s'", key->name, name);
-  HINT(reader, diagnostic, "日本なら「Asia/Tokyo」と書く", "write a name such as Asia/Tokyo");
+  HINT(reader, diagnostic, "日本なら「Asia/Tokyo」と書いてください", "write a name such as Asia/Tokyo");
 }

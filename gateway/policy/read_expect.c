@@ -27,7 +27,7 @@ void read_case_end(struct reader *reader, const struct schema_key *key, config_s
   } else {
     struct diagnostic *diagnostic =
         PROBLEM(reader, "P06", reader_place_of(reader, setting, text),
-                "「%s」: 「%s」は hosts の機器でも、アドレスでも、CIDR でもない",
+                "「%s」: 「%s」は hosts の機器でも、アドレスでも、CIDR でもありません",
                 "%s: '%s' is neither a host, an address nor a CIDR prefix", key->name, text);
     reader_suggest_host(reader, diagnostic, text);
   }
@@ -48,7 +48,7 @@ void read_case_zone(struct reader *reader, const struct schema_key *key, config_
     end->zone = (zone_index)index;
   } else {
     struct diagnostic *diagnostic =
-        PROBLEM(reader, "P06", reader_place_of(reader, setting, text), "「%s」: 領域「%s」は zones にない",
+        PROBLEM(reader, "P06", reader_place_of(reader, setting, text), "「%s」: 領域「%s」は zones にありません",
                 "%s: there is no zone '%s' in zones", key->name, text);
     reader_suggest_zone(reader, diagnostic, text);
   }
@@ -67,7 +67,7 @@ static struct place place_of_key(struct reader *reader, const config_setting_t *
 
 static void refuse_together(struct reader *reader, const config_setting_t *setting, const char *one,
                             const char *other) {
-  PROBLEM(reader, "P13", place_of_key(reader, setting, other), "「%s」と「%s」は一緒に書けない",
+  PROBLEM(reader, "P13", place_of_key(reader, setting, other), "「%s」と「%s」は一緒に書けません",
           "'%s' and '%s' do not go together", one, other);
 }
 
@@ -83,7 +83,7 @@ static void check_universal(struct reader *reader, const config_setting_t *setti
       refused = true;
     }
   if (!refused && !saw(keys, missing))
-    PROBLEM(reader, "P05", reader_place_of_name(reader, setting), "「%s」がない", "'%s' is missing", missing);
+    PROBLEM(reader, "P05", reader_place_of_name(reader, setting), "「%s」がありません", "'%s' is missing", missing);
 }
 
 static enum address_family end_family(const struct expectation_end *end) {
@@ -102,7 +102,7 @@ static void check_families(struct reader *reader, const struct expectation *expe
   enum address_family from = end_family(&expectation->from), to = end_family(&expectation->to);
   if (from != FAMILY_NONE && to != FAMILY_NONE && from != to)
     PROBLEM(reader, "P13", reader_point(reader, expectation->to.place, "to"),
-            "from と to の一方が IPv4、他方が IPv6 である", "one of from and to is IPv4, the other IPv6");
+            "from と to の一方が IPv4、他方が IPv6 です", "one of from and to is IPv4, the other IPv6");
 }
 
 static void check_particular(struct reader *reader, const config_setting_t *setting, key_set keys,
@@ -110,7 +110,7 @@ static void check_particular(struct reader *reader, const config_setting_t *sett
   static const char *const needed[] = {"from", "to", "service"};
   for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
     if (!saw(keys, needed[i]))
-      PROBLEM(reader, "P05", reader_place_of_name(reader, setting), "「%s」がない", "'%s' is missing", needed[i]);
+      PROBLEM(reader, "P05", reader_place_of_name(reader, setting), "「%s」がありません", "'%s' is missing", needed[i]);
   check_families(reader, expectation);
 }
 
@@ -125,7 +125,7 @@ static void check_flow(struct reader *reader, const config_setting_t *setting, c
   if (reader_find(&reader->flows, name, &index))
     return;
   struct diagnostic *diagnostic = PROBLEM(reader, "P06", reader_point(reader, expectation->flow.place, name),
-                                          "通信「%s」は flows にない", "there is no flow '%s' in flows", name);
+                                          "通信「%s」は flows にありません", "there is no flow '%s' in flows", name);
   const char **names = reader_array(reader, policy->flow_count, sizeof(*names));
   for (size_t i = 0; names && i < policy->flow_count; i++)
     names[i] = policy->flows[i].name;

@@ -18,7 +18,7 @@ static bool find_zone_end(struct reader *reader, config_setting_t *setting, cons
     return true;
   }
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P06", reader_place_of(reader, setting, name), "「%s」: 領域「%s」は zones にない",
+      PROBLEM(reader, "P06", reader_place_of(reader, setting, name), "「%s」: 領域「%s」は zones にありません",
               "%s: there is no zone '%s' in zones", reader->key->name, name);
   reader_suggest_zone(reader, diagnostic, name);
   return false;
@@ -29,12 +29,12 @@ static void refuse_host(struct reader *reader, config_setting_t *setting, const 
   struct address_range range;
   size_t index;
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P06", reader_place_of(reader, setting, name), "「%s」: 機器「%s」は hosts にない",
+      PROBLEM(reader, "P06", reader_place_of(reader, setting, name), "「%s」: 機器「%s」は hosts にありません",
               "%s: there is no host '%s' in hosts", reader->key->name, name);
   if (reader_find(&reader->zones, name, &index))
-    HINT(reader, diagnostic, "領域なら「zone:%s」と書く", "for the zone write 'zone:%s'", name);
+    HINT(reader, diagnostic, "領域なら「zone:%s」と書いてください", "for the zone write 'zone:%s'", name);
   else if (range_parse(name, &range, &why))
-    HINT(reader, diagnostic, "アドレスは hosts に名前を付けて書き、その名前を使う",
+    HINT(reader, diagnostic, "アドレスは hosts に名前を付けて書き、その名前を使ってください",
          "give the address a name in hosts and use that");
   else
     reader_suggest_host(reader, diagnostic, name);
@@ -83,7 +83,7 @@ void read_ends(struct reader *reader, const struct schema_key *key, config_setti
   size_t *count = field(object, key->count_offset);
   int length = reader_list_length(reader, setting);
   if (length == 0)
-    PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」が空である", "'%s' is empty", key->name);
+    PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」が空です", "'%s' is empty", key->name);
   struct endpoint *ends = length > 0 ? reader_array(reader, (size_t)length, sizeof(*ends)) : NULL;
   for (int i = 0; ends && i < length; i++) {
     config_setting_t *item = reader_list_item(setting, i);
@@ -111,7 +111,7 @@ void read_windows(struct reader *reader, const struct schema_key *key, config_se
   struct flow *flow = object;
   int length = reader_list_length(reader, setting);
   if (length == 0)
-    PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」が空である", "'%s' is empty", key->name);
+    PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」が空です", "'%s' is empty", key->name);
   if (length <= 0 || !(flow->windows = reader_array(reader, (size_t)length, sizeof(*flow->windows))))
     return;
   for (int i = 0; i < length; i++) {
@@ -150,12 +150,12 @@ static void refuse_mixture(struct reader *reader, const char *key, const struct 
   const struct policy *policy = reader->policy;
   struct diagnostic *diagnostic =
       PROBLEM(reader, "P12", reader_point(reader, other->place, end_text(reader, other)),
-              "「%s」が複数の領域にまたがる（%s と %s）", "%s lies in several zones (%s and %s)", key,
+              "「%s」が複数の領域にまたがっています（%s と %s）", "%s lies in several zones (%s and %s)", key,
               policy_zone_name(policy, first->zone), policy_zone_name(policy, other->zone));
   if (first->place.line != other->place.line)
     diagnostic_relate(reader->diagnostics, diagnostic, first->place, "最初の領域「%s」", "the first zone '%s'",
                       policy_zone_name(policy, first->zone));
-  HINT(reader, diagnostic, "領域ごとに別の通信に分ける", "write one flow for each zone");
+  HINT(reader, diagnostic, "領域ごとに別の通信に分けてください", "write one flow for each zone");
 }
 
 /* The zone of the first member that has one; the others must agree. */
@@ -178,9 +178,9 @@ static void check_both_ends(struct reader *reader, const struct flow *flow) {
   if (flow->from_zone == ZONE_NONE || flow->from_zone != flow->to_zone)
     return;
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P10", reader_point(reader, flow->to_place, "to"), "from と to が同じ領域「%s」にある",
+      PROBLEM(reader, "P10", reader_point(reader, flow->to_place, "to"), "from と to が同じ領域「%s」にあります",
               "from and to lie in the same zone '%s'", policy_zone_name(reader->policy, flow->from_zone));
-  HINT(reader, diagnostic, "領域の中の通信はここに書かない（インターフェース間の転送は zones の within で決める）",
+  HINT(reader, diagnostic, "領域の中の通信はここには書きません（インターフェース間の転送は zones の within で決める）",
        "a flow joins two zones; forwarding inside one is decided by 'within' of the zone");
 }
 

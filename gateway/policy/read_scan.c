@@ -138,23 +138,23 @@ static void suspect_string(struct scan *scan, struct diagnostic *diagnostic) {
   const char *text = token_text(scan, string);
   if (string->kind == TOKEN_STRING && (strchr(text, ';') || strchr(text, '=')))
     diagnostic_relate(scan->diagnostics, diagnostic, place_of(scan, string),
-                      "この文字列は、閉じる引用符が抜けていないか", "does this string lack its closing quote?");
+                      "この文字列は、閉じる引用符が抜けていませんか", "does this string lack its closing quote?");
 }
 
 static void refuse_strange(struct scan *scan, const struct token *token) {
   const char *text = token_text(scan, token);
   struct diagnostic *diagnostic;
   if (strlen(text) > 2 && is_full_width(text)) {
-    diagnostic = SYNTAX(scan, token, "全角文字「%s」がある", "full-width character '%s'", text);
-    HINT(scan, diagnostic, "記号と空白は半角で書く。全角は引用符の中だけで使える",
+    diagnostic = SYNTAX(scan, token, "全角文字「%s」があります", "full-width character '%s'", text);
+    HINT(scan, diagnostic, "記号と空白は半角で書いてください。全角は引用符の中だけで使えます",
          "write marks and blanks in ASCII; other characters only between quotes");
   } else if (text[0] == '@') {
-    diagnostic = SYNTAX(scan, token, "「%s」は読めない", "'%s' cannot be read", text);
-    HINT(scan, diagnostic, "取り込みは行の先頭に @include \"ファイル名\" と書く",
+    diagnostic = SYNTAX(scan, token, "「%s」は読めません", "'%s' cannot be read", text);
+    HINT(scan, diagnostic, "取り込みは行の先頭に @include \"ファイル名\" と書いてください",
          "to include a file write @include \"FILE\" at the start of a line");
   } else {
-    diagnostic = SYNTAX(scan, token, "ここに「%s」は書けない", "'%s' cannot stand here", text);
-    HINT(scan, diagnostic, "文字列なら引用符で囲む", "put quotes around a string");
+    diagnostic = SYNTAX(scan, token, "ここに「%s」は書けません", "'%s' cannot stand here", text);
+    HINT(scan, diagnostic, "文字列なら引用符で囲んでください", "put quotes around a string");
     suspect_string(scan, diagnostic);
   }
 }
@@ -163,11 +163,11 @@ static void refuse_bad_token(struct scan *scan, const struct token *token) {
   struct diagnostic *diagnostic;
   if (token->kind == TOKEN_OPEN_STRING) {
     diagnostic =
-        SYNTAX(scan, token, "文字列が閉じていない: %s", "the string is not closed: %s", token_text(scan, token));
-    HINT(scan, diagnostic, "行の終わりまでに引用符 \" で閉じる", "close it with \" before the end of the line");
+        SYNTAX(scan, token, "文字列が閉じていません: %s", "the string is not closed: %s", token_text(scan, token));
+    HINT(scan, diagnostic, "行の終わりまでに引用符 \" で閉じてください", "close it with \" before the end of the line");
   } else if (token->kind == TOKEN_OPEN_COMMENT) {
-    diagnostic = SYNTAX(scan, token, "注釈 /* が閉じていない", "the comment /* is not closed");
-    HINT(scan, diagnostic, "*/ で閉じる", "close it with */");
+    diagnostic = SYNTAX(scan, token, "注釈 /* が閉じていません", "the comment /* is not closed");
+    HINT(scan, diagnostic, "*/ で閉じてください", "close it with */");
   } else {
     refuse_strange(scan, token);
   }
@@ -183,9 +183,10 @@ static bool is_closing(const struct scan *scan, const struct token *token) {
 
 static void refuse_end(struct scan *scan) {
   struct level *level = &scan->levels[scan->depth];
-  struct diagnostic *diagnostic = SYNTAX(scan, &level->opening, "「%s」が閉じられないままファイルが終わる",
+  struct diagnostic *diagnostic = SYNTAX(scan, &level->opening, "「%s」が閉じられないままファイルが終わっています",
                                          "'%s' is never closed", token_text(scan, &level->opening));
-  HINT(scan, diagnostic, "「%c」を補う（途中で一つ抜けていないか）", "add the missing '%c'", level->closing);
+  HINT(scan, diagnostic, "「%c」を補ってください（途中で一つ抜けていませんか）", "add the missing '%c'",
+       level->closing);
 }
 
 static void refuse_closing(struct scan *scan, const struct token *token) {
@@ -195,7 +196,7 @@ static void refuse_closing(struct scan *scan, const struct token *token) {
     SYNTAX(scan, token, "余分な「%s」", "'%s' closes nothing", found);
     return;
   }
-  struct diagnostic *diagnostic = SYNTAX(scan, token, "「%c」で閉じるべきところに「%s」がある",
+  struct diagnostic *diagnostic = SYNTAX(scan, token, "「%c」で閉じるべきところに「%s」があります",
                                          "expected '%c' but found '%s'", level->closing, found);
   diagnostic_relate(scan->diagnostics, diagnostic, place_of(scan, &level->opening), "開いたのはここ", "opened here");
 }
@@ -205,12 +206,12 @@ static void refuse_value(struct scan *scan, const struct token *token) {
   const char *text = token_text(scan, token);
   struct diagnostic *diagnostic;
   if (token->kind == TOKEN_NAME) {
-    diagnostic = SYNTAX(scan, token, "「%s」が引用符で囲まれていない", "'%s' has no quotes", text);
-    HINT(scan, diagnostic, "\"%s\" と書く", "write \"%s\"", text);
+    diagnostic = SYNTAX(scan, token, "「%s」が引用符で囲まれていません", "'%s' has no quotes", text);
+    HINT(scan, diagnostic, "\"%s\" と書いてください", "write \"%s\"", text);
   } else if (token->kind == TOKEN_END) {
-    SYNTAX(scan, token, "値がないままファイルが終わる", "the file ends where a value should be");
+    SYNTAX(scan, token, "値がないままファイルが終わっています", "the file ends where a value should be");
   } else {
-    SYNTAX(scan, token, "値があるはずのところに「%s」がある", "expected a value but found '%s'", text);
+    SYNTAX(scan, token, "値があるはずのところに「%s」があります", "expected a value but found '%s'", text);
   }
 }
 
@@ -221,7 +222,7 @@ static void open_level(struct scan *scan, const struct token *token) {
   if (scan->depth == NESTING_LIMIT) {
     scan->failed = true;
     diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P14", place_of(scan, token), "",
-                   "括弧の入れ子が深すぎる（上限は %d 段）", "brackets are nested more than %d deep", NESTING_LIMIT);
+                   "括弧の入れ子が深すぎます（上限は %d 段）", "brackets are nested more than %d deep", NESTING_LIMIT);
     return;
   }
   struct level *level = &scan->levels[++scan->depth];
@@ -254,10 +255,11 @@ static bool in_group(const struct scan *scan) {
 static void report_duplicate(struct scan *scan, const struct token *token, size_t first) {
   const char *name = token_text(scan, token);
   struct diagnostic *diagnostic = diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P07", place_of(scan, token), "",
-                                                 "「%s」が重複している", "'%s' stands here a second time", name);
+                                                 "「%s」が重複しています", "'%s' stands here a second time", name);
   diagnostic_relate(scan->diagnostics, diagnostic, source_place_at(scan->source, first, token->length), "最初の「%s」",
                     "the first '%s'", name);
-  diagnostic_hint(scan->diagnostics, diagnostic, "どちらかを消すか、名前を変える", "remove or rename one of them");
+  diagnostic_hint(scan->diagnostics, diagnostic, "どちらかを消すか、名前を変えてください",
+                  "remove or rename one of them");
   char mark[24];
   int length = snprintf(mark, sizeof(mark), "*%u", ++scan->duplicates);
   output_insert(scan, token->offset + token->length, mark, (size_t)length);
@@ -269,11 +271,11 @@ static void check_name(struct scan *scan, const struct token *token) {
   const char *name = scan->source->text + token->offset;
   if (memchr(name, '*', token->length))
     diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P04", place_of(scan, token), "",
-                   "名前「%s」に「*」は使えない。英数字と「-」「_」で書く",
+                   "名前「%s」に「*」は使えません。英数字と「-」「_」で書いてください",
                    "'%s': a name consists of letters, digits, '-' and '_'", token_text(scan, token));
   if (token->length > NAME_LIMIT)
     diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P14", place_of(scan, token), "",
-                   "名前が長すぎる（%zu 文字、上限は %d 文字）", "the name is too long (%zu characters; at most %d)",
+                   "名前が長すぎます（%zu 文字、上限は %d 文字）", "the name is too long (%zu characters; at most %d)",
                    token->length, NAME_LIMIT);
 }
 
@@ -325,7 +327,7 @@ static void check_string(struct scan *scan, const struct token *token) {
     i++;
     if (token->length - i > 3 && memcmp(text + i, "x00", 3) == 0)
       diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P08", place_of(scan, token), "",
-                     "文字列に NUL（\\x00）は書けない", "a string cannot hold NUL (\\x00)");
+                     "文字列に NUL（\\x00）は書けません", "a string cannot hold NUL (\\x00)");
   }
 }
 
@@ -339,7 +341,7 @@ static void check_number(struct scan *scan, const struct token *token) {
   long long value = strtoll(text, NULL, hexadecimal ? 16 : 10);
   if (errno == ERANGE) {
     scan->failed = true;
-    diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P04", place_of(scan, token), "", "数が大きすぎる: %s",
+    diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P04", place_of(scan, token), "", "数が大きすぎます: %s",
                    "the number is out of range: %s", text);
   } else if ((value > INT32_MAX || value < INT32_MIN) && !strchr(text, 'L')) {
     output_insert(scan, token->offset + token->length, "L", 1);
@@ -354,9 +356,9 @@ static void check_element(struct scan *scan, const struct token *token) {
     level->element = token->kind;
   if (level->element == token->kind)
     return;
-  struct diagnostic *diagnostic = SYNTAX(scan, token, "[ ] の中の値の型がそろっていない: %s",
+  struct diagnostic *diagnostic = SYNTAX(scan, token, "[ ] の中の値の型がそろっていません: %s",
                                          "the values in [ ] differ in type: %s", token_text(scan, token));
-  HINT(scan, diagnostic, "文字列ならすべて引用符で囲む", "put quotes around every string");
+  HINT(scan, diagnostic, "文字列ならすべて引用符で囲んでください", "put quotes around every string");
 }
 
 static void take_scalar(struct scan *scan, const struct token *token) {
@@ -372,8 +374,8 @@ static void take_value(struct scan *scan, const struct token *token) {
   bool opening = is_mark(scan, token, '{') || is_mark(scan, token, '[') || is_mark(scan, token, '(');
   if (opening && scan->levels[scan->depth].closing == ']') {
     struct diagnostic *diagnostic =
-        SYNTAX(scan, token, "[ ] の中に「%s」は書けない", "'%s' cannot stand in [ ]", token_text(scan, token));
-    HINT(scan, diagnostic, "( ) で書く", "use ( ) instead");
+        SYNTAX(scan, token, "[ ] の中に「%s」は書けません", "'%s' cannot stand in [ ]", token_text(scan, token));
+    HINT(scan, diagnostic, "( ) で書いてください", "use ( ) instead");
   } else if (opening) {
     open_level(scan, token);
   } else if (token->kind == TOKEN_STRING || token->kind == TOKEN_NUMBER || token->kind == TOKEN_BOOLEAN) {
@@ -393,7 +395,7 @@ static void expect_key(struct scan *scan, const struct token *token) {
   else if (token->kind == TOKEN_END && scan->depth > 0)
     refuse_end(scan);
   else if (token->kind != TOKEN_END)
-    SYNTAX(scan, token, "キーがあるはずのところに「%s」がある", "expected a key but found '%s'",
+    SYNTAX(scan, token, "キーがあるはずのところに「%s」があります", "expected a key but found '%s'",
            token_text(scan, token));
 }
 
@@ -402,9 +404,9 @@ static void expect_assignment(struct scan *scan, const struct token *token) {
   if (is_mark(scan, token, '=') || is_mark(scan, token, ':'))
     scan->expected = EXPECT_VALUE;
   else if (token->kind == TOKEN_END)
-    SYNTAX(scan, &scan->key, "「%s」に値がないままファイルが終わる", "the file ends behind '%s'", key);
+    SYNTAX(scan, &scan->key, "「%s」に値がないままファイルが終わっています", "the file ends behind '%s'", key);
   else
-    suspect_string(scan, SYNTAX(scan, token, "キー「%s」の後に「=」がない", "no '=' behind the key '%s'", key));
+    suspect_string(scan, SYNTAX(scan, token, "キー「%s」の後に「=」がありません", "no '=' behind the key '%s'", key));
 }
 
 static void expect_comma(struct scan *scan, const struct token *token) {
@@ -416,8 +418,8 @@ static void expect_comma(struct scan *scan, const struct token *token) {
     refuse_end(scan);
   } else {
     struct diagnostic *diagnostic =
-        SYNTAX(scan, token, "「%s」の前に「,」がない", "no ',' before %s", token_text(scan, token));
-    HINT(scan, diagnostic, "値と値の間に「,」を書く", "write ',' between two values");
+        SYNTAX(scan, token, "「%s」の前に「,」がありません", "no ',' before %s", token_text(scan, token));
+    HINT(scan, diagnostic, "値と値の間に「,」を書いてください", "write ',' between two values");
   }
 }
 
@@ -453,7 +455,7 @@ static void scan_token(struct scan *scan, const struct token *token) {
     break;
   case EXPECT_VALUE:
     if (is_closing(scan, token) && !in_group(scan))
-      SYNTAX(scan, token, "最後の「,」の後に値がない", "no value behind the last ','");
+      SYNTAX(scan, token, "最後の「,」の後に値がありません", "no value behind the last ','");
     else
       take_value(scan, token);
     break;

@@ -59,8 +59,8 @@ static void keep_services(struct reader *reader, const struct service_list *list
 static struct diagnostic *refuse(const struct definition *definition, const char *japanese, const char *english) {
   struct reader *reader = definition->reader;
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P04", reader_place_of(reader, definition->setting, definition->text), "サービス「%s」は使えない",
-              "'%s' cannot be used as a service", definition->text);
+      PROBLEM(reader, "P04", reader_place_of(reader, definition->setting, definition->text),
+              "サービス「%s」は使えません", "'%s' cannot be used as a service", definition->text);
   HINT(reader, diagnostic, "%s", "%s", language_choose(reader->diagnostics->language, japanese, english));
   return diagnostic;
 }
@@ -97,7 +97,7 @@ static bool read_ports(const struct definition *definition, const uint8_t *proto
                        struct service_list *list) {
   struct service service = {.text = definition->text, .place = reader_place(definition->reader, definition->setting)};
   if (!parse_ports(value, &service)) {
-    refuse(definition, "ポート番号は 1 から 65535 まで、範囲は「5000-5010」の形で書く",
+    refuse(definition, "ポート番号は 1 から 65535 まで、範囲は「5000-5010」の形で書いてください",
            "ports go from 1 to 65535; write a range as 5000-5010");
     return false;
   }
@@ -120,8 +120,8 @@ static bool read_icmp(const struct definition *definition, uint8_t protocol, uin
   if (strcmp(value, "echo-request") == 0 || (parse_number(value, strlen(value), 255, &type) && type == echo))
     return add_service(definition->reader, list, &service);
   refuse(definition,
-         "ICMP は echo-request（ping）だけを書ける。ほかの種類はカーネルが通信として追跡できず、"
-         "通信に関するエラー通知は書かなくても通る",
+         "ICMP は echo-request（ping）だけを書けます。ほかの種類はカーネルが通信として追跡できず、"
+         "通信に関するエラー通知は書かなくても通ります",
          "only echo-request (ping) can be named: the kernel cannot track other types, and errors about a connection "
          "pass by themselves");
   return false;
@@ -133,15 +133,20 @@ struct protocol_advice {
 };
 
 static const struct protocol_advice advice[] = {
-    {0, "0 は IPv6 の拡張ヘッダであり、通信のプロトコルではない", "0 is an IPv6 extension header, not a protocol"},
-    {PROTOCOL_ICMP, "「icmp/echo-request」と書く", "write icmp/echo-request"},
-    {PROTOCOL_TCP, "「tcp/443」のようにポート番号まで書く", "write it with a port, as tcp/443"},
-    {PROTOCOL_UDP, "「udp/53」のようにポート番号まで書く", "write it with a port, as udp/53"},
-    {43, "43 は IPv6 の拡張ヘッダであり、通信のプロトコルではない", "43 is an IPv6 extension header, not a protocol"},
-    {44, "44 は IPv6 の拡張ヘッダであり、通信のプロトコルではない", "44 is an IPv6 extension header, not a protocol"},
-    {PROTOCOL_ICMPV6, "「icmpv6/echo-request」と書く", "write icmpv6/echo-request"},
-    {59, "59 は IPv6 の拡張ヘッダであり、通信のプロトコルではない", "59 is an IPv6 extension header, not a protocol"},
-    {60, "60 は IPv6 の拡張ヘッダであり、通信のプロトコルではない", "60 is an IPv6 extension header, not a protocol"},
+    {0, "0 は IPv6 の拡張ヘッダであり、通信のプロトコルではありません",
+     "0 is an IPv6 extension header, not a protocol"},
+    {PROTOCOL_ICMP, "「icmp/echo-request」と書いてください", "write icmp/echo-request"},
+    {PROTOCOL_TCP, "「tcp/443」のようにポート番号まで書いてください", "write it with a port, as tcp/443"},
+    {PROTOCOL_UDP, "「udp/53」のようにポート番号まで書いてください", "write it with a port, as udp/53"},
+    {43, "43 は IPv6 の拡張ヘッダであり、通信のプロトコルではありません",
+     "43 is an IPv6 extension header, not a protocol"},
+    {44, "44 は IPv6 の拡張ヘッダであり、通信のプロトコルではありません",
+     "44 is an IPv6 extension header, not a protocol"},
+    {PROTOCOL_ICMPV6, "「icmpv6/echo-request」と書いてください", "write icmpv6/echo-request"},
+    {59, "59 は IPv6 の拡張ヘッダであり、通信のプロトコルではありません",
+     "59 is an IPv6 extension header, not a protocol"},
+    {60, "60 は IPv6 の拡張ヘッダであり、通信のプロトコルではありません",
+     "60 is an IPv6 extension header, not a protocol"},
 };
 
 static bool read_protocol(const struct definition *definition, const char *value, struct service_list *list) {
@@ -149,7 +154,8 @@ static bool read_protocol(const struct definition *definition, const char *value
       .last_port = LAST_PORT, .text = definition->text, .place = reader_place(definition->reader, definition->setting)};
   unsigned number;
   if (!parse_number(value, strlen(value), 255, &number)) {
-    refuse(definition, "プロトコル番号は 1 から 255 までの数で書く", "write the protocol as a number from 1 to 255");
+    refuse(definition, "プロトコル番号は 1 から 255 までの数で書いてください",
+           "write the protocol as a number from 1 to 255");
     return false;
   }
   for (size_t i = 0; i < sizeof(advice) / sizeof(advice[0]); i++)
@@ -181,7 +187,7 @@ static bool read_definition(const struct definition *definition, struct service_
     return read_icmp(definition, PROTOCOL_ICMPV6, ICMPV6_ECHO_REQUEST, value, list);
   if (is_prefix(text, length, "proto"))
     return read_protocol(definition, value, list);
-  refuse(definition, "「tcp/443」「udp/5000-5010」「tcp+udp/53」「icmp/echo-request」「proto/132」の形で書く",
+  refuse(definition, "「tcp/443」「udp/5000-5010」「tcp+udp/53」「icmp/echo-request」「proto/132」の形で書いてください",
          "write it as tcp/443, udp/5000-5010, tcp+udp/53, icmp/echo-request or proto/132");
   return false;
 }
@@ -224,13 +230,13 @@ static void refuse_name(struct reader *reader, config_setting_t *setting, const 
   size_t own;
   if (reader_find(&reader->services, name, &own)) {
     PROBLEM(reader, "P06", reader_place_of(reader, setting, name),
-            "services の中では「%s」のような独自の名前を使えない。「tcp/443」の形で書く",
+            "services の中では「%s」のような独自の名前を使えません。「tcp/443」の形で書いてください",
             "an own name ('%s') cannot be used within services: write it as tcp/443", name);
     return;
   }
   const char **names = reader_array(reader, known + policy->named_service_count, sizeof(*names));
   struct diagnostic *diagnostic = PROBLEM(reader, "P06", reader_place_of(reader, setting, name),
-                                          "「%s」というサービスはない", "there is no service '%s'", name);
+                                          "「%s」というサービスはありません", "there is no service '%s'", name);
   HINT(reader, diagnostic, "「tcp/443」の形で書くか、services に名前を加える（一覧: kido show services）",
        "write it as tcp/443, or add the name to services (kido show services lists them)");
   for (size_t i = 0; names && i < policy->named_service_count; i++)
@@ -262,7 +268,7 @@ static bool read_service_list(struct reader *reader, config_setting_t *setting, 
   int length = reader_list_length(reader, setting);
   bool right = length > 0;
   if (length == 0)
-    PROBLEM(reader, "P05", reader_place_of(reader, setting, reader->key->name), "「%s」が空である", "'%s' is empty",
+    PROBLEM(reader, "P05", reader_place_of(reader, setting, reader->key->name), "「%s」が空です", "'%s' is empty",
             reader->key->name);
   for (int i = 0; i < length; i++)
     right = read_service(reader, reader_list_item(setting, i), own, list) && right;
@@ -286,9 +292,9 @@ void reader_named_service(struct reader *reader, config_setting_t *setting, stru
   service->place = reader_place(reader, setting);
   if (reader_find(&reader->catalogue, service->name, &index)) {
     struct diagnostic *diagnostic =
-        PROBLEM(reader, "P07", reader_place_of(reader, setting, service->name), "「%s」は組み込みのサービス名と重なる",
-                "'%s' is a built-in service name", service->name);
-    HINT(reader, diagnostic, "別の名前にする（一覧: kido show services）",
+        PROBLEM(reader, "P07", reader_place_of(reader, setting, service->name),
+                "「%s」は組み込みのサービス名と重なっています", "'%s' is a built-in service name", service->name);
+    HINT(reader, diagnostic, "別の名前にしてください（一覧: kido show services）",
          "choose another name (kido show services lists the built-in ones)");
   }
   reader->key = &key;

@@ -49,8 +49,8 @@ struct loader {
 
 static const char *kind_refusal(enum language language, mode_t mode) {
   if (S_ISDIR(mode))
-    return language_choose(language, "ファイルではなくディレクトリである", "is a directory, not a file");
-  return language_choose(language, "通常のファイルではない（装置、パイプなど）",
+    return language_choose(language, "ファイルではなくディレクトリです", "is a directory, not a file");
+  return language_choose(language, "通常のファイルではありません（装置、パイプなど）",
                          "is not a regular file (a device or a pipe)");
 }
 
@@ -58,12 +58,12 @@ static const char *kind_refusal(enum language language, mode_t mode) {
 static const char *errno_text(enum language language, int code) {
   switch (code) {
   case ENOENT:
-    return language_choose(language, "ファイルがない", "no such file");
+    return language_choose(language, "ファイルがありません", "no such file");
   case EACCES:
   case EPERM:
-    return language_choose(language, "読む権限がない", "permission denied");
+    return language_choose(language, "読む権限がありません", "permission denied");
   case ELOOP:
-    return language_choose(language, "シンボリックリンクが循環している", "symbolic links form a loop");
+    return language_choose(language, "シンボリックリンクが循環しています", "symbolic links form a loop");
   default:
     return strerror(code);
   }
@@ -74,7 +74,7 @@ static int check_regular(const struct stat *status, enum language language, stru
     return error_set(error, S_ISDIR(status->st_mode) ? EISDIR : EINVAL, "%s", kind_refusal(language, status->st_mode));
   if (status->st_size > POLICY_FILE_LIMIT)
     return error_set(error, EFBIG, "%s",
-                     language_choose(language, "大きすぎる（上限は 64 MiB）", "is too large (the limit is 64 MiB)"));
+                     language_choose(language, "大きすぎます（上限は 64 MiB）", "is too large (the limit is 64 MiB)"));
   return 0;
 }
 
@@ -94,8 +94,9 @@ static int read_all(int file, struct file_text *text, enum language language, st
     if (got == 0)
       return 0;
     if (text->length > POLICY_FILE_LIMIT)
-      return error_set(error, EFBIG, "%s",
-                       language_choose(language, "大きすぎる（上限は 64 MiB）", "is too large (the limit is 64 MiB)"));
+      return error_set(
+          error, EFBIG, "%s",
+          language_choose(language, "大きすぎます（上限は 64 MiB）", "is too large (the limit is 64 MiB)"));
   }
 }
 
@@ -150,20 +151,20 @@ static bool is_utf16(const struct file_text *text) {
 static void report_bad_byte(struct loader *loader, const char *name, const struct file_text *text, size_t offset) {
   struct place place = place_in_file(name, text, offset);
   struct diagnostic *diagnostic = diagnostic_add(loader->diagnostics, SEVERITY_ERROR, "P08", place, "",
-                                                 "UTF-8 として読めない（%u 行 %u 文字目、バイト 0x%02x）",
+                                                 "UTF-8 として読めません（%u 行 %u 文字目、バイト 0x%02x）",
                                                  "is not UTF-8 (line %u, character %u, byte 0x%02x)", place.line,
                                                  place.column, (unsigned)(unsigned char)text->data[offset]);
   diagnostic_hint(loader->diagnostics, diagnostic,
-                  "文字コードを UTF-8 にして保存し直す（Shift_JIS や UTF-16 で保存していないか）",
+                  "文字コードを UTF-8 にして保存し直してください（Shift_JIS や UTF-16 で保存していませんか）",
                   "save the file as UTF-8 (it may be Shift_JIS or UTF-16)");
 }
 
 static void report_control(struct loader *loader, const char *name, const struct file_text *text, size_t offset) {
   struct diagnostic *diagnostic =
       diagnostic_add(loader->diagnostics, SEVERITY_ERROR, "P08", place_in_file(name, text, offset), "",
-                     "制御文字 0x%02x がある。テキストファイルではない", "control character 0x%02x: not a text file",
-                     (unsigned)(unsigned char)text->data[offset]);
-  diagnostic_hint(loader->diagnostics, diagnostic, "ファイル名を確かめ、その文字を除く",
+                     "制御文字 0x%02x があります。テキストファイルではありません",
+                     "control character 0x%02x: not a text file", (unsigned)(unsigned char)text->data[offset]);
+  diagnostic_hint(loader->diagnostics, diagnostic, "ファイル名を確かめ、その文字を除いてください",
                   "check the file name and remove the character");
 }
 
@@ -275,11 +276,12 @@ static void report_loop(struct loader *loader, const struct open_file *file, con
   enum language language = loader->diagnostics->language;
   struct diagnostic *diagnostic =
       report_include(loader, file, token, path,
-                     language_choose(language, "自分自身を取り込んでいる（循環）", "includes itself (a loop)"));
+                     language_choose(language, "自分自身を取り込んでいます（循環）", "includes itself (a loop)"));
   if (again->included_at.file)
     diagnostic_relate(loader->diagnostics, diagnostic, again->included_at, "最初の取り込みはここ",
                       "first included here");
-  diagnostic_hint(loader->diagnostics, diagnostic, "どちらかの @include を消す", "remove one of the @include lines");
+  diagnostic_hint(loader->diagnostics, diagnostic, "どちらかの @include を消してください",
+                  "remove one of the @include lines");
 }
 
 static void splice_file(struct loader *loader, const struct open_file *file);
@@ -289,7 +291,7 @@ static void splice_read(struct loader *loader, const struct open_file *parent, c
   struct error error = {0};
   if (read_file(path, text, loader->diagnostics->language, &error) < 0) {
     struct diagnostic *diagnostic = report_include(loader, parent, token, path, error.message);
-    diagnostic_hint(loader->diagnostics, diagnostic, "相対パスは、取り込む側のファイルのある場所から数える",
+    diagnostic_hint(loader->diagnostics, diagnostic, "相対パスは、取り込む側のファイルのある場所から数えます",
                     "a relative path starts beside the including file");
     return;
   }
@@ -299,7 +301,7 @@ static void splice_read(struct loader *loader, const struct open_file *parent, c
     report_loop(loader, parent, token, path, again);
   } else if (loader->source->length + text->length > POLICY_FILE_LIMIT) {
     report_include(loader, parent, token, path,
-                   language_choose(loader->diagnostics->language, "合計が大きすぎる（上限は 64 MiB）",
+                   language_choose(loader->diagnostics->language, "合計が大きすぎます（上限は 64 MiB）",
                                    "all files together are too large (the limit is 64 MiB)"));
   } else if (check_encoding(loader, path, text)) {
     struct open_file file = {path, text, place_in_file(parent->name, parent->text, token->offset), parent,
@@ -311,12 +313,12 @@ static void splice_read(struct loader *loader, const struct open_file *parent, c
 static const char *include_refusal(struct loader *loader, const struct open_file *parent) {
   enum language language = loader->diagnostics->language;
   if (!loader->files_allowed)
-    return language_choose(language, "ここでは取り込みを使えない", "cannot include files here");
+    return language_choose(language, "ここでは取り込みを使えません", "cannot include files here");
   if (parent->depth + 1 >= INCLUDE_DEPTH_LIMIT)
-    return language_choose(language, "取り込みの段数が上限（10）を超える",
+    return language_choose(language, "取り込みの段数が上限（10）を超えています",
                            "included files are nested more than 10 deep");
   if (++loader->include_count > INCLUDE_COUNT_LIMIT)
-    return language_choose(language, "取り込みの数が上限（1,000）を超える", "more than 1,000 included files");
+    return language_choose(language, "取り込みの数が上限（1,000）を超えています", "more than 1,000 included files");
   return NULL;
 }
 
@@ -447,7 +449,7 @@ int source_load_text(struct source *source, const char *name, const char *text, 
   if (length > POLICY_FILE_LIMIT)
     return error_set(
         error, EFBIG, "%s: %s", name,
-        language_choose(diagnostics->language, "大きすぎる（上限は 64 MiB）", "is too large (the limit is 64 MiB)"));
+        language_choose(diagnostics->language, "大きすぎます（上限は 64 MiB）", "is too large (the limit is 64 MiB)"));
   struct file_text copy = {.data = malloc(length + 1), .length = length};
   if (!copy.data)
     return error_set(error, ENOMEM, "%s: %s", name, strerror(ENOMEM));

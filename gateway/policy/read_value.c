@@ -35,12 +35,12 @@ void reader_wrong_type(struct reader *reader, const config_setting_t *setting) {
   enum language language = reader->diagnostics->language;
   struct type_name found = type_name(setting);
   struct diagnostic *diagnostic = PROBLEM(reader, "P03", reader_place_of(reader, setting, key->name),
-                                          "「%s」の値の型が違う（%s）", "'%s' has the wrong type of value (%s)",
+                                          "「%s」の値の型が違います（%s）", "'%s' has the wrong type of value (%s)",
                                           key->name, language_choose(language, found.japanese, found.english));
   if (key->choices)
-    HINT(reader, diagnostic, "引用符で囲んだ語を一つ書く", "write one word between quotes");
+    HINT(reader, diagnostic, "引用符で囲んだ語を一つ書いてください", "write one word between quotes");
   else
-    HINT(reader, diagnostic, "%sを書く", "write %s",
+    HINT(reader, diagnostic, "%sを書いてください", "write %s",
          language_choose(language, schema_kind_label_ja(key->kind), schema_kind_label_en(key->kind)));
 }
 
@@ -60,13 +60,13 @@ static bool check_text(struct reader *reader, config_setting_t *setting, const c
     return true;
   struct place place = reader_place_of(reader, setting, key);
   if (!well_formed)
-    PROBLEM(reader, "P08", place, "「%s」の文字列が UTF-8 でない（%zu バイト目）",
+    PROBLEM(reader, "P08", place, "「%s」の文字列が UTF-8 ではありません（%zu バイト目）",
             "the string of '%s' is not UTF-8 (byte %zu)", key, offset + 1);
   else if (control)
-    PROBLEM(reader, "P08", place, "「%s」の文字列に制御文字 0x%02x がある",
+    PROBLEM(reader, "P08", place, "「%s」の文字列に制御文字 0x%02x があります",
             "the string of '%s' holds the control character 0x%02x", key, (unsigned)(unsigned char)*control);
   else
-    PROBLEM(reader, "P14", place, "「%s」の文字列が長すぎる（%zu バイト、上限は %d バイト）",
+    PROBLEM(reader, "P14", place, "「%s」の文字列が長すぎます（%zu バイト、上限は %d バイト）",
             "the string of '%s' is too long (%zu bytes; at most %d)", key, length, TEXT_LIMIT);
   return false;
 }
@@ -117,7 +117,7 @@ static void read_text_value(struct reader *reader, const struct schema_key *key,
   if (!is_blank(value))
     text->text = reader_keep(reader, value, strlen(value));
   else if (key->required)
-    PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」が空である", "'%s' is empty", key->name);
+    PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」が空です", "'%s' is empty", key->name);
 }
 
 static void read_word(struct reader *reader, const struct schema_key *key, config_setting_t *setting, void *object) {
@@ -127,7 +127,7 @@ static void read_word(struct reader *reader, const struct schema_key *key, confi
     return;
   if (value[0] == '\0' || value[strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-_.")] != '\0') {
     PROBLEM(reader, "P04", reader_place_of(reader, setting, value),
-            "「%s」: 「%s」は英小文字、数字、「-」「_」「.」の語でない",
+            "「%s」: 「%s」は英小文字、数字、「-」「_」「.」の語ではありません",
             "%s: '%s' is not a word of lower-case letters, digits, '-', '_' and '.'", key->name, value);
     return;
   }
@@ -142,13 +142,13 @@ static void read_string(struct reader *reader, const struct schema_key *key, con
   if (!is_blank(value))
     *target = reader_keep(reader, value, strlen(value));
   else if (key->required)
-    PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」が空である", "'%s' is empty", key->name);
+    PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」が空です", "'%s' is empty", key->name);
 }
 
 /* ---- lists of strings ---- */
 
 static void refuse_empty_list(struct reader *reader, const struct schema_key *key, const config_setting_t *setting) {
-  PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」が空である", "'%s' is empty", key->name);
+  PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」が空です", "'%s' is empty", key->name);
 }
 
 /* Calls `read` with each string; the array in the object is made with room for all of them. */
@@ -196,9 +196,9 @@ static bool add_interface(struct reader *reader, config_setting_t *setting, cons
   if (is_interface_name(text) && strcmp(text, "lo") != 0)
     return add_text(reader, setting, text, items, count);
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」はインターフェース名にならない",
+      PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」はインターフェース名になりません",
               "'%s' cannot be the name of an interface", text);
-  HINT(reader, diagnostic, "15 文字以内の名前を一つずつ書く（「ip link」に出る名前。lo と「*」は使えない）",
+  HINT(reader, diagnostic, "15 文字以内の名前を一つずつ書いてください（「ip link」に出る名前。lo と「*」は使えません）",
        "write each name as 'ip link' shows it, at most 15 characters; not lo, no '*'");
   return false;
 }
@@ -212,12 +212,12 @@ struct phrase {
 /* What range_parse() says, for those who read Japanese. */
 static const char *range_reason(const struct reader *reader, const char *english) {
   static const struct phrase phrases[] = {
-      {"not an IP address", "IP アドレスの形でない"},
+      {"not an IP address", "IP アドレスの形ではありません"},
       {"the prefix length is not a number in range", "プレフィックス長が範囲外"},
-      {"host bits are set behind the prefix", "ホスト部が 0 でない"},
+      {"host bits are set behind the prefix", "ホスト部が 0 ではありません"},
       {"the range mixes IPv4 and IPv6", "IPv4 と IPv6 の混在"},
       {"the range ends before it begins", "範囲の始まりと終わりが逆"},
-      {"a range where a prefix is needed", "範囲は書けない。CIDR で書く"},
+      {"a range where a prefix is needed", "範囲は書けません。CIDR で書いてください"},
   };
   for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
     if (english && strcmp(phrases[i].english, english) == 0)
@@ -249,12 +249,12 @@ static void refuse_range(struct reader *reader, config_setting_t *setting, const
   const struct schema_key *key = reader->key;
   char network[RANGE_TEXT_SIZE];
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」: 「%s」はアドレスとして読めない（%s）",
+      PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」: 「%s」はアドレスとして読めません（%s）",
               "%s: '%s' cannot be read as an address (%s)", key->name, text, range_reason(reader, why));
   if (network_of(text, network))
-    HINT(reader, diagnostic, "ネットワークなら「%s」と書く", "for the network write %s", network);
+    HINT(reader, diagnostic, "ネットワークなら「%s」と書いてください", "for the network write %s", network);
   else
-    HINT(reader, diagnostic, "%sを書く（例: 10.0.0.1, 10.0.0.0/24）", "write %s (10.0.0.1, 10.0.0.0/24)",
+    HINT(reader, diagnostic, "%sを書いてください（例: 10.0.0.1, 10.0.0.0/24）", "write %s (10.0.0.1, 10.0.0.0/24)",
          language_choose(reader->diagnostics->language, schema_kind_label_ja(key->kind),
                          schema_kind_label_en(key->kind)));
 }
@@ -287,16 +287,16 @@ static bool add_mac(struct reader *reader, config_setting_t *setting, const char
   if (mac_parse(text, &macs[count]) && is_station(&macs[count])) {
     for (size_t i = 0; i < count && i < 256; i++)
       if (mac_equal(&macs[i], &macs[count])) {
-        PROBLEM(reader, "P07", reader_place_of(reader, setting, text), "「%s」: 「%s」が重複している",
+        PROBLEM(reader, "P07", reader_place_of(reader, setting, text), "「%s」: 「%s」が重複しています",
                 "%s: '%s' stands here twice", reader->key->name, text);
         return false;
       }
     return true;
   }
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」は機器の MAC アドレスでない",
+      PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」は機器の MAC アドレスではありません",
               "'%s' is not the MAC of a station", text);
-  HINT(reader, diagnostic, "「02:00:5e:10:01:11」の形で書く", "write it as 02:00:5e:10:01:11");
+  HINT(reader, diagnostic, "「02:00:5e:10:01:11」の形で書いてください", "write it as 02:00:5e:10:01:11");
   return false;
 }
 
@@ -335,7 +335,7 @@ void reader_bad_word(struct reader *reader, config_setting_t *setting, const cha
     if (choices->names[i])
       names[count++] = choices->names[i];
   struct diagnostic *diagnostic =
-      PROBLEM(reader, "P04", reader_place_of(reader, setting, word), "「%s」に「%s」は使えない（%s のいずれか）",
+      PROBLEM(reader, "P04", reader_place_of(reader, setting, word), "「%s」に「%s」は使えません（%s のいずれか）",
               "%s cannot be '%s' (one of %s)", reader->key->name, word, reader_list_choices(reader, choices));
   reader_suggest(reader, diagnostic, word, names, count);
 }
@@ -390,8 +390,9 @@ static bool read_integer(struct reader *reader, const struct schema_key *key, co
   }
   long long value = config_setting_get_int64(setting);
   if (value < 1 || (uint64_t)value > key->maximum) {
-    PROBLEM(reader, "P04", reader_place_of(reader, setting, key->name), "「%s」は 1 以上 %llu 以下とする（%lld）",
-            "%s must be between 1 and %llu (%lld)", key->name, (unsigned long long)key->maximum, value);
+    PROBLEM(reader, "P04", reader_place_of(reader, setting, key->name),
+            "「%s」は 1 以上 %llu 以下にしてください（%lld）", "%s must be between 1 and %llu (%lld)", key->name,
+            (unsigned long long)key->maximum, value);
     return false;
   }
   *ret_value = (uint64_t)value;
@@ -424,7 +425,7 @@ static void read_zone_name(struct reader *reader, const struct schema_key *key, 
     return;
   }
   struct diagnostic *diagnostic = PROBLEM(reader, "P06", reader_place_of(reader, setting, name),
-                                          "領域「%s」は zones にない", "there is no zone '%s' in zones", name);
+                                          "領域「%s」は zones にありません", "there is no zone '%s' in zones", name);
   reader_suggest_zone(reader, diagnostic, name);
 }
 
@@ -438,7 +439,7 @@ static void read_group(struct reader *reader, const struct schema_key *key, conf
   key_set seen = reader_section(reader, section_id(key->section), setting, field(object, key->offset));
   /* An approval without a word in it is a matter of doctrine (D06). */
   if (seen == 0 && config_setting_is_group(setting) && section_id(key->section) != SECTION_APPROVAL)
-    PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」の中に何もない", "'%s' is empty",
+    PROBLEM(reader, "P05", reader_place_of(reader, setting, key->name), "「%s」の中に何もありません", "'%s' is empty",
             key->name);
 }
 

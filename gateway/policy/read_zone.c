@@ -22,7 +22,7 @@ static void build_local(struct reader *reader, struct zone *zone) {
 static void check_unrouted(struct reader *reader, struct zone *zone) {
   if (zone->interface_count > 0)
     PROBLEM(reader, "P13", reader_point(reader, zone->interfaces[0].place, zone->interfaces[0].text),
-            "unrouted の領域にインターフェース「%s」がある。本機につながない隣接領域には書けない",
+            "unrouted の領域にインターフェース「%s」があります。本機につながない隣接領域には書けません",
             "an unrouted zone cannot have the interface '%s': it is a neighbour that is never connected",
             zone->interfaces[0].text);
 }
@@ -90,19 +90,19 @@ static void refuse_outside(struct reader *reader, const struct host *host, const
   range_format(&address->range, text);
   struct diagnostic *diagnostic =
       PROBLEM(reader, "P11", reader_point(reader, address->place, text),
-              "アドレス %s は領域「%s」の networks にも remote にもない",
+              "アドレス %s は領域「%s」の networks にも remote にもありません",
               "the address %s is neither in networks nor in remote of the zone '%s'", text, zone->name);
   diagnostic_relate(reader->diagnostics, diagnostic, reader_point(reader, zone->place, zone->name), "領域「%s」",
                     "the zone '%s'", zone->name);
   if (zone->default_route)
     HINT(reader, diagnostic,
-         "default_route に含まれるのは、どの領域にも属さないグローバルアドレスだけである（プライベートアドレスは "
+         "default_route に含まれるのは、どの領域にも属さないグローバルアドレスだけです（プライベートアドレスは "
          "networks か "
-         "remote に書く）",
+         "remote に書いてください）",
          "default_route claims global addresses only; a private one belongs into networks or remote");
   for (size_t i = 0; i < reader->policy->zone_count; i++)
     if (set_contains_range(&reader->policy->zones[i].local, &address->range))
-      HINT(reader, diagnostic, "このアドレスは領域「%s」にある", "the address lies in the zone '%s'",
+      HINT(reader, diagnostic, "このアドレスは領域「%s」にあります", "the address lies in the zone '%s'",
            reader->policy->zones[i].name);
 }
 
@@ -121,7 +121,7 @@ static void check_addresses(struct reader *reader, const struct host *host) {
 static void check_mac_scope(struct reader *reader, const struct host *host) {
   if (host->mac_scope == MAC_SCOPE_DIRECT && host->mac_reason.text)
     PROBLEM(reader, "P13", reader_point(reader, host->mac_reason.place, "mac_reason"),
-            "mac_reason は mac_scope = \"via_router\" のときだけ書く",
+            "mac_reason は mac_scope = \"via_router\" のときだけ書いてください",
             "mac_reason goes with mac_scope = \"via_router\" only");
 }
 
@@ -153,7 +153,7 @@ static void check_speakers(struct reader *reader, const char *key, const struct 
     if (is_speaker(reader, texts[i].text))
       continue;
     struct diagnostic *diagnostic = PROBLEM(reader, "P06", reader_point(reader, texts[i].place, texts[i].text),
-                                            "「%s」: 「%s」は hosts の機器でも、アドレスでも、MAC でもない",
+                                            "「%s」: 「%s」は hosts の機器でも、アドレスでも、MAC でもありません",
                                             "%s: '%s' is neither a host, an address nor a MAC", key, texts[i].text);
     reader_suggest_host(reader, diagnostic, texts[i].text);
   }
