@@ -46,6 +46,7 @@ struct direction {
   struct cover_list covers[KIND_COUNT_][IP_COUNT_];
   struct piece_list pieces[KIND_COUNT_][IP_COUNT_];
   uint32_t layers;
+  const char *limits; /* map from marks to limits; NULL for none */
 };
 
 /* ---- from flows to boxes ---- */
@@ -251,6 +252,60 @@ static void compile_map(struct direction *direction, struct chain_draft *chain, 
   look_up_opener(direction, chain, kind, version, builder_seal_set(&direction->compilation->builder, map));
 }
 
+/* ---- limits ---- */
+
+static bool has_limit(const struct direction *direction, uint32_t index) {
+  const struct flow *flow = &direction->compilation->policy->flows[index];
+  return flow->limit.set && flow->limit.new_per_second > 0;
+}
+
+/* A chain that drops what is over the limit of one flow, and returns otherwise. */
+static const char *compile_limit(struct direction *direction, uint32_t index) {
+  struct compilation *compilation = direction->compilation;
+  const struct flow *flow = &compilation->policy->flows[index];
+  struct chain_draft *chain =
+      builder_chain(&compilation->builder, arena_printf(compilation->arena, "limit.%s", flow->name), flow->name);
+  chain->chain.origin = flow_origin(flow);
+  struct rule_writer rule = rule_begin(&compilation->builder, chain);
+  rule_over(&rule, flow->limit.new_per_second);
+  rule_count(&rule, denied_counter(compilation, direction->from_place, direction->to_place, "limit"));
+  rule.origin = flow_origin(flow);
+  rule_end(&rule, VERDICT_DROP, NULL);
+  return builder_seal_chain(&compilation->builder, chain);
+}
+
+/* The map from marks to the limits of their flows; NULL where no flow has one. */
+static const char *compile_limits(struct direction *direction, const struct link *link, size_t side) {
+  struct compilation *compilation = direction->compilation;
+  struct set_draft *map = NULL;
+  for (size_t i = 0; i < link->flow_counts[side]; i++) {
+    uint32_t index = link->flows[side][i];
+    if (!has_limit(direction, index))
+      continue;
+    if (map == NULL)
+      map = builder_set(&compilation->builder,
+                        arena_printf(compilation->arena, "limited.%s.%s", direction->from, direction->to), MAP_VERDICT,
+                        (const enum field_type[]){FIELD_MARK, FIELD_COUNT_});
+    struct element *element = builder_element(&compilation->builder, map);
+    key_write(&map->set, element->key, 0, &compilation->marks[index]);
+    element->verdict = (struct verdict){.code = VERDICT_JUMP, .chain = compile_limit(direction, index)};
+    element->comment = compilation->policy->flows[index].name;
+    element->origin = flow_origin(&compilation->policy->flows[index]);
+  }
+  return map == NULL ? NULL : builder_seal_set(&compilation->builder, map);
+}
+
+/* Only openings count, and only those that would pass. */
+static void apply_limits(struct direction *direction, struct chain_draft *chain, const char *in_force) {
+  if (direction->limits == NULL)
+    return;
+  struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
+  rule_state(&rule, STATE_NEW);
+  rule_in(&rule, FIELDS(MATCH_CT_MARK), in_force);
+  rule_verdict_map(&rule, FIELDS(MATCH_CT_MARK), direction->limits);
+  rule_end(&rule, VERDICT_NONE, NULL);
+}
+
 static void compile_layer(struct direction *direction, struct chain_draft *chain, uint32_t layer,
                           const char *in_force) {
   for (enum service_kind kind = KIND_TCP; kind < KIND_COUNT_; kind++)
@@ -258,6 +313,7 @@ static void compile_layer(struct direction *direction, struct chain_draft *chain
       compile_map(direction, chain, kind, version, layer, true);
       compile_map(direction, chain, kind, version, layer, false);
     }
+  apply_limits(direction, chain, in_force);
   struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
   rule_in(&rule, FIELDS(MATCH_CT_MARK), in_force);
   rule_end(&rule, VERDICT_ACCEPT, NULL);
@@ -302,6 +358,7 @@ static const char *compile_openers(struct compilation *compilation, const struct
   }
   if (direction.layers == 0)
     return NULL;
+  direction.limits = compile_limits(&direction, link, side);
   struct chain_draft *chain = builder_chain(
       &compilation->builder, arena_printf(compilation->arena, "open.%s.%s", direction.from, direction.to),
       arena_printf(compilation->arena, "%s → %s", zone_label_at(compilation, from), zone_label_at(compilation, to)));

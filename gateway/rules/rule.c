@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "rules/rule.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -270,6 +271,16 @@ void rule_count(struct rule_writer *writer, const char *counter) {
   append(writer, EXPRESSION_COUNTER_OBJECT)->name = counter;
   say_blank(writer);
   say(writer, "counter name \"%s\"", counter);
+}
+
+void rule_over(struct rule_writer *writer, uint64_t per_second) {
+  struct expression *limit = append(writer, EXPRESSION_LIMIT);
+  limit->key = NFT_LIMIT_F_INV;
+  limit->rate = per_second;
+  limit->unit_seconds = 1;
+  limit->burst = per_second > UINT32_MAX ? UINT32_MAX : (uint32_t)per_second;
+  say_blank(writer);
+  say(writer, "limit rate over %" PRIu64 "/second burst %" PRIu32 " packets", limit->rate, limit->burst);
 }
 
 void rule_refuse(struct rule_writer *writer, bool reset) {
