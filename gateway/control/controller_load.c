@@ -187,7 +187,7 @@ static void go_on_with_text(struct controller *controller, const struct reader_r
   outcome->generation = controller->in_force;
 }
 
-static const char *first_error(const struct outcome *outcome, struct arena *arena) {
+static const char *first_error(const struct outcome *outcome, enum language language, struct arena *arena) {
   size_t index, errors = 0;
   json_t *diagnostic;
   const char *first = NULL;
@@ -197,10 +197,11 @@ static const char *first_error(const struct outcome *outcome, struct arena *aren
       const char *subject = json_string_value(json_object_get(diagnostic, "subject"));
       const char *message = json_string_value(json_object_get(diagnostic, "message"));
       const char *code = json_string_value(json_object_get(diagnostic, "code"));
-      first = arena_printf(arena, "%s %s: %s", code ? code : "", subject ? subject : "", message ? message : "");
+      first = arena_printf(arena, "%s %s %s", code ? code : "", subject ? subject : "", message ? message : "");
     }
   }
-  return first ? arena_printf(arena, "%zu x, 1: %s", errors, first) : "?";
+  const char *format = language_choose(language, "誤り %zu 件、最初は %s", "%zu errors, the first: %s");
+  return first ? arena_printf(arena, format, errors, first) : "?";
 }
 
 static void judge_reading(struct controller *controller, const struct reader_result *read, struct arena *arena) {
@@ -211,7 +212,7 @@ static void judge_reading(struct controller *controller, const struct reader_res
     break;
   case READER_ERRORS:
     outcome.code = 1;
-    outcome.message = first_error(&outcome, arena);
+    outcome.message = first_error(&outcome, controller_language(controller), arena);
     break;
   case READER_FAILED:
     outcome.code = 3;
