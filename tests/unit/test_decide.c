@@ -136,6 +136,7 @@ START_TEST(openers_are_judged_in_the_order_of_the_table) {
       {"mgmt", "10.199.0.21", "10.211.0.1", "tcp/22", "no-flow", "-"},
       {"lgwan", "10.211.3.9", "10.199.0.1", "tcp/22", "no-flow", "-"},
       {"gateway", "10.199.0.1", "10.199.0.10", "tcp/6514", "flow", "F-502"},
+      {"mgmt", "10.199.0.21", "10.199.0.31", "tcp/22", "no-flow", "-"},
       {"gateway", "10.199.0.1", "10.199.0.10", "tcp/22", "no-flow", "-"},
       {"gateway", "10.211.0.1", "10.199.0.10", "tcp/6514", "no-flow", "-"},
       {"gateway", "10.199.0.1", "10.99.0.1", "tcp/22", "unknown-zone", "-"},
