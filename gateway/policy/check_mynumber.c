@@ -130,7 +130,7 @@ static void check_host_end(struct check *check, const struct flow *flow, const s
     refuse_wide_host(check, flow, end, wide, group_lawful);
     said->wide = true;
   }
-  if (attached && !is_pinned(host) && !said->unpinned) {
+  if (attached && wide == NULL && !is_pinned(host) && !said->unpinned) {
     refuse_unpinned(check, flow, end);
     said->unpinned = true;
   }
