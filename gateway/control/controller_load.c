@@ -200,8 +200,9 @@ static const char *first_error(const struct outcome *outcome, enum language lang
       first = arena_printf(arena, "%s %s %s", code ? code : "", subject ? subject : "", message ? message : "");
     }
   }
-  const char *format = language_choose(language, "誤り %zu 件、最初は %s", "%zu errors, the first: %s");
-  return first ? arena_printf(arena, format, errors, first) : "?";
+  return first ? arena_printf(arena, language_choose(language, "誤り %zu 件、最初は %s", "%zu errors, the first: %s"),
+                              errors, first)
+               : "?";
 }
 
 static void judge_reading(struct controller *controller, const struct reader_result *read, struct arena *arena) {
