@@ -16,7 +16,7 @@
  * side by side in a list (a lost comma) and strings over several lines (a lost quote) are refused.
  */
 
-enum { NESTING_LIMIT = 16, MEMBERS_PER_PIECE = 64, NAME_LIMIT = 64 };
+enum { NESTING_LIMIT = 16, MEMBERS_PER_PIECE = 32, NAME_LIMIT = 64 };
 
 enum expected {
   EXPECT_KEY,

@@ -10,7 +10,7 @@
 
 /*
  * Looks over the text before libconfig sees it: reports what is wrong with its form, and cuts it into pieces that are
- * parsed one by one. A piece is one outermost setting, or 64 members of a large outermost group wrapped in its name
+ * parsed one by one. A piece is one outermost setting, or 32 members of a large outermost group wrapped in its name
  * again: libconfig compares each new name with all before it in its group, and a tree of a large policy is large.
  *
  * A key that stands twice in one group was reported and has a '*' in its name, to be skipped.
