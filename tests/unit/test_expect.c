@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/check.h"
+#include "policy/decide.h"
 #include "policy/read.h"
 
 #define PAPERS                                                                                                         \
@@ -136,11 +137,114 @@ START_TEST(pairs_of_zones_are_judged_for_every_packet_at_any_time) {
 }
 END_TEST
 
+/* ---- against asking about every packet ---- */
+
+static const char *const SERVICES[] = {"tcp/10",        "tcp/10-12", "tcp/11-13",
+                                       "udp/3543-3545", "udp/3544",  "icmp/echo-request"};
+static const char *const RANGES[] = {"10.1.0.0/28", "10.1.0.8/29", "10.1.0.12/30", "10.1.0.15",   "10.1.0.3",
+                                     "10.2.0.0/28", "10.2.0.0/29", "10.2.0.14/31", "10.2.0.6",    "10.0.0.0/14",
+                                     "10.1.0.0/27", "10.2.0.4/30", "10.1.0.4/31",  "10.2.0.15/32"};
+enum { SERVICE_COUNT = sizeof(SERVICES) / sizeof(SERVICES[0]), RANGE_COUNT = sizeof(RANGES) / sizeof(RANGES[0]) };
+
+static size_t pick(size_t count) {
+  return (size_t)rand() % count;
+}
+
+static const char *random_policy(struct arena *arena) {
+  const char *text = arena_printf(
+      arena,
+      "policy = { name = \"t\"; number = \"1\"; basis = \"b\"; effective = \"2026-04-01\"; model = \"alpha\"; timezone "
+      "= "
+      "\"Asia/Tokyo\"; language = \"en\"; };\n"
+      "zones = { lgwan = { class = \"lgwan\"; interfaces = [ \"e0\" ]; networks = [ \"10.1.0.0/28\" ]; within = "
+      "\"%s\"; }; "
+      "internet = { class = \"internet\"; interfaces = [ \"e2\" ]; networks = [ \"10.2.0.0/28\" ]; }; };\nhosts = {\n",
+      pick(2) ? "allow" : "deny");
+  for (unsigned i = 0; i < 8; i++) {
+    size_t first = pick(16), last = first + pick(16 - first);
+    text = arena_printf(arena, "%s  h%u = { zone = \"%s\"; address = \"10.%u.0.%zu-10.%u.0.%zu\"; };\n", text, i,
+                        i < 4 ? "lgwan" : "internet", i < 4 ? 1U : 2U, first, i < 4 ? 1U : 2U, last);
+  }
+  text = arena_printf(arena, "%s};\nflows = {\n", text);
+  for (unsigned i = 0; i < 5; i++) {
+    size_t side = pick(2) * 4;
+    text = arena_printf(
+        arena,
+        "%s  F-%u = { from = \"h%zu\"; to = \"h%zu\"; services = [ \"%s\" ]; method = \"screen\"; " PAPERS " };\n",
+        text, i, side + pick(4), 4 - side + pick(4), SERVICES[pick(SERVICE_COUNT)]);
+  }
+  return arena_printf(arena,
+                      "%s};\nexpect = ( { name = \"case\"; from = \"%s\"; to = \"%s\"; service = \"%s\"; verdict = "
+                      "\"%s\"; } );\n",
+                      text, RANGES[pick(RANGE_COUNT)], RANGES[pick(RANGE_COUNT)], SERVICES[pick(SERVICE_COUNT)],
+                      pick(2) ? "allow" : "deny");
+}
+
+static bool is_broadcast(uint32_t address) {
+  return address == 0x0a01000f || address == 0x0a02000f;
+}
+
+/* Whether the case holds for all addresses near the networks; a broadcast address counts only when it stands alone. */
+static bool holds(const struct policy *policy, const struct expectation *expectation, struct instant now) {
+  const struct service *service = &expectation->services[0];
+  for (uint32_t source = 0x0a00fff0; source <= 0x0a020020; source += source == 0x0a010020 ? 0xffd0 : 1)
+    for (uint32_t destination = 0x0a00fff0; destination <= 0x0a020020;
+         destination += destination == 0x0a010020 ? 0xffd0 : 1)
+      for (unsigned port = service->first_port; port <= service->last_port; port++) {
+        struct query query = {.packet = {.source = address_from_ipv4(source),
+                                         .destination = address_from_ipv4(destination),
+                                         .protocol = service->protocol,
+                                         .destination_port = (uint16_t)port,
+                                         .icmp_type = service->icmp_type,
+                                         .tcp_flags = TCP_SYN},
+                              .out_zone = ZONE_NONE};
+        if (!range_contains(&expectation->from.range, &query.packet.source) ||
+            !range_contains(&expectation->to.range, &query.packet.destination))
+          continue;
+        if (expectation->expect_allow && ((is_broadcast(source) && range_size(&expectation->from.range) > 1) ||
+                                          (is_broadcast(destination) && range_size(&expectation->to.range) > 1)))
+          continue;
+        query.in_zone = policy_zone_of_address(policy, NULL, &query.packet.source);
+        if (policy_decide(policy, &(struct circumstances){.now = now}, &query).allow != expectation->expect_allow)
+          return false;
+      }
+  return true;
+}
+
+START_TEST(cases_agree_with_asking_about_every_packet) {
+  struct instant now;
+  bool without_offset;
+  size_t held = 0;
+  ck_assert(instant_parse(NOW, &now, &without_offset));
+  srand(4);
+  for (int round = 0; round < 250; round++) {
+    struct arena *arena = arena_new(0);
+    const struct policy *policy;
+    struct diagnostic_list diagnostics;
+    struct error error;
+    const char *text = random_policy(arena);
+    diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
+    ck_assert_int_eq(policy_read_text("t.conf", text, strlen(text), arena, true, &policy, &diagnostics, &error), 0);
+    ck_assert_msg(policy != NULL && policy->expectation_count == 1, "%s", text);
+    if (policy->expectations[0].valid) {
+      struct expectation_result result = policy_check_expectations(policy, now, &diagnostics);
+      bool expected = holds(policy, &policy->expectations[0], now);
+      ck_assert_msg((result.passed == 1) == expected, "%s", text);
+      held += expected;
+    }
+    arena_free(arena);
+  }
+  ck_assert_uint_gt(held, 20);
+  ck_assert_uint_lt(held, 230);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("expect");
   TCase *cases = tcase_create("all");
   tcase_add_test(cases, cases_hold_for_every_packet_that_they_name);
   tcase_add_test(cases, pairs_of_zones_are_judged_for_every_packet_at_any_time);
+  tcase_add_test(cases, cases_agree_with_asking_about_every_packet);
   suite_add_tcase(suite, cases);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
