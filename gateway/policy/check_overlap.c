@@ -113,14 +113,26 @@ static void remember(struct extent *extent, enum relation relation, const struct
   extent->other = other;
 }
 
+/* Nothing graver is known of the flow than that it overlaps, or the other flow would be named in place of a later one.
+ */
+static bool may_be_shadowed_by(const struct extent *extent, const struct extent *other) {
+  return extent->relation < RELATION_SHADOWED ||
+         (extent->relation == RELATION_SHADOWED && other->flow->index < extent->other->index);
+}
+
+static bool extents_meet(const struct extent *one, const struct extent *other) {
+  return address_set_overlaps(&one->to, &other->to) && address_set_overlaps(&one->from, &other->from) &&
+         windows_meet(one->flow, other->flow) && windows_meet(other->flow, one->flow);
+}
+
 static void compare_flows(struct extent *one, struct extent *other) {
   struct extent *early = one->flow->index < other->flow->index ? one : other;
   struct extent *late = early == one ? other : one;
-  if (early == late || !address_set_overlaps(&early->to, &late->to) ||
-      !address_set_overlaps(&early->from, &late->from) || !windows_meet(early->flow, late->flow) ||
-      !windows_meet(late->flow, early->flow))
+  bool limited = early->flow->limit.set || late->flow->limit.set;
+  if (early == late || (!limited && !may_be_shadowed_by(late, early) && !may_be_shadowed_by(early, late)) ||
+      !extents_meet(early, late))
     return;
-  if (early->flow->limit.set || late->flow->limit.set)
+  if (limited)
     remember(late, RELATION_LIMIT, early->flow);
   else if (covers(early, late))
     remember(late, RELATION_SHADOWED, early->flow);

@@ -140,20 +140,25 @@ static void report_trunk(struct check *check, const struct port *one, const stru
 
 /* Each zone of a trunk is told once, against the first zone that it must not share with, else that it should not. */
 static void check_trunk(struct check *check, const struct port *ports, size_t count) {
-  for (size_t i = 1; i < count; i++) {
-    const struct port *worst = NULL;
+  const struct port *seen[CLASS_COUNT_] = {NULL}; /* the first of each class */
+  for (size_t i = 0; i < count; i++) {
+    const struct port *port = &ports[i], *worst = NULL;
     bool refused = false;
-    if (ports[i].zone == ports[i - 1].zone || !ports[i].zone->class_known)
+    if (!port->zone->class_known)
       continue;
-    for (size_t j = 0; j < i && !refused; j++) {
-      const struct zone *other = ports[j].zone;
-      if (!other->class_known || other->class == ports[i].zone->class)
+    for (int other = 0; other < CLASS_COUNT_; other++) {
+      bool never = !may_share_trunk(port->zone->class, (enum zone_class)other);
+      if (seen[other] == NULL || other == (int)port->zone->class || seen[other]->zone == port->zone ||
+          (worst != NULL && (refused || !never)))
         continue;
-      refused = !may_share_trunk(ports[i].zone->class, other->class);
-      worst = refused || worst == NULL ? &ports[j] : worst;
+      worst = seen[other];
+      refused = never;
     }
-    if (worst != NULL && strcmp(worst->interface->text, ports[i].interface->text) != 0)
-      report_trunk(check, &ports[i], worst, refused);
+    bool told = i > 0 && ports[i - 1].zone == port->zone;
+    if (worst != NULL && !told && strcmp(worst->interface->text, port->interface->text) != 0)
+      report_trunk(check, port, worst, refused);
+    if (seen[port->zone->class] == NULL)
+      seen[port->zone->class] = port;
   }
 }
 
