@@ -14,7 +14,7 @@
 /* A command line of kidod as far as it was given. */
 struct kidod_arguments {
   const char *policy, *state_directory, *run_directory, *settings, *language;
-  bool no_repair, help, version;
+  bool no_repair, close, help, version;
 };
 
 static const struct option_rule kidod_rules[] = {
@@ -28,6 +28,7 @@ static const struct option_rule kidod_rules[] = {
      "settings file (default: " DEFAULT_SETTINGS_FILE ")"},
     {"language", OPTION_VALUE, "ja|en", "表示の言語", "language of messages"},
     {"no-repair", OPTION_FLAG, NULL, "他者による変更を元に戻さない", "do not put back what others change"},
+    {"close", OPTION_FLAG, NULL, "関門を閉じて終わる", "close the gate and exit"},
     {"help", OPTION_FLAG, NULL, "この説明", "this help"},
     {"version", OPTION_FLAG, NULL, "版", "the version"},
 };
@@ -44,6 +45,7 @@ static void take_option(struct kidod_arguments *arguments, const char *name, con
       {"settings", &arguments->settings, NULL},
       {"language", &arguments->language, NULL},
       {"no-repair", NULL, &arguments->no_repair},
+      {"close", NULL, &arguments->close},
       {"help", NULL, &arguments->help},
       {"version", NULL, &arguments->version},
   };
@@ -132,7 +134,8 @@ static int run(const struct kidod_arguments *arguments, struct arena *arena, str
       .language_forced = settings.language_set,
       .say = say,
       .context = &journal};
-  return controller_run(&options, error) < 0 ? EXIT_CODE_NO_ANSWER : EXIT_CODE_YES;
+  result = arguments->close ? controller_close(&options, error) : controller_run(&options, error);
+  return result < 0 ? EXIT_CODE_NO_ANSWER : EXIT_CODE_YES;
 }
 
 static void print_usage(FILE *stream) {

@@ -209,3 +209,38 @@ int controller_run(const struct controller_options *options, struct error *error
   release(&controller);
   return result;
 }
+
+/* The confirmed policy keeps its `gateway` flows even now; without one, or a damaged one, nothing stays. */
+static struct generation *read_confirmed(const char *state_directory) {
+  struct arena *arena = arena_new(0);
+  struct generation *generation = NULL;
+  struct confirmed_policy confirmed;
+  struct error error = {0};
+  if (arena && state_load(state_directory, arena, &confirmed, &error) == 0) {
+    generation_new(confirmed.text, confirmed.size, &generation, &error);
+  }
+  arena_free(arena);
+  return generation;
+}
+
+int controller_close(const struct controller_options *options, struct error *error) {
+  struct controller controller = {.options = options, .lock = -1, .load.reader = {-1, -1, -1}};
+  bool changed;
+  bool with_state = access(options->state_directory, F_OK) == 0;
+  int result = with_state ? lock_state(&controller, error) : 0;
+  if (result == 0) {
+    result = privilege_keep_network(error);
+  }
+  if (result == 0) {
+    result = gate_new(&controller.gate, error);
+  }
+  if (result == 0) {
+    result = gate_learn_addresses(controller.gate, &changed, error);
+  }
+  if (result == 0) {
+    controller.in_force = read_confirmed(options->state_directory);
+    result = controller_close_gate(&controller, error);
+  }
+  release(&controller);
+  return result;
+}

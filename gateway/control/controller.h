@@ -26,4 +26,7 @@ struct controller_options {
  */
 int controller_run(const struct controller_options *options, struct error *error);
 
+/* Closes the gate and returns: at boot before the network, and where the package is removed. */
+int controller_close(const struct controller_options *options, struct error *error);
+
 #endif
