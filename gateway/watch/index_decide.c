@@ -47,7 +47,8 @@ static const struct types ERRORS4 = {{1u << 3 | 1u << 11 | 1u << 12}},
 static const struct types ECHO4 = {{1u << 0 | 1u << 8}}, ECHO6 = {{TYPE(128)}}, ECHO_REPLY6 = {{TYPE(129)}};
 static const struct types OPENERS4 = {{1u << 8 | 1u << 13 | 1u << 15 | 1u << 17}},
                           OPENERS6 = {{[4] = 1u << 0 | 1u << 11}};
-static const struct types UNTRACKED6 = {{[4] = 0x7fu << 2 | 1u << 15}}, NEIGHBOUR6 = {{[4] = 1u << 7 | 1u << 8}};
+static const struct types UNTRACKED6 = {{[4] = 0x7fu << 2 | 1u << 15 | 7u << 23}},
+                          NEIGHBOUR6 = {{[4] = 1u << 7 | 1u << 8}};
 static const struct types NONE = {{0}};
 
 #undef TYPE
@@ -153,11 +154,32 @@ static bool source_is_covered(const struct index *index, const struct index_flow
          unpinned_end_covers(index, entry->flow, opener);
 }
 
+static const struct zone *zone_at(const struct index *index, zone_index zone) {
+  return zone >= 0 && (size_t)zone < index->policy->zone_count ? &index->policy->zones[zone] : NULL;
+}
+
+/* Where an address of the gateway lies; a broadcast address is none, though the gateway hears it. */
+static bool may_be_gateway(const struct index *index, zone_index at, const struct address *address) {
+  const struct zone *zone = zone_at(index, at);
+  struct address broadcast;
+  for (size_t i = 0; zone != NULL && i < zone->network_count; i++)
+    if (range_contains(&zone->networks[i].range, address))
+      return !range_broadcast(&zone->networks[i].range, &broadcast) || !address_equal(&broadcast, address);
+  return false;
+}
+
+/* The gateway's end of a flow, if it has one. */
+static bool gateway_end_covers(const struct index *index, const struct flow *flow, const struct packet *opener) {
+  if (flow->from_zone == ZONE_GATEWAY)
+    return may_be_gateway(index, flow->to_zone, &opener->source);
+  return flow->to_zone != ZONE_GATEWAY || may_be_gateway(index, flow->from_zone, &opener->destination);
+}
+
 static bool covers(const struct index *index, const struct index_flow *entry, const struct packet *opener,
                    zone_index from, zone_index to, bool any_port) {
   return entry->flow->from_zone == from && entry->flow->to_zone == to &&
          services_cover(entry->flow, opener, any_port) && address_set_contains(&entry->to, &opener->destination) &&
-         source_is_covered(index, entry, opener);
+         source_is_covered(index, entry, opener) && gateway_end_covers(index, entry->flow, opener);
 }
 
 static bool any_flow_covers(const struct index *index, const struct packet *opener, zone_index from, zone_index to,
@@ -312,8 +334,9 @@ static bool is_invalid(struct judging *judging) {
     return false;
   if (packet->protocol == PROTOCOL_TCP)
     return !tcp_flags_make_sense(packet->tcp_flags) || (role == ROLE_OPENS && !tcp_opens(packet));
-  return role == ROLE_OPENS && is_icmp(packet) && !is_type(packet, &OPENERS4, &OPENERS6) &&
-         !is_type(packet, &NONE, &UNTRACKED6);
+  if (role != ROLE_OPENS || (packet->protocol != PROTOCOL_ICMP && packet->protocol != PROTOCOL_ICMPV6))
+    return false;
+  return !is_type(packet, &OPENERS4, &OPENERS6) && !is_type(packet, &NONE, &UNTRACKED6);
 }
 
 static bool connection_is_allowed(struct judging *judging, zone_index left, zone_index right) {
@@ -333,10 +356,6 @@ static bool gateway_may_report(struct judging *judging) {
     if (connection_is_allowed(judging, judging->to, (zone_index)i))
       return true;
   return false;
-}
-
-static const struct zone *zone_at(const struct index *index, zone_index zone) {
-  return zone >= 0 && (size_t)zone < index->policy->zone_count ? &index->policy->zones[zone] : NULL;
 }
 
 static bool error_is_allowed(struct judging *judging) {
@@ -383,16 +402,9 @@ static const struct check CHECKS[] = {
 
 /* ---- what the flows say of a packet that the guard lets pass ---- */
 
-static bool in_networks(const struct zone *zone, const struct address *address) {
-  for (size_t i = 0; zone != NULL && i < zone->network_count; i++)
-    if (range_contains(&zone->networks[i].range, address))
-      return true;
-  return false;
-}
-
 static bool destination_fits(const struct judging *judging) {
   if (judging->to == ZONE_GATEWAY)
-    return in_networks(zone_at(judging->index, judging->query->in_zone), &judging->packet->destination);
+    return may_be_gateway(judging->index, judging->query->in_zone, &judging->packet->destination);
   return judging->destination.zone == judging->to;
 }
 
