@@ -115,7 +115,7 @@ char *arena_strndup(struct arena *arena, const char *text, size_t length) {
 }
 
 char *arena_strdup(struct arena *arena, const char *text) {
-  return arena_strndup(arena, text, SIZE_MAX);
+  return arena_memdup(arena, text, strlen(text) + 1);
 }
 
 void *arena_memdup(struct arena *arena, const void *data, size_t size) {
