@@ -127,6 +127,11 @@ static void fill_limit(const struct expression *from, struct nftnl_expr *to) {
   nftnl_expr_set_u32(to, NFTNL_EXPR_LIMIT_FLAGS, from->key);
 }
 
+static void fill_connections(const struct expression *from, struct nftnl_expr *to) {
+  nftnl_expr_set_u32(to, NFTNL_EXPR_CONNLIMIT_COUNT, from->burst);
+  nftnl_expr_set_u32(to, NFTNL_EXPR_CONNLIMIT_FLAGS, from->key);
+}
+
 static void fill_log(const struct expression *from, struct nftnl_expr *to) {
   nftnl_expr_set_u16(to, NFTNL_EXPR_LOG_GROUP, (uint16_t)from->key);
   if (from->name != NULL) {
@@ -168,6 +173,7 @@ static const struct expression_writer expression_writers[EXPRESSION_FOREIGN + 1]
     [EXPRESSION_COUNTER_OBJECT] = {"objref", fill_counter_object},
     [EXPRESSION_COUNTER] = {"counter", fill_counter},
     [EXPRESSION_LIMIT] = {"limit", fill_limit},
+    [EXPRESSION_CONNECTIONS] = {"connlimit", fill_connections},
     [EXPRESSION_LOG] = {"log", fill_log},
     [EXPRESSION_REJECT] = {"reject", fill_reject},
     [EXPRESSION_BYTEORDER] = {"byteorder", fill_byte_order},

@@ -367,6 +367,10 @@ static bool finish_limit(struct reading *reading) {
   return reading->expression->key <= NFT_LIMIT_F_INV;
 }
 
+static bool finish_connections(struct reading *reading) {
+  return reading->expression->key <= NFT_CONNLIMIT_F_INV;
+}
+
 static bool finish_reject(struct reading *reading) {
   struct expression *expression = reading->expression;
   bool known = expression->key <= NFT_REJECT_ICMPX_UNREACH;
@@ -454,6 +458,10 @@ static const struct expression_format expression_formats[] = {
       {NFTA_LIMIT_FLAGS, TARGET_KEY, OPTIONAL},
       {NFTA_LIMIT_PAD, TARGET_IGNORED, OPTIONAL}},
      finish_limit},
+    {"connlimit",
+     EXPRESSION_CONNECTIONS,
+     {{NFTA_CONNLIMIT_COUNT, TARGET_BURST, 0}, {NFTA_CONNLIMIT_FLAGS, TARGET_KEY, OPTIONAL}},
+     finish_connections},
     {"log",
      EXPRESSION_LOG,
      {{NFTA_LOG_GROUP, TARGET_KEY_U16, 0},

@@ -256,7 +256,13 @@ static void compile_map(struct direction *direction, struct chain_draft *chain, 
 
 static bool has_limit(const struct direction *direction, uint32_t index) {
   const struct flow *flow = &direction->compilation->policy->flows[index];
-  return flow->limit.set && flow->limit.new_per_second > 0;
+  return flow->limit.set && (flow->limit.new_per_second > 0 || flow->limit.connections > 0);
+}
+
+static void end_over(struct direction *direction, struct rule_writer *rule, uint32_t index) {
+  rule_count(rule, denied_counter(direction->compilation, direction->from_place, direction->to_place, "limit"));
+  rule->origin = flow_origin(&direction->compilation->policy->flows[index]);
+  rule_end(rule, VERDICT_DROP, NULL);
 }
 
 /* A chain that drops what is over the limit of one flow, and returns otherwise. */
@@ -266,11 +272,16 @@ static const char *compile_limit(struct direction *direction, uint32_t index) {
   struct chain_draft *chain =
       builder_chain(&compilation->builder, arena_printf(compilation->arena, "limit.%s", flow->name), flow->name);
   chain->chain.origin = flow_origin(flow);
-  struct rule_writer rule = rule_begin(&compilation->builder, chain);
-  rule_over(&rule, flow->limit.new_per_second);
-  rule_count(&rule, denied_counter(compilation, direction->from_place, direction->to_place, "limit"));
-  rule.origin = flow_origin(flow);
-  rule_end(&rule, VERDICT_DROP, NULL);
+  if (flow->limit.new_per_second > 0) {
+    struct rule_writer rule = rule_begin(&compilation->builder, chain);
+    rule_over(&rule, flow->limit.new_per_second);
+    end_over(direction, &rule, index);
+  }
+  if (flow->limit.connections > 0) {
+    struct rule_writer rule = rule_begin(&compilation->builder, chain);
+    rule_over_connections(&rule, flow->limit.connections);
+    end_over(direction, &rule, index);
+  }
   return builder_seal_chain(&compilation->builder, chain);
 }
 

@@ -283,6 +283,14 @@ void rule_over(struct rule_writer *writer, uint64_t per_second) {
   say(writer, "limit rate over %" PRIu64 "/second burst %" PRIu32 " packets", limit->rate, limit->burst);
 }
 
+void rule_over_connections(struct rule_writer *writer, uint64_t connections) {
+  struct expression *count = append(writer, EXPRESSION_CONNECTIONS);
+  count->key = NFT_CONNLIMIT_F_INV;
+  count->burst = connections > UINT32_MAX ? UINT32_MAX : (uint32_t)connections;
+  say_blank(writer);
+  say(writer, "ct count over %" PRIu32, count->burst);
+}
+
 void rule_refuse(struct rule_writer *writer, bool reset) {
   uint32_t mark = REFUSAL_MARK;
   struct expression *immediate = append(writer, EXPRESSION_IMMEDIATE);

@@ -79,6 +79,8 @@ void rule_mark_map(struct rule_writer *writer, const enum match *fields, const c
 void rule_count(struct rule_writer *writer, const char *counter);
 /* Holds for what is more than so many packets a second. */
 void rule_over(struct rule_writer *writer, uint64_t per_second);
+/* Holds while more than so many connections that came by this rule live. */
+void rule_over_connections(struct rule_writer *writer, uint64_t connections);
 /* Marks the connection as refused and answers it: with a TCP reset, or with ICMP "administratively prohibited". */
 void rule_refuse(struct rule_writer *writer, bool reset);
 /* Ends the rule: with a verdict, with goto or jump, or (VERDICT_NONE) without any. */

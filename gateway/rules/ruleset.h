@@ -47,6 +47,8 @@ enum expression_kind {
   EXPRESSION_COUNTER_OBJECT, /* counts into a named counter */
   EXPRESSION_COUNTER,        /* counts in the rule */
   EXPRESSION_LIMIT,
+  EXPRESSION_CONNECTIONS, /* goes on while at most, or (key: NFT_CONNLIMIT_F_INV) over `burst` connections that came
+                             here live */
   EXPRESSION_LOG,
   EXPRESSION_REJECT,
   EXPRESSION_BYTEORDER, /* turns numbers in a register to network order or back (`meta hour` needs it) */

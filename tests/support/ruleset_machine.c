@@ -263,6 +263,7 @@ static bool run_expression(struct machine *machine, const struct expression *exp
     *verdict = (struct verdict){.code = VERDICT_DROP};
     return true;
   case EXPRESSION_LIMIT: /* never over */
+  case EXPRESSION_CONNECTIONS:
     return false;
   case EXPRESSION_LOG:
     return true;
