@@ -17,7 +17,7 @@
  * in the model.
  */
 
-enum { SUGGESTION_LIMIT = 100, COLUMN_LIMIT = 10000, POINT_LIMIT = 200, DEFAULT_HALF_OPEN_LIMIT = 256 };
+enum { SUGGESTION_LIMIT = 100, COLUMN_LIMIT = 10000, DEFAULT_HALF_OPEN_LIMIT = 256 };
 
 /* ---- one section by its schema ---- */
 
@@ -235,10 +235,14 @@ static void check_reserved(struct reader *reader, config_setting_t *setting, con
             "「gateway」は本機を指す名前であり、ほかに使えません", "'gateway' names this appliance and nothing else");
 }
 
+static config_setting_t *next_setting(struct reader *reader, config_setting_t *part, unsigned index) {
+  return reader_is_overwhelmed(reader) ? NULL : config_setting_get_elem(part, index);
+}
+
 static void read_zones(struct reader *reader, config_setting_t *part) {
   struct policy *policy = reader->policy;
   config_setting_t *setting;
-  for (unsigned i = 0; (setting = config_setting_get_elem(part, i)); i++) {
+  for (unsigned i = 0; (setting = next_setting(reader, part, i)); i++) {
     const char *name = reader_setting_name(reader, setting);
     if (!name)
       continue;
@@ -253,7 +257,7 @@ static void read_zones(struct reader *reader, config_setting_t *part) {
 static void read_hosts(struct reader *reader, config_setting_t *part) {
   struct policy *policy = reader->policy;
   config_setting_t *setting;
-  for (unsigned i = 0; (setting = config_setting_get_elem(part, i)); i++) {
+  for (unsigned i = 0; (setting = next_setting(reader, part, i)); i++) {
     const char *name = reader_setting_name(reader, setting);
     if (!name)
       continue;
@@ -268,7 +272,7 @@ static void read_hosts(struct reader *reader, config_setting_t *part) {
 static void read_own_services(struct reader *reader, config_setting_t *part) {
   struct policy *policy = reader->policy;
   config_setting_t *setting;
-  for (unsigned i = 0; (setting = config_setting_get_elem(part, i)); i++) {
+  for (unsigned i = 0; (setting = next_setting(reader, part, i)); i++) {
     const char *name = reader_setting_name(reader, setting);
     if (!name)
       continue;
@@ -282,7 +286,7 @@ static void read_own_services(struct reader *reader, config_setting_t *part) {
 static void read_flows(struct reader *reader, config_setting_t *part) {
   struct policy *policy = reader->policy;
   config_setting_t *setting;
-  for (unsigned i = 0; (setting = config_setting_get_elem(part, i)); i++) {
+  for (unsigned i = 0; (setting = next_setting(reader, part, i)); i++) {
     const char *name = reader_setting_name(reader, setting);
     if (!name)
       continue;
@@ -298,7 +302,7 @@ static void read_expectations(struct reader *reader, config_setting_t *part) {
   struct policy *policy = reader->policy;
   config_setting_t *setting;
   policy->expectations = reader_array(reader, (size_t)config_setting_length(part), sizeof(*policy->expectations));
-  for (unsigned i = 0; policy->expectations && (setting = config_setting_get_elem(part, i)); i++)
+  for (unsigned i = 0; policy->expectations && (setting = next_setting(reader, part, i)); i++)
     reader_expectation(reader, setting, &policy->expectations[policy->expectation_count++], i);
 }
 
@@ -374,8 +378,7 @@ static int read_pieces(const struct source *source, const struct pieces *pieces,
                           .policy = policy_new(arena, file),
                           .subject = "",
                           .suggestions_left = SUGGESTION_LIMIT,
-                          .columns_left = COLUMN_LIMIT,
-                          .points_left = POINT_LIMIT};
+                          .columns_left = COLUMN_LIMIT};
   if (reader.policy)
     read_parts(&reader, pieces);
   reader_free(&reader);

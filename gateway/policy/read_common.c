@@ -29,12 +29,11 @@ struct place reader_place_of(struct reader *reader, const config_setting_t *sett
   return reader_place_behind(reader, setting, (struct place){0}, token);
 }
 
-/* This reads the file again. */
 struct place reader_point(struct reader *reader, struct place place, const char *token) {
-  if (reader->points_left == 0)
+  if (reader->columns_left == 0)
     return place;
-  reader->points_left--;
-  return place_of_token(place, token);
+  reader->columns_left--;
+  return source_point(reader->source, place, token);
 }
 
 void reader_twice(struct reader *reader, config_setting_t *setting, const char *text, struct place first) {
@@ -113,4 +112,15 @@ void reader_suggest_zone(struct reader *reader, struct diagnostic *diagnostic, c
     names[i] = policy->zones[i].name;
   if (names)
     reader_suggest(reader, diagnostic, word, names, policy->zone_count);
+}
+
+bool reader_is_overwhelmed(struct reader *reader) {
+  if (reader->overwhelmed || reader->diagnostics->errors < PROBLEM_LIMIT)
+    return reader->overwhelmed;
+  reader->overwhelmed = true;
+  reader->subject = "";
+  PROBLEM(reader, "P14", ((struct place){.file = reader->policy->file}),
+          "誤りが %d 件を超えたので、ここで打ち切る。まず、これまでの誤りを直す",
+          "more than %d errors: the rest is not looked at; put these right first", PROBLEM_LIMIT);
+  return true;
 }

@@ -16,7 +16,7 @@
  * side by side in a list (a lost comma) and strings over several lines (a lost quote) are refused.
  */
 
-enum { NESTING_LIMIT = 16, MEMBERS_PER_PIECE = 32, NAME_LIMIT = 64 };
+enum { NESTING_LIMIT = 16, MEMBERS_PER_PIECE = 32, NAME_LIMIT = 64, SHOWN_LIMIT = 100 };
 
 enum expected {
   EXPECT_KEY,
@@ -113,9 +113,7 @@ static struct place place_of(const struct scan *scan, const struct token *token)
 }
 
 static const char *token_text(const struct scan *scan, const struct token *token) {
-  size_t length = token->length;
-  if (token->kind == TOKEN_OPEN_STRING && length > 40)
-    length = 40;
+  size_t length = token->length < SHOWN_LIMIT ? token->length : SHOWN_LIMIT;
   while (length > 0 && ((unsigned char)scan->source->text[token->offset + length] & 0xc0) == 0x80)
     length--;
   const char *text = arena_strndup(scan->diagnostics->arena, scan->source->text + token->offset, length);
@@ -466,6 +464,15 @@ static void scan_token(struct scan *scan, const struct token *token) {
   }
 }
 
+static void check_patience(struct scan *scan, const struct token *token) {
+  if (scan->failed || scan->diagnostics->errors < PROBLEM_LIMIT)
+    return;
+  scan->failed = true;
+  diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P14", place_of(scan, token), "",
+                 "誤りが %d 件を超えたので、ここで打ち切る。まず、これまでの誤りを直す",
+                 "more than %d errors: the rest is not looked at; put these right first", PROBLEM_LIMIT);
+}
+
 static void scan_free(struct scan *scan) {
   for (size_t i = 0; i <= NESTING_LIMIT; i++)
     name_table_free(&scan->levels[i].names);
@@ -488,6 +495,7 @@ int scan_source(const struct source *source, struct diagnostic_list *diagnostics
     token = lexer_next(&scan.lexer);
     scan_token(&scan, &token);
     scan.previous = token;
+    check_patience(&scan, &token);
   } while (token.kind != TOKEN_END && !scan.failed && !scan.out_of_memory);
   output_until(&scan, source->length);
   if (!scan.out_of_memory) {

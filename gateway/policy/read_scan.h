@@ -26,6 +26,9 @@ struct piece {
   bool continues; /* it goes on with the group of the piece before */
 };
 
+/* So many errors are enough. */
+enum { PROBLEM_LIMIT = 10000 };
+
 struct pieces {
   char *text;
   struct piece *items;

@@ -242,12 +242,24 @@ static void begin_segment(struct loader *loader, const char *file, unsigned line
   source->segments[source->segment_count++] = (struct source_segment){loader->line, file, line};
 }
 
+static size_t line_start(const char *text, size_t offset) {
+  while (offset > 0 && text[offset - 1] != '\n')
+    offset--;
+  return offset;
+}
+
+static struct place place_of_include(const struct open_file *file, const struct token *token) {
+  size_t start = line_start(file->text->data, token->offset);
+  return (struct place){.file = file->name,
+                        .line = token->line,
+                        .column = count_characters(file->text->data + start, token->offset - start) + 1,
+                        .length = count_characters(file->text->data + token->offset, token->length)};
+}
+
 static struct diagnostic *report_include(struct loader *loader, const struct open_file *file, const struct token *token,
                                          const char *path, const char *why) {
-  struct place place = place_in_file(file->name, file->text, token->offset);
-  place.length = count_characters(file->text->data + token->offset, token->length);
-  return diagnostic_add(loader->diagnostics, SEVERITY_ERROR, "P09", place, "", "@include \"%s\": %s",
-                        "@include \"%s\": %s", path, why);
+  return diagnostic_add(loader->diagnostics, SEVERITY_ERROR, "P09", place_of_include(file, token), "",
+                        "@include \"%s\": %s", "@include \"%s\": %s", path, why);
 }
 
 /* The path between the quotes, beside the including file unless absolute. */
@@ -304,8 +316,7 @@ static void splice_read(struct loader *loader, const struct open_file *parent, c
                    language_choose(loader->diagnostics->language, "合計が大きすぎます（上限は 64 MiB）",
                                    "all files together are too large (the limit is 64 MiB)"));
   } else if (check_encoding(loader, path, text)) {
-    struct open_file file = {path, text, place_in_file(parent->name, parent->text, token->offset), parent,
-                             parent->depth + 1};
+    struct open_file file = {path, text, place_of_include(parent, token), parent, parent->depth + 1};
     splice_file(loader, &file);
   }
 }
@@ -334,12 +345,6 @@ static void splice_include(struct loader *loader, const struct open_file *parent
   struct file_text text = {0};
   splice_read(loader, parent, token, path, &text);
   free(text.data);
-}
-
-static size_t line_start(const char *text, size_t offset) {
-  while (offset > 0 && text[offset - 1] != '\n')
-    offset--;
-  return offset;
 }
 
 /* The next @include of the file, or its end. */
@@ -506,4 +511,21 @@ struct place source_place_of(const struct source *source, unsigned line, unsigne
   size_t start = source->line_starts[line - 1];
   size_t end = line < source->line_count ? source->line_starts[line] - 1 : source->length;
   return place_of_token_in(place, source->text + start, end - start, token);
+}
+
+/* Lines of the whole text that a segment covers. */
+static unsigned segment_lines(const struct source *source, size_t index) {
+  unsigned end =
+      index + 1 < source->segment_count ? source->segments[index + 1].first_line : (unsigned)source->line_count + 1;
+  return end - source->segments[index].first_line;
+}
+
+struct place source_point(const struct source *source, struct place place, const char *token) {
+  for (size_t i = 0; i < source->segment_count; i++) {
+    const struct source_segment *segment = &source->segments[i];
+    if (segment->file == place.file && place.line >= segment->line &&
+        place.line - segment->line < segment_lines(source, i))
+      return source_place_of(source, segment->first_line + (place.line - segment->line), 0, token);
+  }
+  return place;
 }

@@ -43,4 +43,6 @@ struct place source_place(const struct source *source, unsigned line);
 struct place source_place_at(const struct source *source, size_t offset, size_t length);
 /* The place of a token on a line of the whole text, at from_column (0: anywhere) or behind it. */
 struct place source_place_of(const struct source *source, unsigned line, unsigned from_column, const char *token);
+/* A place that source_place() gave, with the column of a token on its line. */
+struct place source_point(const struct source *source, struct place place, const char *token);
 #endif

@@ -29,8 +29,9 @@ struct reader {
   const char **host_names;                 /* for did-you-mean; NULL until asked for */
   struct service *scratch;                 /* services of the list being read; reused, freed with the reader */
   size_t scratch_capacity;
-  unsigned suggestions_left, columns_left, points_left; /* the search for them is bounded */
+  unsigned suggestions_left, columns_left; /* the search for them is bounded */
   bool out_of_memory;
+  bool overwhelmed;
   bool unreadable; /* libconfig refused a piece: there is no model */
 };
 
@@ -63,6 +64,8 @@ struct place reader_place_of_name(struct reader *reader, const config_setting_t 
 const char *reader_keep(struct reader *reader, const char *text, size_t length);
 /* P07: the second of two that are the same. */
 void reader_twice(struct reader *reader, config_setting_t *setting, const char *text, struct place first);
+/* Nobody reads ten thousand complaints: true, after one last, when there are more. */
+bool reader_is_overwhelmed(struct reader *reader);
 /* Name of a setting as it stands in the file, in the arena; NULL when it is to be skipped. */
 const char *reader_setting_name(struct reader *reader, const config_setting_t *setting);
 /* Items of an array in the arena, never NULL in effect: without memory the reader is marked and NULL returned. */

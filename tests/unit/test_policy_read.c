@@ -288,6 +288,37 @@ START_TEST(a_large_group_is_read_as_one) {
 }
 END_TEST
 
+struct flood_case {
+  const char *start, *before, *behind, *end; /* around a number that counts */
+};
+
+static const struct flood_case flood_cases[] = {
+    {"flows = { ", "same = 1; f", " = 1;\n", "};"},                          /* duplicates */
+    {"policy = 1; zones = { };\nflows = { ", "f", " = 1;\n", "};"},          /* wrong types */
+    {"policy = 1; zones = { };\nhosts = { ", "h", " = { x = 1; };\n", "};"}, /* unknown and missing keys */
+};
+
+static char *flood(const struct flood_case *c, int count) {
+  char *text = NULL;
+  size_t length;
+  FILE *stream = open_memstream(&text, &length);
+  fputs(c->start, stream);
+  for (int i = 0; i < count; i++)
+    fprintf(stream, "%s%d%s", c->before, i, c->behind);
+  fputs(c->end, stream);
+  fclose(stream);
+  return text;
+}
+
+START_TEST(there_is_an_end_to_complaints) {
+  char *text = flood(&flood_cases[_i], 30000);
+  ck_assert_int_eq(read_text(text), 0);
+  ck_assert_uint_lt(list.count, 10100);
+  ck_assert_uint_gt(list.count, 9999);
+  free(text);
+}
+END_TEST
+
 START_TEST(a_column_counts_characters_and_not_bytes) {
   ck_assert_int_eq(read_text("policy = { name = \"架空\"; numbr = \"1\"; };"), 0);
   for (size_t i = 0; i < list.count; i++)
@@ -536,6 +567,7 @@ static TCase *problem_cases(void) {
   tcase_add_test(cases, a_model_with_errors_has_holes_and_can_be_walked);
   tcase_add_test(cases, parts_may_stand_in_any_order);
   tcase_add_test(cases, a_large_group_is_read_as_one);
+  tcase_add_loop_test(cases, there_is_an_end_to_complaints, 0, ROWS(flood_cases));
   tcase_add_test(cases, a_column_counts_characters_and_not_bytes);
   tcase_add_loop_test(cases, no_text_brings_the_reader_down, 0, ROWS(hostile));
   tcase_add_test(cases, no_beginning_of_a_policy_brings_the_reader_down);
