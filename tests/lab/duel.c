@@ -156,7 +156,7 @@ static void expect_one(const struct duel_field *field, struct duel *duel) {
   duel->unseen = duel->probe.interface == LAB_GATEWAY &&
                  (route.kind == LAB_ROUTE_LOCAL || is_own_host(&duel->query.packet.destination));
   duel->loose = loosely(field, duel, route);
-  if (duel->loose)
+  if (duel->loose || duel->uncounted)
     duel->expected = LAB_NOWHERE;
 }
 
@@ -209,19 +209,19 @@ static void tally_loosely(const struct duel_field *field, const struct duel *due
 }
 
 static void tally_expect(const struct duel_field *field, const struct duel *duel, struct tally *tally) {
-  if (duel->loose || duel->unseen) {
+  if (duel->loose || duel->unseen || duel->uncounted) {
     tally_loosely(field, duel, tally);
     return;
   }
-  if (duel->decision.allow)
+  if (duel->decision.allow || duel->uncounted)
     return;
   char key[KEY_SIZE];
   tally_key(field, duel, key);
   struct tally_entry *entry = tally_entry(tally, key);
   if (entry == NULL)
     return;
-  entry->least += duel->uncounted ? 0 : 1;
-  entry->most += 1;
+  entry->least++;
+  entry->most++;
 }
 
 /* "guard.lgwan.spoofed-source", "denied.lgwan.internet.no-flow" to "lgwan/spoofed-source", "lgwan/no-flow". */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Random policies, random and boundary packets: policy_decide() and the kernel must agree, and so must `kido explain`
- * on a sample. One gateway lives through all policies, so that every load is also a reload from some other policy.
+ * Random policies, random and boundary packets: policy_decide() and the kernel must agree. One gateway lives through
+ * all policies, so that every load is also a reload from some other policy.
  *
  *   test_differential [--policies N] [--packets N] [--seconds N] [--seed N] [--long]
  *
@@ -11,11 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <jansson.h>
 
 #include "duel.h"
 #include "random_policy.h"
@@ -28,7 +24,7 @@ struct settings {
 };
 
 struct totals {
-  unsigned long policies, flows, explained;
+  unsigned long policies, flows;
   size_t compared, allowed, disagreements;
   size_t per_reason[REASON_COUNT_];
 };
@@ -92,86 +88,6 @@ static int check_read_back(const struct duel_field *field, struct nftables *nfta
   return code;
 }
 
-/* ---- kido explain ---- */
-
-static const char *service_text(const struct packet *packet, char text[static 32]) {
-  switch (packet->protocol) {
-  case PROTOCOL_TCP:
-    snprintf(text, 32, "tcp/%u", packet->destination_port);
-    return text;
-  case PROTOCOL_UDP:
-    snprintf(text, 32, "udp/%u", packet->destination_port);
-    return text;
-  case PROTOCOL_ICMP:
-    return packet->icmp_type == 8 ? "icmp/echo-request" : NULL;
-  case PROTOCOL_ICMPV6:
-    return packet->icmp_type == 128 ? "icmpv6/echo-request" : NULL;
-  default:
-    return NULL;
-  }
-}
-
-static bool explain_fits(const struct duel_field *field, const struct duel *duel) {
-  const struct packet *packet = &duel->query.packet;
-  char text[32];
-  return duel->starts_scene && duel->probe.interface != LAB_GATEWAY && duel->query.in_zone != ZONE_NONE &&
-         duel->route == LAB_ROUTE_INTERFACE && packet->traits == 0 && service_text(packet, text) != NULL &&
-         (packet->protocol != PROTOCOL_TCP || packet->tcp_flags == TCP_SYN) &&
-         policy_zone_of_address(field->policy, NULL, &packet->destination) == duel->query.out_zone &&
-         !address_set_contains(field->circumstances.own, &packet->source);
-}
-
-/* Runs `kido explain --json` and reads its verdict: 1 allow, 0 deny, -1 when there is no answer. */
-static int ask_explain(const char *policy_file, const struct duel_field *field, const struct duel *duel) {
-  const struct packet *packet = &duel->query.packet;
-  char command[1024], source[ADDRESS_TEXT_SIZE], destination[ADDRESS_TEXT_SIZE], mac[MAC_TEXT_SIZE], service[32];
-  snprintf(command, sizeof(command),
-           "%s/kido explain %s %s %s --json --policy %s --from-zone %s --in %s --mac %s --sport %u 2>/dev/null",
-           KIDO_PROGRAM_DIRECTORY, address_format(&packet->source, source),
-           address_format(&packet->destination, destination), service_text(packet, service), policy_file,
-           policy_zone_name(field->policy, duel->query.in_zone),
-           lab_interface(field->lab, (size_t)duel->probe.interface)->name, mac_format(&packet->source_mac, mac),
-           packet->source_port);
-  FILE *pipe = popen(command, "r");
-  if (pipe == NULL)
-    return -1;
-  json_t *answer = json_loadf(pipe, 0, NULL);
-  const char *verdict = json_string_value(json_object_get(answer, "verdict"));
-  int result = verdict == NULL ? -1 : strcmp(verdict, "allow") == 0;
-  json_decref(answer);
-  pclose(pipe);
-  return result;
-}
-
-static bool explain_is_built(void) {
-  return access(KIDO_PROGRAM_DIRECTORY "/kido", X_OK) == 0;
-}
-
-static void compare_explain(struct duel_field *field, const char *text, const struct duel_list *list,
-                            struct totals *totals) {
-  char file[] = "/tmp/kido-differential-XXXXXX";
-  int descriptor = mkstemp(file);
-  if (descriptor < 0)
-    return;
-  bool written = write(descriptor, text, strlen(text)) == (ssize_t)strlen(text);
-  close(descriptor);
-  unsigned asked = 0;
-  for (size_t i = 0; written && i < list->count && asked < 3; i++) {
-    const struct duel *duel = &list->items[i];
-    if (!explain_fits(field, duel))
-      continue;
-    asked++;
-    totals->explained++;
-    int verdict = ask_explain(file, field, duel);
-    if (verdict == (duel->decision.allow ? 1 : 0))
-      continue;
-    field->disagreements++;
-    printf("DISAGREEMENT: kido explain says %s\n", verdict < 0 ? "nothing" : verdict != 0 ? "allow" : "deny");
-    duel_print(stdout, field, duel);
-  }
-  unlink(file);
-}
-
 /* ---- one policy ---- */
 
 static void add_totals(struct totals *totals, const struct duel_field *field) {
@@ -204,8 +120,6 @@ static int run_policy(struct lab *lab, struct nftables *nftables, const struct s
     long wrong = duel_run(&field, list.items, list.count);
     code = wrong < 0 ? error_set(&error, (int)-wrong, "the laboratory failed: %s", strerror((int)-wrong)) : 0;
   }
-  if (code == 0 && explain_is_built() && totals->policies % 10 == 0)
-    compare_explain(&field, text, &list, totals);
   if (code < 0)
     printf("FAILURE: %s\n", error.message);
   if (code < 0 || field.disagreements > 0)
@@ -218,8 +132,8 @@ static int run_policy(struct lab *lab, struct nftables *nftables, const struct s
 }
 
 static void print_totals(const struct totals *totals) {
-  printf("%lu policies with %lu flows: %zu packets compared (%zu allowed), %lu explained, %zu disagreements\n",
-         totals->policies, totals->flows, totals->compared, totals->allowed, totals->explained, totals->disagreements);
+  printf("%lu policies with %lu flows: %zu packets compared (%zu allowed), %zu disagreements\n", totals->policies,
+         totals->flows, totals->compared, totals->allowed, totals->disagreements);
   for (int i = 0; i < REASON_COUNT_; i++)
     if (totals->per_reason[i] > 0)
       printf("  %-24s %zu\n", reason_name((enum reason)i), totals->per_reason[i]);

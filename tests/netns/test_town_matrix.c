@@ -6,7 +6,11 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
 
 #include "duel.h"
 #include "town.h"
@@ -132,6 +136,101 @@ START_TEST(rp_filter_stops_nothing_that_the_town_needs) {
 }
 END_TEST
 
+/* ---- kido explain ---- */
+
+static const char *service_text(const struct packet *packet, char text[static 32]) {
+  switch (packet->protocol) {
+  case PROTOCOL_TCP:
+    snprintf(text, 32, "tcp/%u", packet->destination_port);
+    return text;
+  case PROTOCOL_UDP:
+    snprintf(text, 32, "udp/%u", packet->destination_port);
+    return text;
+  case PROTOCOL_ICMP:
+    return packet->icmp_type == 8 && packet->source.family == FAMILY_IPV4 ? "icmp/echo-request" : NULL;
+  case PROTOCOL_ICMPV6:
+    return packet->icmp_type == 128 && packet->source.family == FAMILY_IPV6 ? "icmpv6/echo-request" : NULL;
+  default:
+    return NULL;
+  }
+}
+
+/* Packets of which the command line can speak, and whose fate does not depend on this machine. */
+static bool explain_fits(const struct duel *duel) {
+  const struct packet *packet = &duel->query.packet;
+  char text[32];
+  return duel->starts_scene && duel->probe.interface != LAB_GATEWAY && duel->route == LAB_ROUTE_INTERFACE &&
+         packet->traits == 0 && service_text(packet, text) != NULL &&
+         policy_zone_of_address(field.policy, NULL, &packet->destination) == duel->query.out_zone &&
+         !address_set_contains(field.circumstances.own, &packet->source);
+}
+
+static json_t *ask_explain(const char *policy_file, const struct duel *duel) {
+  const struct packet *packet = &duel->query.packet;
+  char command[1024], source[ADDRESS_TEXT_SIZE], destination[ADDRESS_TEXT_SIZE], mac[MAC_TEXT_SIZE], service[32];
+  snprintf(command, sizeof(command), "%s/kido explain %s %s %s --json --policy %s --from-zone %s --in %s --mac %s%s",
+           KIDO_PROGRAM_DIRECTORY, address_format(&packet->source, source),
+           address_format(&packet->destination, destination), service_text(packet, service), policy_file,
+           policy_zone_name(field.policy, duel->query.in_zone),
+           lab_interface(field.lab, (size_t)duel->probe.interface)->name, mac_format(&packet->source_mac, mac),
+           packet->source_port != 0 ? " --sport 40000" : "");
+  fflush(NULL);
+  FILE *pipe = popen(command, "r");
+  ck_assert_ptr_nonnull(pipe);
+  json_t *answer = json_loadf(pipe, 0, NULL);
+  pclose(pipe);
+  return answer;
+}
+
+static void assert_explained(const char *policy_file, const struct duel *duel) {
+  json_t *answer = ask_explain(policy_file, duel);
+  const char *verdict = json_string_value(json_object_get(answer, "verdict"));
+  const char *reason = json_string_value(json_object_get(answer, "reason"));
+  bool passed = duel->probe.outcome != LAB_NOWHERE;
+  bool agree = verdict != NULL && reason != NULL && strcmp(verdict, passed ? "allow" : "deny") == 0 &&
+               strcmp(reason, reason_name(duel->decision.reason)) == 0;
+  if (!agree)
+    duel_print(stderr, &field, duel);
+  ck_assert_msg(agree, "kido explain says %s, %s", verdict != NULL ? verdict : "nothing",
+                reason != NULL ? reason : "-");
+  json_decref(answer);
+}
+
+static char *write_policy_file(char *file) {
+  char *text = town_text(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", TOWN_DUAL_STACK | TOWN_IN_FORCE,
+                         field.circumstances.now, arena);
+  int descriptor = mkstemp(file);
+  ck_assert_int_ge(descriptor, 0);
+  ck_assert_int_eq(write(descriptor, text, strlen(text)), (ssize_t)strlen(text));
+  close(descriptor);
+  return file;
+}
+
+START_TEST(kido_explain_says_what_the_kernel_did) {
+  enum { EVERY = 23 };
+  if (access(KIDO_PROGRAM_DIRECTORY "/kido", X_OK) != 0)
+    return;
+  open_field(TOWN_DUAL_STACK, TOWN_DUAL_STACK, 0);
+  char file[] = "/tmp/kido-explain-XXXXXX";
+  struct duel_list list = {0};
+  unsigned asked = 0;
+  write_policy_file(file);
+  for (size_t i = 0; i < field.policy->flow_count; i++)
+    duel_add_flow(&field, &field.policy->flows[i], &list);
+  ck_assert_int_eq(duel_run(&field, list.items, list.count), 0);
+  for (size_t i = 0; i < list.count; i++)
+    if (explain_fits(&list.items[i]) && i % EVERY == 0) {
+      assert_explained(file, &list.items[i]);
+      asked++;
+    }
+  unlink(file);
+  printf("kido explain agreed on %u packets\n", asked);
+  ck_assert_uint_gt(asked, 20);
+  duel_list_clear(&list);
+  close_field();
+}
+END_TEST
+
 int main(void) {
   lab_require();
   Suite *suite = suite_create("town_matrix");
@@ -142,6 +241,7 @@ int main(void) {
   tcase_add_test(test, every_flow_of_the_town_passes_in_both_families);
   tcase_add_test(test, a_town_without_ipv6_passes_none);
   tcase_add_test(test, rp_filter_stops_nothing_that_the_town_needs);
+  tcase_add_test(test, kido_explain_says_what_the_kernel_did);
   suite_add_tcase(suite, test);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
