@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation
+ *
+ * BPF_PROG_TEST_RUN with live frames makes the kernel treat a prepared frame as received by an interface, as fast as
+ * one processor can: no network card, no second machine. An XDP program of a few instructions passes each frame on to
+ * the stack; a second one counts in a map and writes the count into a port first, so that each frame is of another
+ * connection. The programs are given as instructions, so nothing is needed to compile them.
+ *
+ * The gateway is the packet laboratory of the tests. Nobody reads the TAP device by which the frames leave: its queue
+ * is full and it drops them, which costs little and the same for all. How many left is counted there and checked.
+ *
+ * In each round every ruleset is loaded in turn and measured with every kind of packet, so that what disturbs the
+ * machine disturbs all alike. Rulesets: none at all; the minimum of any stateful filter; the compiled policy.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/bpf.h>
+
+#include "bench.h"
+#include "kernel/nftables.h"
+#include "lab.h"
+#include "policy/decide.h"
+#include "rules/compile.h"
+
+enum {
+  PACKETS = 50000, /* of one measurement, and connections where there are many */
+  WARM_UP = 5000,
+  BATCH = 64,
+  SOURCE_PORT_OFFSET = 34, /* in an Ethernet frame with an IPv4 header without options */
+  DESTINATION_PORT_OFFSET = 36,
+  CHECKSUM_OFFSET = 40,
+  HEADERS_SIZE = 44, /* Ethernet, IPv4, UDP, and two bytes more: whole words */
+  PROGRAM_MAX = 64,
+  LOG_ROOM = 4096,
+};
+
+/* ---- BPF ---- */
+
+static long bpf(enum bpf_cmd command, union bpf_attr *attributes) {
+  return syscall(SYS_bpf, command, attributes, sizeof(*attributes));
+}
+
+static int make_map(void) {
+  union bpf_attr attributes = {0};
+  attributes.map_type = BPF_MAP_TYPE_ARRAY;
+  attributes.key_size = sizeof(uint32_t);
+  attributes.value_size = sizeof(uint64_t);
+  attributes.max_entries = 1;
+  long fd = bpf(BPF_MAP_CREATE, &attributes);
+  if (fd < 0) {
+    bench_fail("no BPF map: %s", strerror(errno));
+  }
+  return (int)fd;
+}
+
+static void reset_map(int map) {
+  uint32_t key = 0;
+  uint64_t value = 0;
+  union bpf_attr attributes = {0};
+  attributes.map_fd = (uint32_t)map;
+  attributes.key = (uintptr_t)&key;
+  attributes.value = (uintptr_t)&value;
+  if (bpf(BPF_MAP_UPDATE_ELEM, &attributes) < 0) {
+    bench_fail("the BPF map cannot be written: %s", strerror(errno));
+  }
+}
+
+static int load_program(const struct bpf_insn *instructions, size_t count) {
+  char log[LOG_ROOM] = "";
+  union bpf_attr attributes = {0};
+  attributes.prog_type = BPF_PROG_TYPE_XDP;
+  attributes.insns = (uintptr_t)instructions;
+  attributes.insn_cnt = (uint32_t)count;
+  attributes.license = (uintptr_t) "GPL";
+  attributes.log_buf = (uintptr_t)log;
+  attributes.log_size = sizeof(log);
+  attributes.log_level = 1;
+  long fd = bpf(BPF_PROG_LOAD, &attributes);
+  if (fd < 0) {
+    bench_fail("no XDP program: %s\n%s", strerror(errno), log);
+  }
+  return (int)fd;
+}
+
+#define MOVE(to, from)                                                                                                 \
+  { .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = (to), .src_reg = (from) }
+#define CONSTANT(to, value)                                                                                            \
+  { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = (to), .imm = (value) }
+#define ADD(to, value)                                                                                                 \
+  { .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = (to), .imm = (value) }
+#define MODULO(to, value)                                                                                              \
+  { .code = BPF_ALU64 | BPF_MOD | BPF_K, .dst_reg = (to), .imm = (value) }
+#define LOAD(size, to, from, at)                                                                                       \
+  { .code = BPF_LDX | BPF_MEM | (size), .dst_reg = (to), .src_reg = (from), .off = (at) }
+#define STORE(size, to, at, from)                                                                                      \
+  { .code = BPF_STX | BPF_MEM | (size), .dst_reg = (to), .src_reg = (from), .off = (at) }
+#define CALL(function)                                                                                                 \
+  { .code = BPF_JMP | BPF_CALL, .imm = (function) }
+#define EXIT                                                                                                           \
+  { .code = BPF_JMP | BPF_EXIT }
+
+struct program {
+  struct bpf_insn instructions[PROGRAM_MAX];
+  size_t count;
+};
+
+static void append(struct program *program, const struct bpf_insn *instructions, size_t count) {
+  if (program->count + count > PROGRAM_MAX) {
+    bench_fail("the XDP program is too long");
+  }
+  memcpy(program->instructions + program->count, instructions, count * sizeof(*instructions));
+  program->count += count;
+}
+
+#define APPEND(program, ...)                                                                                           \
+  append((program), (const struct bpf_insn[]){__VA_ARGS__},                                                            \
+         sizeof((const struct bpf_insn[]){__VA_ARGS__}) / sizeof(struct bpf_insn))
+
+/* Register 7: the map's number modulo PACKETS, one more each time. */
+static void append_count(struct program *program, int map) {
+  APPEND(program, {.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = 10, .off = -4}, MOVE(2, 10), ADD(2, -4),
+         {.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = map}, {0},
+         CALL(BPF_FUNC_map_lookup_elem), {.code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = 0, .off = 2},
+         CONSTANT(0, XDP_ABORTED), EXIT, LOAD(BPF_DW, 7, 0, 0), MOVE(8, 7), ADD(8, 1), STORE(BPF_DW, 0, 0, 8),
+         MODULO(7, PACKETS));
+}
+
+/* Register 2: the frame, of which HEADERS_SIZE bytes may be written. */
+static void append_headers(struct program *program, const struct lab_frame *frame) {
+  APPEND(program, LOAD(BPF_W, 2, 6, offsetof(struct xdp_md, data)),
+         LOAD(BPF_W, 3, 6, offsetof(struct xdp_md, data_end)), MOVE(4, 2), ADD(4, HEADERS_SIZE),
+         {.code = BPF_JMP | BPF_JLE | BPF_X, .dst_reg = 4, .src_reg = 3, .off = 2}, CONSTANT(0, XDP_ABORTED), EXIT);
+  for (int16_t at = 0; at < HEADERS_SIZE; at = (int16_t)(at + 4)) {
+    int32_t word;
+    memcpy(&word, frame->data + at, sizeof(word));
+    APPEND(program, {.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = 2, .off = at, .imm = word});
+  }
+}
+
+/* A stream of this frame; vary: offset of the two bytes that differ from frame to frame, 0 for none. */
+static int load_stream(int map, const struct lab_frame *frame, int16_t vary) {
+  struct program program = {0};
+  APPEND(&program, MOVE(6, 1));
+  if (vary != 0) {
+    append_count(&program, map);
+  }
+  append_headers(&program, frame);
+  if (vary != 0) {
+    APPEND(&program, STORE(BPF_H, 2, vary, 7));
+  }
+  APPEND(&program, CONSTANT(0, XDP_PASS), EXIT);
+  return load_program(program.instructions, program.count);
+}
+
+/* ---- the field ---- */
+
+/* Frames that an interface receives. */
+struct stream {
+  int program;
+  int interface;
+  struct lab_frame frame;
+};
+
+struct field {
+  struct lab *lab;
+  struct nftables *nftables;
+  struct arena *arena;
+  const struct policy *policy;
+  struct ruleset *ruleset;
+  int in, out; /* interfaces of the lab */
+  struct packet packet;
+  int map;
+  struct stream forward, forward_many, reply, reply_many, spoofed;
+};
+
+/* Nanoseconds for each of `count` frames. */
+static double inject(const struct field *field, const struct stream *stream, uint32_t count) {
+  struct xdp_md context = {
+      .data_end = (uint32_t)stream->frame.length,
+      .ingress_ifindex = if_nametoindex(lab_interface(field->lab, (size_t)stream->interface)->name),
+  };
+  union bpf_attr attributes = {0};
+  attributes.test.prog_fd = (uint32_t)stream->program;
+  attributes.test.data_in = (uintptr_t)stream->frame.data;
+  attributes.test.data_size_in = (uint32_t)stream->frame.length;
+  attributes.test.ctx_in = (uintptr_t)&context;
+  attributes.test.ctx_size_in = sizeof(context);
+  attributes.test.repeat = count;
+  attributes.test.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+  attributes.test.batch_size = count < BATCH ? count : BATCH;
+  double start = bench_processor_milliseconds();
+  if (bpf(BPF_PROG_TEST_RUN, &attributes) < 0) {
+    bench_fail("frames cannot be injected: %s", strerror(errno));
+  }
+  return (bench_processor_milliseconds() - start) * 1e6 / count;
+}
+
+/* Packets that the interface was given to send, whether or not its queue took them. */
+static uint64_t count_left(const struct field *field, int interface) {
+  const char *wanted = lab_interface(field->lab, (size_t)interface)->name;
+  FILE *stream = fopen("/proc/self/net/dev", "r");
+  char line[512];
+  while (stream != NULL && fgets(line, sizeof(line), stream) != NULL) {
+    char name[IFNAMSIZ + 1];
+    unsigned long long sent, dropped; /* of 16 columns the 10th and the 12th */
+    if (sscanf(line, " %16[^:]: %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu %*u %llu", name, &sent, &dropped) == 3 &&
+        strcmp(name, wanted) == 0) {
+      fclose(stream);
+      return sent + dropped;
+    }
+  }
+  bench_fail("the counters of %s cannot be read", wanted);
+}
+
+static struct address first_address(const struct policy *policy, const struct endpoint *end) {
+  if (end->kind == ENDPOINT_HOST) {
+    return end->host->addresses[0].range.first;
+  }
+  struct address address = policy->zones[end->zone].networks[0].range.first;
+  for (int i = 0; i < 77; i++) {
+    address_next(&address, &address); /* not the network's own, nor the gateway's */
+  }
+  return address;
+}
+
+/* Whether a UDP packet between these ends opens a connection that the flow allows, and where it travels. */
+static bool try_flow(struct field *field, const struct flow *flow, const struct service *service) {
+  struct circumstances circumstances = {.now = {time(NULL)}, .own = lab_own(field->lab)};
+  struct query query = {.in_zone = flow->from_zone, .out_zone = flow->to_zone, .role = ROLE_OPENS};
+  if (service->protocol != PROTOCOL_UDP || flow->from[0].kind == ENDPOINT_GATEWAY ||
+      flow->to[0].kind == ENDPOINT_GATEWAY || flow->limit.set) {
+    return false;
+  }
+  query.packet = (struct packet){.source = first_address(field->policy, &flow->from[0]),
+                                 .destination = first_address(field->policy, &flow->to[0]),
+                                 .protocol = PROTOCOL_UDP,
+                                 .source_port = 40000,
+                                 .destination_port = service->first_port};
+  struct decision decision = policy_decide(field->policy, &circumstances, &query);
+  field->packet = query.packet;
+  field->in = lab_interface_of(field->lab, &query.packet.source);
+  field->out = lab_interface_of(field->lab, &query.packet.destination);
+  return query.packet.source.family == FAMILY_IPV4 && query.packet.destination.family == FAMILY_IPV4 &&
+         decision.allow && decision.reason == REASON_FLOW && field->in >= 0 && field->out >= 0;
+}
+
+/* A flow from the middle of the file on. */
+static void choose_flow(struct field *field) {
+  const struct policy *policy = field->policy;
+  for (size_t i = 0; i < policy->flow_count; i++) {
+    const struct flow *flow = &policy->flows[(i + policy->flow_count / 2) % policy->flow_count];
+    for (size_t j = 0; j < flow->service_count; j++) {
+      if (try_flow(field, flow, &flow->services[j])) {
+        return;
+      }
+    }
+  }
+  bench_fail("the policy has no UDP flow between zones that is in force");
+}
+
+static struct stream make_stream(const struct field *field, const struct packet *packet, int interface, int16_t vary) {
+  struct lab_frame_recipe recipe = {
+      .packet = *packet,
+      .source_mac = lab_mac_of(field->policy, &packet->source),
+      .destination_mac = lab_interface(field->lab, (size_t)interface)->mac,
+  };
+  struct stream stream = {.interface = interface};
+  if (lab_frame_build(&recipe, &stream.frame) < 0) {
+    bench_fail("a frame cannot be built");
+  }
+  memset(stream.frame.data + CHECKSUM_OFFSET, 0, 2); /* none: the port will vary */
+  stream.program = load_stream(field->map, &stream.frame, vary);
+  return stream;
+}
+
+static void make_streams(struct field *field) {
+  struct packet reply = field->packet;
+  reply.source = field->packet.destination;
+  reply.destination = field->packet.source;
+  reply.source_port = field->packet.destination_port;
+  reply.destination_port = field->packet.source_port;
+  struct packet spoofed = field->packet;
+  spoofed.source = address_from_ipv4(0x08080808);
+  field->forward = make_stream(field, &field->packet, field->in, 0);
+  field->forward_many = make_stream(field, &field->packet, field->in, SOURCE_PORT_OFFSET);
+  field->reply = make_stream(field, &reply, field->out, 0);
+  field->reply_many = make_stream(field, &reply, field->out, DESTINATION_PORT_OFFSET);
+  field->spoofed = make_stream(field, &spoofed, field->in, 0);
+}
+
+/* ---- rulesets ---- */
+
+static void load_nothing(struct field *field) {
+  (void)field;
+}
+
+static void load_minimum(struct field *field) {
+  char source[ADDRESS_TEXT_SIZE];
+  char destination[ADDRESS_TEXT_SIZE];
+  int status = lab_command(
+      "nft 'table inet minimum { chain forward { type filter hook forward priority 0; policy drop; "
+      "ct state established accept; iifname \"%s\" oifname \"%s\" ip saddr %s ip daddr %s udp dport %u accept; }; }'",
+      lab_interface(field->lab, (size_t)field->in)->name, lab_interface(field->lab, (size_t)field->out)->name,
+      address_format(&field->packet.source, source), address_format(&field->packet.destination, destination),
+      field->packet.destination_port);
+  if (status != 0) {
+    bench_fail("the minimum cannot be loaded");
+  }
+}
+
+static void load_policy(struct field *field) {
+  struct error error = {0};
+  if (nftables_apply(field->nftables, field->ruleset, (struct instant){time(NULL)}, NULL, NULL, &error) < 0) {
+    bench_fail("%s", error.message);
+  }
+}
+
+static const struct variant {
+  const char *name;
+  void (*load)(struct field *field);
+} variants[] = {{"none", load_nothing}, {"minimum", load_minimum}, {"kido", load_policy}};
+
+/* ---- kinds of packets ---- */
+
+static void forget(const struct field *field) {
+  reset_map(field->map);
+  if (lab_forget_connections(field->lab) < 0) {
+    bench_fail("the connection table cannot be emptied");
+  }
+}
+
+static double established_one(const struct field *field) {
+  forget(field);
+  inject(field, &field->forward, 1);
+  inject(field, &field->reply, 1);
+  inject(field, &field->forward, WARM_UP);
+  return inject(field, &field->forward, PACKETS);
+}
+
+static double established_many(const struct field *field) {
+  forget(field);
+  inject(field, &field->forward_many, PACKETS);
+  reset_map(field->map);
+  inject(field, &field->reply_many, PACKETS);
+  reset_map(field->map);
+  return inject(field, &field->forward_many, PACKETS);
+}
+
+static double new_connections(const struct field *field) {
+  forget(field);
+  return inject(field, &field->forward_many, PACKETS);
+}
+
+static double denied_early(const struct field *field) {
+  forget(field);
+  inject(field, &field->spoofed, WARM_UP);
+  return inject(field, &field->spoofed, PACKETS);
+}
+
+static const struct kind {
+  const char *name;
+  double (*measure)(const struct field *field);
+  bool passes;
+} kinds[] = {
+    {"established_one", established_one, true},
+    {"established_many", established_many, true},
+    {"new", new_connections, true},
+    {"denied", denied_early, false},
+};
+
+/* ---- rounds ---- */
+
+static void measure_kind(const struct field *field, const struct variant *variant, const struct kind *kind) {
+  uint64_t before = count_left(field, field->out);
+  double time = kind->measure(field);
+  uint64_t left = count_left(field, field->out) - before;
+  bool open = variant->load == load_nothing;
+  if (kind->passes || open ? left < PACKETS : left != 0) {
+    bench_fail("%s, %s: %llu packets left", variant->name, kind->name, (unsigned long long)left);
+  }
+  printf("%s\"%s\": %.1f", kind == kinds ? "" : ", ", kind->name, time);
+}
+
+/* The queue of the TAP takes the first frames, and counts them only when somebody reads. */
+static void fill_queue(const struct field *field) {
+  inject(field, &field->forward, PACKETS);
+}
+
+static void measure_variant(struct field *field, const struct variant *variant) {
+  lab_command("nft flush ruleset");
+  variant->load(field);
+  printf("%s\"%s\": {", variant == variants ? "{" : ", ", variant->name);
+  for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+    measure_kind(field, variant, &kinds[i]);
+  }
+  printf("}");
+}
+
+static void open_field(const char *path, struct field *field) {
+  struct error error = {0};
+  struct lab_options options = {.no_capture = true};
+  field->arena = arena_new(0);
+  field->policy = bench_policy(path, field->arena);
+  if (lab_new(field->policy, &options, &field->lab, &error) < 0 || nftables_open(&field->nftables, &error) < 0) {
+    bench_fail("%s", error.message);
+  }
+  struct compile_options compile = {.now = {time(NULL)}, .own = lab_own(field->lab)};
+  if (ruleset_compile(field->policy, &compile, field->arena, &field->ruleset, &error) < 0) {
+    bench_fail("%s", error.message);
+  }
+  choose_flow(field);
+  field->map = make_map();
+  make_streams(field);
+  lab_command("tc qdisc replace dev %s root noqueue", lab_interface(field->lab, (size_t)field->in)->name);
+  lab_command("tc qdisc replace dev %s root noqueue", lab_interface(field->lab, (size_t)field->out)->name);
+}
+
+static void pin_to_last_processor(void) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET((size_t)(sysconf(_SC_NPROCESSORS_ONLN) - 1), &set);
+  (void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+int bench_forward(int count, char **arguments) {
+  long rounds = count > 1 ? strtol(arguments[1], NULL, 10) : 1;
+  struct field field = {0};
+  lab_require();
+  open_field(arguments[0], &field);
+  pin_to_last_processor();
+  fill_queue(&field);
+  for (long i = 0; i < rounds; i++) {
+    for (size_t j = 0; j < sizeof(variants) / sizeof(variants[0]); j++) {
+      measure_variant(&field, &variants[j]);
+    }
+    printf("}\n");
+    fflush(stdout);
+  }
+  nftables_close(field.nftables);
+  lab_free(field.lab);
+  arena_free(field.arena);
+  return EXIT_SUCCESS;
+}
