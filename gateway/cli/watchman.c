@@ -58,12 +58,12 @@ static void say(const struct watchman *watchman, const char *japanese, const cha
   fprintf(stderr, "kidoban: %s%s\n", language_choose(watchman->options->language, japanese, english), detail);
 }
 
-static void tell(void *context, struct event *event, const struct timezone *timezone) {
+static void tell(void *context, struct event *event, const struct timezone *clock) {
   struct watchman *watchman = context;
   const struct watchman_options *options = watchman->options;
-  event_log_write(watchman->log, event, timezone);
+  event_log_write(watchman->log, event, clock);
   if (options->print)
-    alert_print(stdout, event, timezone, options->language, options->colour);
+    alert_print(stdout, event, clock, options->language, options->colour);
 }
 
 /* ---- policies ---- */

@@ -136,8 +136,8 @@ static int write_line(int descriptor, const char *line, size_t length) {
 }
 
 /* The record with its newline; NULL without memory. *ret_length counts the newline. */
-static char *format_line(const struct event *event, const struct timezone *timezone, size_t *ret_length) {
-  json_t *record = event_to_json(event, timezone);
+static char *format_line(const struct event *event, const struct timezone *clock, size_t *ret_length) {
+  json_t *record = event_to_json(event, clock);
   size_t size = record != NULL ? json_dumpb(record, NULL, 0, JSON_COMPACT) : 0;
   char *line = size > 0 ? malloc(size + 1) : NULL;
   if (line != NULL) {
@@ -149,12 +149,12 @@ static char *format_line(const struct event *event, const struct timezone *timez
   return line;
 }
 
-int event_log_write(struct event_log *log, struct event *event, const struct timezone *timezone) {
+int event_log_write(struct event_log *log, struct event *event, const struct timezone *clock) {
   event->sequence = ++log->sequence;
   if (event->id[0] == '\0')
     snprintf(event->id, sizeof event->id, "%.12s-%" PRIx64 "-%" PRIu64, log->daemon, log->started, event->sequence);
   size_t length = 0;
-  char *line = format_line(event, timezone, &length);
+  char *line = format_line(event, clock, &length);
   int result = line != NULL ? 0 : -ENOMEM;
   for (size_t i = 0; line != NULL && i < log->output_count; i++) {
     int written = write_line(log->outputs[i].descriptor, line, length);

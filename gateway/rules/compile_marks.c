@@ -13,7 +13,7 @@
  * is the same: ranges merged and sorted, services merged and sorted, the pinned hosts sorted. The mark 0 is that of
  * connections without a flow; 0xffffffff is kept for packets that the gateway itself sends in refusal.
  */
-enum { MARK_RESERVED = UINT32_MAX };
+#define MARK_RESERVED UINT32_MAX
 
 struct mark_table {
   uint32_t *slots; /* 0: free */
