@@ -185,7 +185,8 @@ static void report_parse_error(struct reader *reader, const config_t *tree) {
   reader->unreadable = true;
   diagnostic_add(reader->diagnostics, SEVERITY_ERROR, "P01",
                  source_place(reader->source, reader->line_base + (line > 0 ? (unsigned)line : 1)), "",
-                 "書式が正しくない（libconfig: %s）", "the syntax is wrong (libconfig: %s)", config_error_text(tree));
+                 "書式が正しくありません（libconfig: %s）", "the syntax is wrong (libconfig: %s)",
+                 config_error_text(tree));
 }
 
 typedef void read_part(struct reader *reader, config_setting_t *part);

@@ -120,7 +120,7 @@ bool reader_is_overwhelmed(struct reader *reader) {
   reader->overwhelmed = true;
   reader->subject = "";
   PROBLEM(reader, "P14", ((struct place){.file = reader->policy->file}),
-          "誤りが %d 件を超えたので、ここで打ち切る。まず、これまでの誤りを直す",
+          "誤りが %d 件を超えたので、ここで打ち切りました。まず、これまでの誤りを直してください",
           "more than %d errors: the rest is not looked at; put these right first", PROBLEM_LIMIT);
   return true;
 }

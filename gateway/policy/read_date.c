@@ -34,8 +34,11 @@ static void refuse_form(struct reader *reader, config_setting_t *setting, const 
   struct diagnostic *diagnostic =
       PROBLEM(reader, "P04", reader_place_of(reader, setting, text), "「%s」: 「%s」は日付として読めません",
               "%s: '%s' cannot be read as a date", key->name, text);
-  HINT(reader, diagnostic, "西暦で「2026-04-01」の形で書いてください", "write it as 2026-04-01");
-  (void)key;
+  if (key->kind == KIND_DATE)
+    HINT(reader, diagnostic, "西暦で「2026-04-01」の形で書いてください", "write it as 2026-04-01");
+  else
+    HINT(reader, diagnostic, "「2026-04-01」か「2026-04-01T18:00:00+09:00」の形で書いてください",
+         "write it as 2026-04-01 or 2026-04-01T18:00:00+09:00");
 }
 
 static void refuse_without_offset(struct reader *reader, config_setting_t *setting, const char *text) {
@@ -85,7 +88,7 @@ static bool parse_moment(struct reader *reader, config_setting_t *setting, const
     return true;
   if (without_offset)
     refuse_without_offset(reader, setting, text);
-  else if (looks_like_date(text))
+  else if (looks_like_date(text) && (text[DATE_LENGTH] == '\0' || text[DATE_LENGTH] == 'T'))
     refuse_day(reader, setting, text);
   else
     refuse_form(reader, setting, text);

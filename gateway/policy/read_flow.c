@@ -20,7 +20,10 @@ static bool find_zone_end(struct reader *reader, config_setting_t *setting, cons
   struct diagnostic *diagnostic =
       PROBLEM(reader, "P06", reader_place_of(reader, setting, name), "「%s」: 領域「%s」は zones にありません",
               "%s: there is no zone '%s' in zones", reader->key->name, name);
-  reader_suggest_zone(reader, diagnostic, name);
+  if (strcmp(name, "gateway") == 0)
+    HINT(reader, diagnostic, "本機なら「gateway」とだけ書いてください", "for this appliance write 'gateway' alone");
+  else
+    reader_suggest_zone(reader, diagnostic, name);
   return false;
 }
 

@@ -191,12 +191,13 @@ static void refuse_closing(struct scan *scan, const struct token *token) {
   const struct level *level = &scan->levels[scan->depth];
   const char *found = token_text(scan, token);
   if (scan->depth == 0) {
-    SYNTAX(scan, token, "余分な「%s」", "'%s' closes nothing", found);
+    SYNTAX(scan, token, "余分な「%s」があります", "'%s' closes nothing", found);
     return;
   }
   struct diagnostic *diagnostic = SYNTAX(scan, token, "「%c」で閉じるべきところに「%s」があります",
                                          "expected '%c' but found '%s'", level->closing, found);
-  diagnostic_relate(scan->diagnostics, diagnostic, place_of(scan, &level->opening), "開いたのはここ", "opened here");
+  diagnostic_relate(scan->diagnostics, diagnostic, place_of(scan, &level->opening), "開いたのはここです",
+                    "opened here");
 }
 
 /* A word where a value or a mark should be. */
@@ -469,7 +470,7 @@ static void check_patience(struct scan *scan, const struct token *token) {
     return;
   scan->failed = true;
   diagnostic_add(scan->diagnostics, SEVERITY_ERROR, "P14", place_of(scan, token), "",
-                 "誤りが %d 件を超えたので、ここで打ち切る。まず、これまでの誤りを直す",
+                 "誤りが %d 件を超えたので、ここで打ち切りました。まず、これまでの誤りを直してください",
                  "more than %d errors: the rest is not looked at; put these right first", PROBLEM_LIMIT);
 }
 

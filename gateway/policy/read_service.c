@@ -237,7 +237,7 @@ static void refuse_name(struct reader *reader, config_setting_t *setting, const 
   const char **names = reader_array(reader, known + policy->named_service_count, sizeof(*names));
   struct diagnostic *diagnostic = PROBLEM(reader, "P06", reader_place_of(reader, setting, name),
                                           "「%s」というサービスはありません", "there is no service '%s'", name);
-  HINT(reader, diagnostic, "「tcp/443」の形で書くか、services に名前を加える（一覧: kido show services）",
+  HINT(reader, diagnostic, "「tcp/443」の形で書くか、services に名前を加えてください（一覧: kido show services）",
        "write it as tcp/443, or add the name to services (kido show services lists them)");
   for (size_t i = 0; names && i < policy->named_service_count; i++)
     names[count++] = policy->services[i].name;

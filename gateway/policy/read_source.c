@@ -290,7 +290,7 @@ static void report_loop(struct loader *loader, const struct open_file *file, con
       report_include(loader, file, token, path,
                      language_choose(language, "自分自身を取り込んでいます（循環）", "includes itself (a loop)"));
   if (again->included_at.file)
-    diagnostic_relate(loader->diagnostics, diagnostic, again->included_at, "最初の取り込みはここ",
+    diagnostic_relate(loader->diagnostics, diagnostic, again->included_at, "最初の取り込みはここです",
                       "first included here");
   diagnostic_hint(loader->diagnostics, diagnostic, "どちらかの @include を消してください",
                   "remove one of the @include lines");
@@ -398,7 +398,7 @@ static enum language guess_language(const struct file_text *text, enum language 
     if (token_is_mark(&lexer, &token, '{') && depth++ == 0)
       in_policy = named_policy;
     else if (token_is_mark(&lexer, &token, '}') && depth > 0 && --depth == 0 && in_policy)
-      return otherwise;
+      return LANGUAGE_JAPANESE; /* the default of the key */
     else if (token.kind == TOKEN_STRING && depth == 1 && in_policy && name.length == 8 && token.length == 4 &&
              memcmp(text->data + name.offset, "language", 8) == 0)
       return memcmp(at, "\"en\"", 4) == 0 ? LANGUAGE_ENGLISH : LANGUAGE_JAPANESE;

@@ -511,44 +511,40 @@ static const struct schema_top tops[] = {
 static_assert(COUNT(tops) == TOP_COUNT_, "every part of the file is described");
 
 struct kind_description {
-  bool is_list;
   const char *label_ja, *label_en;
 };
 
 static const struct kind_description kinds[] = {
-    [KIND_TEXT] = {false, "文字列", "a string"},
-    [KIND_WORD] = {false, "英小文字の語", "a lower-case word"},
-    [KIND_STRING] = {false, "文字列", "a string"},
-    [KIND_TEXTS] = {true, "機器名、アドレスまたは MAC アドレス（複数可）",
-                    "one or a list of host names, addresses or MACs"},
-    [KIND_INTERFACES] = {true, "インターフェース名（複数可）", "one or a list of interface names"},
-    [KIND_CHOICE] = {false, "決められた語", "one of a few words"},
-    [KIND_FLAG] = {false, "真偽値（true、false）", "true or false"},
-    [KIND_VERDICT] = {false, "\"allow\" か \"deny\"", "\"allow\" or \"deny\""},
-    [KIND_NUMBER] = {false, "1 以上の整数", "a positive integer"},
-    [KIND_LARGE] = {false, "1 以上の整数", "a positive integer"},
-    [KIND_TIMEZONE] = {false, "時間帯名（\"Asia/Tokyo\" など）", "a timezone name such as \"Asia/Tokyo\""},
-    [KIND_DATE] = {false, "日付（\"2026-04-01\"）", "a date (\"2026-04-01\")"},
-    [KIND_DAY_END] = {false, "日付、またはオフセット付きの日時", "a date, or a date and time with offset"},
-    [KIND_START] = {false, "日付、またはオフセット付きの日時", "a date, or a date and time with offset"},
-    [KIND_END] = {false, "日付、またはオフセット付きの日時", "a date, or a date and time with offset"},
-    [KIND_AT] = {false, "日付、またはオフセット付きの日時", "a date, or a date and time with offset"},
-    [KIND_PREFIXES] = {true, "アドレスまたは CIDR（複数可）", "one or a list of addresses and CIDR prefixes"},
-    [KIND_ADDRESSES] = {true, "アドレス、CIDR または範囲（複数可）",
-                        "one or a list of addresses, CIDR prefixes and ranges"},
-    [KIND_MACS] = {true, "MAC アドレス（複数可）", "one or a list of MAC addresses"},
-    [KIND_ZONE] = {false, "領域の名前", "the name of a zone"},
-    [KIND_ENDS] = {true, "機器名（複数可）、\"zone:領域名\" または \"gateway\" ",
+    [KIND_TEXT] = {"文字列", "a string"},
+    [KIND_WORD] = {"英小文字の語", "a lower-case word"},
+    [KIND_STRING] = {"文字列", "a string"},
+    [KIND_TEXTS] = {"機器名、アドレスまたは MAC アドレス（複数可）", "one or a list of host names, addresses or MACs"},
+    [KIND_INTERFACES] = {"インターフェース名（複数可）", "one or a list of interface names"},
+    [KIND_CHOICE] = {"決められた語", "one of a few words"},
+    [KIND_FLAG] = {"真偽値（true、false）", "true or false"},
+    [KIND_VERDICT] = {"\"allow\" か \"deny\"", "\"allow\" or \"deny\""},
+    [KIND_NUMBER] = {"1 以上の整数", "a positive integer"},
+    [KIND_LARGE] = {"1 以上の整数", "a positive integer"},
+    [KIND_TIMEZONE] = {"時間帯名（\"Asia/Tokyo\" など）", "a timezone name such as \"Asia/Tokyo\""},
+    [KIND_DATE] = {"日付（\"2026-04-01\"）", "a date (\"2026-04-01\")"},
+    [KIND_DAY_END] = {"日付、またはオフセット付きの日時", "a date, or a date and time with offset"},
+    [KIND_START] = {"日付、またはオフセット付きの日時", "a date, or a date and time with offset"},
+    [KIND_END] = {"日付、またはオフセット付きの日時", "a date, or a date and time with offset"},
+    [KIND_AT] = {"日付、またはオフセット付きの日時", "a date, or a date and time with offset"},
+    [KIND_PREFIXES] = {"アドレスまたは CIDR（複数可）", "one or a list of addresses and CIDR prefixes"},
+    [KIND_ADDRESSES] = {"アドレス、CIDR または範囲（複数可）", "one or a list of addresses, CIDR prefixes and ranges"},
+    [KIND_MACS] = {"MAC アドレス（複数可）", "one or a list of MAC addresses"},
+    [KIND_ZONE] = {"領域の名前", "the name of a zone"},
+    [KIND_ENDS] = {"機器名（複数可）、\"zone:領域名\" または \"gateway\" ",
                    "one or a list of host names, \"zone:NAME\" or \"gateway\""},
-    [KIND_SERVICES] = {true, "サービス（複数可、\"tcp/443\" など）", "one or a list of services such as \"tcp/443\""},
-    [KIND_HOURS] = {false, "曜日と時間帯（\"mon-fri 08:30-17:15\"）", "days and times such as \"mon-fri 08:30-17:15\""},
-    [KIND_NOTE] = {false, "文字列", "a string"},
-    [KIND_GROUP] = {false, "{ … }", "a group { ... }"},
-    [KIND_WINDOWS] = {true, "{ start, end, attended }（複数可）", "one or a list of { start, end, attended }"},
-    [KIND_CASE_END] = {false, "機器名、アドレス、CIDR または \"gateway\"",
-                       "a host, an address, a CIDR prefix or \"gateway\""},
-    [KIND_CASE_ZONE] = {false, "領域の名前", "the name of a zone"},
-    [KIND_CASE_SERVICE] = {false, "サービス（\"tcp/443\" など）", "a service such as \"tcp/443\""},
+    [KIND_SERVICES] = {"サービス（複数可、\"tcp/443\" など）", "one or a list of services such as \"tcp/443\""},
+    [KIND_HOURS] = {"曜日と時間帯（\"mon-fri 08:30-17:15\"）", "days and times such as \"mon-fri 08:30-17:15\""},
+    [KIND_NOTE] = {"文字列", "a string"},
+    [KIND_GROUP] = {"{ … }", "a group { ... }"},
+    [KIND_WINDOWS] = {"{ start, end, attended }（複数可）", "one or a list of { start, end, attended }"},
+    [KIND_CASE_END] = {"機器名、アドレス、CIDR または \"gateway\"", "a host, an address, a CIDR prefix or \"gateway\""},
+    [KIND_CASE_ZONE] = {"領域の名前", "the name of a zone"},
+    [KIND_CASE_SERVICE] = {"サービス（\"tcp/443\" など）", "a service such as \"tcp/443\""},
 };
 static_assert(COUNT(kinds) == KIND_COUNT_, "every kind is described");
 
@@ -571,10 +567,6 @@ const char *schema_kind_label_ja(enum schema_kind kind) {
 
 const char *schema_kind_label_en(enum schema_kind kind) {
   return kinds[kind].label_en;
-}
-
-bool schema_kind_is_list(enum schema_kind kind) {
-  return kinds[kind].is_list;
 }
 
 const struct schema_top *schema_top(size_t index) {

@@ -93,8 +93,6 @@ const struct schema_key *schema_find_key(const struct schema_section *section, c
 /* One clause on what a kind accepts, for messages and documentation; not for KIND_CHOICE. */
 const char *schema_kind_label_ja(enum schema_kind kind);
 const char *schema_kind_label_en(enum schema_kind kind);
-/* True for kinds that are "one or a list of". */
-bool schema_kind_is_list(enum schema_kind kind);
 
 /* The sections of the file itself, in the order of the canonical form: policy, zones, hosts, services, flows, expect.
  */
