@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <ctype.h>
+
 #include "base/text.h"
 #include "cli/verb.h"
 
@@ -54,6 +56,11 @@ void help_print_verb(FILE *stream, const struct verb *verb, enum language langua
   print_rules(stream, global_option_table(), language);
 }
 
+/* A sentence of the manual. */
+static void print_sentence(FILE *stream, const char *text) {
+  fprintf(stream, "%c%s.\n", toupper((unsigned char)text[0]), text + 1);
+}
+
 static void print_mdoc_rules(FILE *stream, struct option_table table) {
   if (table.count == 0) {
     return;
@@ -65,7 +72,8 @@ static void print_mdoc_rules(FILE *stream, struct option_table table) {
     if (rule->value_name) {
       fprintf(stream, " Ar %s", rule->value_name);
     }
-    fprintf(stream, "\n%s.\n", rule->english);
+    fputc('\n', stream);
+    print_sentence(stream, rule->english);
   }
   fprintf(stream, ".El\n");
 }
@@ -77,7 +85,7 @@ void help_print_mdoc(FILE *stream) {
   for (size_t i = 0; i < count; i++) {
     fprintf(stream, ".It Cm %s", verbs[i].name);
     fprintf(stream, verbs[i].synopsis[0] ? " Ar %s\n" : "%s\n", verbs[i].synopsis);
-    fprintf(stream, "%s.\n", verbs[i].english);
+    print_sentence(stream, verbs[i].english);
     print_mdoc_rules(stream, verbs[i].options);
   }
   fprintf(stream, ".El\n.Sh OPTIONS\n");

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/settings.h"
+
+static struct arena *arena;
+static char path[64];
+
+static void set_up(void) {
+  arena = arena_new(0);
+  strcpy(path, "/tmp/kido-settings-XXXXXX");
+  close(mkstemp(path));
+}
+
+static void tear_down(void) {
+  unlink(path);
+  arena_free(arena);
+}
+
+static int read_text(const char *text, struct settings *settings, struct error *error) {
+  FILE *stream = fopen(path, "w");
+  fputs(text, stream);
+  fclose(stream);
+  *settings = settings_defaults();
+  return settings_read(path, arena, settings, error);
+}
+
+START_TEST(every_key_is_read) {
+  struct settings settings;
+  struct error error = {0};
+  ck_assert_msg(read_text("policy = \"/p\"; state_directory = \"/s\"; run_directory = \"/r\"; repair = false;\n"
+                          "language = \"en\";",
+                          &settings, &error) == 0,
+                "%s", error.message);
+  ck_assert_str_eq(settings.policy, "/p");
+  ck_assert_str_eq(settings.state_directory, "/s");
+  ck_assert_str_eq(settings.run_directory, "/r");
+  ck_assert(!settings.repair && settings.language_set && settings.language == LANGUAGE_ENGLISH);
+}
+END_TEST
+
+START_TEST(an_empty_file_leaves_the_defaults) {
+  struct settings settings;
+  struct error error = {0};
+  ck_assert_int_eq(read_text("", &settings, &error), 0);
+  ck_assert_str_eq(settings.policy, "/etc/kido/policy.conf");
+  ck_assert(settings.repair && !settings.language_set);
+}
+END_TEST
+
+static const struct {
+  const char *text, *message;
+} wrong[] = {
+    {"polcy = \"/p\";", ":1: unknown setting 'polcy'; did you mean 'policy'?"},
+    {"\nrepair = 1;", ":2: 'repair' is true or false"},
+    {"language = \"fr\";", "'language' is \"ja\" or \"en\""},
+    {"policy = \"relative\";", "'policy' is an absolute path"},
+    {"state_directory = 5;", "'state_directory' is an absolute path"},
+    {"repair = ", ":1: syntax error"},
+};
+
+START_TEST(a_wrong_setting_is_refused_with_its_line) {
+  struct settings settings;
+  struct error error = {0};
+  ck_assert_int_eq(read_text(wrong[_i].text, &settings, &error), -EINVAL);
+  ck_assert_msg(strstr(error.message, wrong[_i].message) != NULL, "%s", error.message);
+  ck_assert_str_eq(settings.policy, "/etc/kido/policy.conf");
+}
+END_TEST
+
+START_TEST(a_missing_file_says_so) {
+  struct settings settings = settings_defaults();
+  struct error error = {0};
+  ck_assert_int_eq(settings_read("/nonexistent/kido.conf", arena, &settings, &error), -ENOENT);
+}
+END_TEST
+
+/* The example, with its settings uncommented, is what holds without any. */
+START_TEST(the_example_gives_the_defaults) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *example = fopen(KIDO_SOURCE_DIRECTORY "/config/kido.conf.example", "r"), *copy = open_memstream(&text, &size);
+  char line[512];
+  while (fgets(line, sizeof line, example)) {
+    fputs(strncmp(line, "# ", 2) == 0 && strchr(line, '=') ? line + 2 : line, copy);
+  }
+  fclose(example);
+  fclose(copy);
+  struct settings settings, defaults = settings_defaults();
+  struct error error = {0};
+  ck_assert_msg(read_text(text, &settings, &error) == 0, "%s", error.message);
+  ck_assert_str_eq(settings.policy, defaults.policy);
+  ck_assert_str_eq(settings.state_directory, defaults.state_directory);
+  ck_assert_str_eq(settings.run_directory, defaults.run_directory);
+  ck_assert(settings.repair == defaults.repair);
+  free(text);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("settings");
+  TCase *group = tcase_create("settings");
+  tcase_add_checked_fixture(group, set_up, tear_down);
+  tcase_add_test(group, every_key_is_read);
+  tcase_add_test(group, an_empty_file_leaves_the_defaults);
+  tcase_add_loop_test(group, a_wrong_setting_is_refused_with_its_line, 0, sizeof wrong / sizeof wrong[0]);
+  tcase_add_test(group, a_missing_file_says_so);
+  tcase_add_test(group, the_example_gives_the_defaults);
+  suite_add_tcase(suite, group);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
