@@ -13,7 +13,7 @@
 
 #include "control/publication.h"
 
-enum { SEALS_NEEDED = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK, DESCRIPTOR_LIMIT = 8, LISTEN_BACKLOG = 16 };
+enum { SEALS_NEEDED = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK, DESCRIPTOR_LIMIT = 8, LISTEN_BACKLOG = 128 };
 
 int message_send(int socket, const void *data, size_t size, int fd) {
   union {
