@@ -86,17 +86,23 @@ static int zone_interface(const struct duel_field *field, zone_index zone) {
   return -1;
 }
 
+static enum packet_role role_beside(const struct packet *packet, const struct packet *opener) {
+  return address_equal(&packet->source, &opener->source) ? ROLE_ORIGINAL : ROLE_REPLY;
+}
+
 static void expect_role(struct duel *duel) {
   duel->query.role = ROLE_OPENS;
+  if (duel->carried != NULL) {
+    duel->query.opener = duel->carried->recipe.packet; /* its MAC is not kept with the connection */
+    duel->query.role = role_beside(&duel->query.packet, &duel->query.opener);
+  }
   if (duel->back == 0)
     return;
   const struct duel *opener = duel - duel->back;
   if (opener->expected == LAB_NOWHERE)
     return;
   duel->query.opener = opener->query.packet;
-  duel->query.role = duel->about                                                               ? ROLE_ERROR
-                     : address_equal(&duel->query.packet.source, &opener->query.packet.source) ? ROLE_ORIGINAL
-                                                                                               : ROLE_REPLY;
+  duel->query.role = duel->about ? ROLE_ERROR : role_beside(&duel->query.packet, &opener->query.packet);
 }
 
 static bool is_own_host(const struct address *address) {
@@ -467,6 +473,85 @@ long duel_run(struct duel_field *field, struct duel *duels, size_t count) {
   return code < 0 ? code : (long)(field->disagreements - before);
 }
 
+/* On which wire the addressed end stands: where its answer comes from. */
+static int answering_interface(const struct duel_field *field, const struct address *address) {
+  struct lab_route route = lab_route(field->lab, address);
+  return route.kind == LAB_ROUTE_INTERFACE ? route.interface : LAB_GATEWAY;
+}
+
+/* ---- connections that outlive a policy ---- */
+
+int duel_open_connections(struct duel_field *field, struct lab_probe *openers, size_t count) {
+  int code = lab_forget_connections(field->lab);
+  if (code == 0)
+    code = lab_run(field->lab, openers, count);
+  for (size_t i = 0; i < count && code == 0; i++)
+    if (openers[i].outcome == LAB_NOWHERE)
+      code = -EPROTO;
+  return code;
+}
+
+static bool opens_alone(const struct lab_probe *chosen, size_t count, const struct packet *packet) {
+  for (size_t i = 0; i < count; i++)
+    if (same_ends(&chosen[i].recipe.packet, packet) && !has_ports(packet->protocol))
+      return false;
+  return true;
+}
+
+size_t duel_choose_connections(const struct duel *duels, size_t count, struct lab_probe *ret_openers, size_t limit) {
+  size_t chosen = 0;
+  for (size_t i = 0; i < count && chosen < limit; i++) {
+    const struct duel *duel = &duels[i];
+    if (duel->starts_scene && duel->decision.allow && duel->expected != LAB_NOWHERE && !duel->unseen &&
+        duel->probe.split == 0 && duel->probe.recipe.hop_limit == 0 && verdict_agrees(duel) &&
+        opens_alone(ret_openers, chosen, &duel->probe.recipe.packet))
+      ret_openers[chosen++] = duel->probe;
+  }
+  return chosen;
+}
+
+/* The next packet in the direction of the opener. */
+static struct lab_frame_recipe next_of(const struct lab_frame_recipe *opener) {
+  struct lab_frame_recipe next = *opener, answer = lab_frame_answer(opener);
+  if (opener->packet.protocol == PROTOCOL_TCP) {
+    next.packet.tcp_flags = TCP_ACK;
+    next.tcp_sequence = answer.tcp_acknowledgement;
+    next.tcp_acknowledgement = answer.tcp_sequence + 1 + LAB_FRAME_TAIL_SIZE;
+  }
+  return next;
+}
+
+static void add_follower(const struct duel_field *field, struct duel_list *list, const struct lab_probe *opener,
+                         bool answers) {
+  struct duel *duel = duel_add(list, answers ? "answer to an earlier connection" : "an earlier connection goes on");
+  if (duel == NULL)
+    return;
+  duel->carried = opener;
+  duel->probe.interface = answers ? answering_interface(field, &opener->recipe.packet.destination) : opener->interface;
+  duel->probe.recipe = answers ? lab_frame_answer(&opener->recipe) : next_of(&opener->recipe);
+  duel->probe.recipe.source_mac = lab_mac_of(field->policy, &duel->probe.recipe.packet.source);
+}
+
+long duel_follow_connections(struct duel_field *field, const struct lab_probe *openers, size_t count) {
+  struct duel_list list = {0};
+  size_t before = field->disagreements;
+  for (size_t i = 0; i < count; i++) { /* a TCP answer must come first; else either may meet the new policy first */
+    bool answer_first = openers[i].recipe.packet.protocol == PROTOCOL_TCP || i % 2 == 0;
+    add_follower(field, &list, &openers[i], answer_first);
+    add_follower(field, &list, &openers[i], !answer_first);
+  }
+  duel_expect(field, list.items, list.count);
+  int code = 0;
+  for (size_t i = 0; i < list.count && code == 0; i++) {
+    code = lab_run(field->lab, &list.items[i].probe, 1);
+    if (code == 0 && !verdict_agrees(&list.items[i]))
+      report(field, &list.items[i], 1, NULL);
+  }
+  count_batch(field, list.items, list.count);
+  duel_list_clear(&list);
+  return code < 0 ? code : (long)(field->disagreements - before);
+}
+
 /* ---- lists of duels ---- */
 
 struct duel *duel_add(struct duel_list *list, const char *format, ...) {
@@ -513,12 +598,6 @@ void duel_set_packet(const struct duel_field *field, struct duel *duel, int inte
     packet->tcp_flags = TCP_SYN;
     recipe->tcp_sequence = 1000 + number;
   }
-}
-
-/* On which wire the addressed end stands: where its answer comes from. */
-static int answering_interface(const struct duel_field *field, const struct address *address) {
-  struct lab_route route = lab_route(field->lab, address);
-  return route.kind == LAB_ROUTE_INTERFACE ? route.interface : LAB_GATEWAY;
 }
 
 struct duel *duel_add_answer(const struct duel_field *field, struct duel_list *list, unsigned back, const char *label) {

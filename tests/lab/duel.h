@@ -22,6 +22,8 @@ struct duel {
   bool starts_scene;
   unsigned back; /* this many duels back stands the opener of its connection; 0: opens one itself */
   bool about;    /* an ICMP error that quotes the opener */
+  const struct lab_probe
+      *carried; /* belongs to the connection that this probe opened under an earlier policy; or NULL */
   char label[96];
   /* filled in by duel_run(): */
   struct query query;
@@ -63,6 +65,18 @@ void duel_expect(const struct duel_field *field, struct duel *duels, size_t coun
 /* Sends everything, compares, prints disagreements, counts them in the field. Returns their number or a negative errno
  * when the laboratory itself failed. */
 long duel_run(struct duel_field *field, struct duel *duels, size_t count);
+
+/* Opens connections anew, in an empty connection table. Returns 0, or -EPROTO when one does not pass. */
+int duel_open_connections(struct duel_field *field, struct lab_probe *openers, size_t count);
+
+/*
+ * Sends a later packet in each direction of connections that were opened under an earlier policy and compares the
+ * verdicts: what the policy in force covers goes on, the rest ends at once. Returns as duel_run().
+ */
+long duel_follow_connections(struct duel_field *field, const struct lab_probe *openers, size_t count);
+
+/* The openers of the list that passed, at most `limit`, none of which shares a connection with another. */
+size_t duel_choose_connections(const struct duel *duels, size_t count, struct lab_probe *ret_openers, size_t limit);
 
 /* A new duel at the end of the list, zeroed, starting a scene; NULL when there is no memory. */
 struct duel *duel_add(struct duel_list *list, const char *format, ...) __attribute__((format(printf, 2, 3)));

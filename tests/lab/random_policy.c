@@ -336,6 +336,54 @@ char *random_policy_text(struct dice *dice, struct instant now, struct arena *ar
   return copy;
 }
 
+/* ---- variations ---- */
+
+/* One flow of the text, changed or not; `later` takes what is to stand at the end. */
+static void vary_flow(struct draft *draft, const char *block, size_t length, FILE *later) {
+  unsigned kind = dice_below(draft->dice, 10);
+  FILE *out = kind == 0 || kind == 1 ? later : draft->out;
+  const char *services = memmem(block, length, "services = [ ", 13), *end = block + length;
+  if (kind == 2 || kind == 3) /* gone */
+    return;
+  if (kind == 1 || kind == 4) { /* renamed */
+    fprintf(out, "  G%.*s", (int)(length - 3), block + 3);
+  } else if (kind == 5) { /* ended */
+    fprintf(out, "%.*s", (int)(length - strlen("  };\n")), block);
+    if (memmem(block, length, "expires", 7) == NULL)
+      fprintf(out, "    expires = \"2020-01-01\";\n");
+    fprintf(out, "  };\n");
+  } else if (kind == 6 && services != NULL) { /* narrowed to its first service */
+    const char *first = services + 13, *quote = memchr(first + 1, '"', (size_t)(end - first - 1));
+    const char *close = memchr(first, ']', (size_t)(end - first));
+    fprintf(out, "%.*s %.*s", (int)(quote + 1 - block), block, (int)(end - close), close);
+  } else {
+    fprintf(out, "%.*s", (int)length, block);
+  }
+}
+
+char *random_policy_vary(struct dice *dice, const char *text, struct instant now, struct arena *arena) {
+  char *varied = NULL, *moved = NULL;
+  size_t size = 0, moved_size = 0;
+  struct draft draft = {.dice = dice, .now = now, .out = open_memstream(&varied, &size)};
+  FILE *later = open_memstream(&moved, &moved_size);
+  const char *flows = strstr(text, "flows = {\n");
+  if (draft.out == NULL || later == NULL || flows == NULL)
+    return NULL;
+  const char *at = flows + strlen("flows = {\n");
+  fprintf(draft.out, "%.*s", (int)(at - text), text);
+  for (const char *end; (end = strstr(at, "\n  };\n")) != NULL; at = end) {
+    end += strlen("\n  };\n");
+    vary_flow(&draft, at, (size_t)(end - at), later);
+  }
+  fclose(later);
+  fprintf(draft.out, "%s%s", moved, at);
+  fclose(draft.out);
+  char *copy = arena_strndup(arena, varied, size);
+  free(varied);
+  free(moved);
+  return copy;
+}
+
 /* ---- packets ---- */
 
 enum { POOL_MAX = 4096 };
@@ -601,7 +649,7 @@ void random_duels(struct dice *dice, const struct duel_field *field, size_t coun
   thrower->list = list;
   pool_fill(&thrower->pool, field);
   while (list->count < count)
-    if (dice_percent(dice, 65))
+    if (field->policy->flow_count > 0 && dice_percent(dice, 65))
       throw_at_flow(thrower);
     else
       throw_anywhere(thrower);

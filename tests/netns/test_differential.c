@@ -5,7 +5,7 @@
  *
  *   test_differential [--policies N] [--packets N] [--seconds N] [--seed N] [--long]
  *
- * A disagreement prints the seed of its policy; `--seed` with it repeats that one first.
+ * A disagreement prints the seed of its policy; `--seed` with it repeats that one and its variation first.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,8 +23,10 @@ struct settings {
   uint64_t seed;
 };
 
+enum { CARRIED_MAX = 60 };
+
 struct totals {
-  unsigned long policies, flows;
+  unsigned long policies, flows, followed;
   size_t compared, allowed, disagreements;
   size_t per_reason[REASON_COUNT_];
 };
@@ -81,7 +83,7 @@ static int check_read_back(const struct duel_field *field, struct nftables *nfta
   const char *what = "";
   int code = ruleset_compile(field->policy, &options, arena, &wanted, error);
   if (code == 0)
-    code = nftables_read(nftables, "kido", options.now, arena, &held, error);
+    code = nftables_read(nftables, "kido", (struct instant){time(NULL)}, arena, &held, error);
   if (code == 0 && !ruleset_equal(wanted, held, arena, &what))
     code = error_set(error, EPROTO, "what the kernel holds differs from what was compiled: %s", what);
   arena_free(arena);
@@ -100,13 +102,43 @@ static void add_totals(struct totals *totals, const struct duel_field *field) {
     totals->per_reason[i] += field->per_reason[i];
 }
 
+/* Connections that the policy before let open. */
+struct carried {
+  struct lab_probe openers[CARRIED_MAX];
+  size_t count;
+};
+
+/* What was open under the policy before meets this one; then what this one lets open is kept for the next. */
+static int follow_carried(struct duel_field *field, struct carried *carried, struct totals *totals,
+                          struct error *error) {
+  long wrong = duel_follow_connections(field, carried->openers, carried->count);
+  totals->followed += carried->count;
+  carried->count = 0;
+  return wrong < 0 ? error_set(error, (int)-wrong, "following connections: %s", strerror((int)-wrong)) : 0;
+}
+
+static int carry(struct duel_field *field, struct carried *carried, const struct duel_list *list, struct error *error) {
+  carried->count = duel_choose_connections(list->items, list->count, carried->openers, CARRIED_MAX);
+  int code = duel_open_connections(field, carried->openers, carried->count);
+  return code < 0 ? error_set(error, -code, "connections that passed do not open again: %s", strerror(-code)) : 0;
+}
+
+/* Every second policy is the one before, changed a little: what was open then has a fate worth watching. */
+static char *policy_text(struct dice *dice, uint64_t seed, bool varied, struct instant now, struct arena *arena) {
+  struct dice before = {seed - 1};
+  if (!varied)
+    return random_policy_text(dice, now, arena);
+  const char *text = random_policy_text(&before, now, arena);
+  return text != NULL ? random_policy_vary(dice, text, now, arena) : NULL;
+}
+
 static int run_policy(struct lab *lab, struct nftables *nftables, const struct settings *settings, uint64_t seed,
-                      struct totals *totals) {
+                      bool varied, struct carried *carried, struct totals *totals) {
   struct arena *arena = arena_new(0);
   struct dice dice = {seed};
   struct instant now = {time(NULL)};
   struct error error = {0};
-  char *text = random_policy_text(&dice, now, arena);
+  char *text = policy_text(&dice, seed, varied, now, arena);
   const struct policy *policy = text != NULL ? town_policy("random.conf", text, arena) : NULL;
   struct duel_field field = {.lab = lab, .policy = policy, .scratch = arena, .log = stdout, .log_limit = 3};
   field.circumstances = (struct circumstances){.now = now, .own = lab_own(lab)};
@@ -114,16 +146,21 @@ static int run_policy(struct lab *lab, struct nftables *nftables, const struct s
   int code = policy == NULL ? error_set(&error, EINVAL, "the random policy does not read")
                             : duel_load(&field, nftables, &error);
   if (code == 0)
+    code = follow_carried(&field, carried, totals, &error);
+  if (code == 0)
     code = check_read_back(&field, nftables, &error);
   if (code == 0) {
     random_duels(&dice, &field, settings->packets, &list);
     long wrong = duel_run(&field, list.items, list.count);
     code = wrong < 0 ? error_set(&error, (int)-wrong, "the laboratory failed: %s", strerror((int)-wrong)) : 0;
   }
+  if (code == 0)
+    code = carry(&field, carried, &list, &error);
   if (code < 0)
     printf("FAILURE: %s\n", error.message);
   if (code < 0 || field.disagreements > 0)
-    printf("policy of seed %llu:\n%s\n", (unsigned long long)seed, text != NULL ? text : "");
+    printf("policy of seed %llu%s:\n%s\n", (unsigned long long)(varied ? seed - 1 : seed), varied ? ", varied" : "",
+           text != NULL ? text : "");
   if (policy != NULL)
     add_totals(totals, &field);
   duel_list_clear(&list);
@@ -132,8 +169,9 @@ static int run_policy(struct lab *lab, struct nftables *nftables, const struct s
 }
 
 static void print_totals(const struct totals *totals) {
-  printf("%lu policies with %lu flows: %zu packets compared (%zu allowed), %zu disagreements\n", totals->policies,
-         totals->flows, totals->compared, totals->allowed, totals->disagreements);
+  printf("%lu policies with %lu flows: %zu packets compared (%zu allowed), %lu connections carried over, %zu "
+         "disagreements\n",
+         totals->policies, totals->flows, totals->compared, totals->allowed, totals->followed, totals->disagreements);
   for (int i = 0; i < REASON_COUNT_; i++)
     if (totals->per_reason[i] > 0)
       printf("  %-24s %zu\n", reason_name((enum reason)i), totals->per_reason[i]);
@@ -158,13 +196,15 @@ int main(int count, char **words) {
     return EXIT_FAILURE;
   }
   struct totals totals = {0};
-  unsigned long failures = 0;
+  struct carried *carried = calloc(1, sizeof(*carried));
+  unsigned long failures = carried == NULL ? 1 : 0;
   int64_t end = clock_seconds() + (int64_t)settings.seconds;
-  for (unsigned long i = 0; i < settings.policies && clock_seconds() < end && failures < 5; i++) {
-    int code = run_policy(lab, nftables, &settings, settings.seed + i, &totals);
+  for (unsigned long i = 0; carried != NULL && i < settings.policies && clock_seconds() < end && failures < 5; i++) {
+    int code = run_policy(lab, nftables, &settings, settings.seed + i, i % 2 == 1, carried, &totals);
     failures += code < 0 ? 1 : 0;
   }
   print_totals(&totals);
+  free(carried);
   nftables_close(nftables);
   lab_free(lab);
   arena_free(arena);
