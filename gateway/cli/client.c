@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "control/message.h"
+
+enum { ANSWER_SECONDS = 20, APPLY_SECONDS = 300 };
 
 static int read_body(const struct invocation *invocation, int fd, json_t **ret_body, struct error *error) {
   char *text;
@@ -31,7 +35,9 @@ static int wait_for_answer(const struct invocation *invocation, int socket, clie
     int fd = -1;
     int result = control_reply_receive(socket, &reply, &fd, error);
     if (result < 0) {
-      return result == -EPROTO ? result : error_set(error, -result, "kidod hung up: %s", strerror(-result));
+      return result == -EPROTO   ? result
+             : result == -EAGAIN ? error_set(error, ETIMEDOUT, "kidod does not answer")
+                                 : error_set(error, -result, "kidod hung up: %s", strerror(-result));
     }
     if (reply.final == 0) {
       if (progress) {
@@ -44,6 +50,13 @@ static int wait_for_answer(const struct invocation *invocation, int socket, clie
   }
 }
 
+/* kidod answers at once, but for a load; whoever does not is not waited for. */
+static void limit_patience(int socket, enum control_verb verb) {
+  struct timeval patience = {.tv_sec = verb == CONTROL_APPLY ? APPLY_SECONDS : ANSWER_SECONDS};
+  (void)setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  (void)setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
 int client_ask(const struct invocation *invocation, enum control_verb verb, int policy_fd, client_progress *progress,
                struct client_answer *ret_answer, struct error *error) {
   struct control_request request = {.magic = CONTROL_MAGIC,
@@ -54,6 +67,7 @@ int client_ask(const struct invocation *invocation, enum control_verb verb, int 
   if (socket < 0) {
     return socket;
   }
+  limit_patience(socket, verb);
   int result = control_request_send(socket, &request, policy_fd);
   if (result < 0) {
     error_set(error, -result, "kidod hung up: %s", strerror(-result));

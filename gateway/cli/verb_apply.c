@@ -137,6 +137,21 @@ static int send_policy(const struct invocation *invocation, const struct policy 
   return code;
 }
 
+/* From here on the language is that of the policy, unless another was asked for. */
+static int apply(const struct invocation *invocation, struct policy_reading *reading) {
+  if (reading->policy) {
+    struct check_options options = {.now = invocation->now};
+    policy_check(reading->policy, &options, &reading->diagnostics);
+  }
+  if (!reading->policy || reading->diagnostics.errors > 0 || reading->diagnostics.out_of_memory) {
+    return refuse(invocation, reading);
+  }
+  if (!invocation->json) {
+    invocation_print_diagnostics(invocation, &reading->diagnostics);
+  }
+  return send_policy(invocation, reading->policy);
+}
+
 int verb_apply(const struct invocation *invocation) {
   struct policy_reading reading;
   const char *positional = invocation->argument_count > 0 ? invocation->arguments[0] : NULL;
@@ -144,15 +159,7 @@ int verb_apply(const struct invocation *invocation) {
   if (code != EXIT_CODE_YES) {
     return code;
   }
-  if (reading.policy) {
-    struct check_options options = {.now = invocation->now};
-    policy_check(reading.policy, &options, &reading.diagnostics);
-  }
-  if (!reading.policy || reading.diagnostics.errors > 0 || reading.diagnostics.out_of_memory) {
-    return refuse(invocation, &reading);
-  }
-  if (!invocation->json) {
-    invocation_print_diagnostics(invocation, &reading.diagnostics);
-  }
-  return send_policy(invocation, reading.policy);
+  struct invocation speaking = *invocation;
+  speaking.language = reading.diagnostics.language;
+  return apply(&speaking, &reading);
 }

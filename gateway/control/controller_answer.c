@@ -112,15 +112,16 @@ json_t *controller_status(const struct controller *controller, enum language lan
 
 /* ---- flows ---- */
 
+static int compare_mark(const void *mark, const void *element) {
+  return memcmp(mark, ((const struct element *)element)->key, sizeof(uint32_t));
+}
+
+/* Elements are sorted by the bytes of their keys. */
 static const struct element *find_mark(const struct set *set, uint32_t mark) {
-  for (size_t i = 0; set && i < set->element_count; i++) {
-    uint32_t key;
-    memcpy(&key, set->elements[i].key, sizeof key);
-    if (key == mark) {
-      return &set->elements[i];
-    }
+  if (!set || set->element_count == 0) {
+    return NULL;
   }
-  return NULL;
+  return bsearch(&mark, set->elements, set->element_count, sizeof *set->elements, compare_mark);
 }
 
 struct counting {
