@@ -293,6 +293,30 @@ START_TEST(flows_are_in_force_until_they_end) {
 }
 END_TEST
 
+static const struct chain *chain_named(const struct ruleset *ruleset, const char *prefix) {
+  for (size_t i = 0; i < ruleset->chain_count; i++)
+    if (strncmp(ruleset->chains[i].name, prefix, strlen(prefix)) == 0)
+      return &ruleset->chains[i];
+  return NULL;
+}
+
+START_TEST(a_limit_is_one_lookup_for_all_flows_of_a_pair) {
+  static const char plain[] = "method = \"screen\";";
+  static const char limited[] = "method = \"screen\"; limit = { new_per_second = 30; connections = 500; };";
+  ck_assert_ptr_null(chain_named(compile(town(), NOON), "limit."));
+  struct ruleset *ruleset = compile(town_with(plain, limited), NOON);
+  const struct chain *chain = chain_named(ruleset, "limit.F-301");
+  const struct set *map = ruleset_find_set(ruleset, "limited.lgwan.internet");
+  ck_assert_ptr_nonnull(chain);
+  ck_assert_uint_eq(chain->rule_count, 2);
+  ck_assert_uint_eq(chain->rules[0].expressions[0].rate, 30);
+  ck_assert_uint_eq(chain->rules[1].expressions[0].burst, 500);
+  ck_assert_ptr_nonnull(map);
+  ck_assert_uint_eq(map->element_count, 1);
+  ck_assert_str_eq(map->elements[0].verdict.chain, chain->name);
+}
+END_TEST
+
 START_TEST(long_labels_are_cut_between_characters) {
   const char *label =
       "label = \"無害化中継セグメント無害化中継セグメント無害化中継セグメント無害化中継セグメント\\\"\"";
@@ -380,6 +404,7 @@ int main(void) {
   tcase_add_test(tests, counter_names_split_into_zones_and_reason);
   tcase_add_test(tests, every_element_of_a_flow_knows_its_line);
   tcase_add_test(tests, flows_are_in_force_until_they_end);
+  tcase_add_test(tests, a_limit_is_one_lookup_for_all_flows_of_a_pair);
   tcase_add_test(tests, long_labels_are_cut_between_characters);
   tcase_add_test(tests, a_closed_gate_passes_only_its_own_management);
   tcase_add_test(tests, without_a_policy_only_loopback_passes);
