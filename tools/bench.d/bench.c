@@ -75,7 +75,7 @@ int main(int count, char **arguments) {
       return verbs[i].run(count - 2, arguments + 2);
     }
   }
-  fprintf(stderr,
-          "usage: kido-bench measure COMMAND… | text POLICY | load POLICY | change POLICY | forward POLICY [ROUNDS]\n");
+  fprintf(stderr, "usage: kido-bench measure COMMAND… | text POLICY | load POLICY | change POLICY | forward POLICY "
+                  "[ROUNDS [FILE]]\n");
   return 2;
 }

@@ -19,6 +19,7 @@ int bench_measure(int count, char **arguments); /* COMMAND…: its time, process
 int bench_text(int count, char **arguments);    /* POLICY: the ruleset as text for nft */
 int bench_load(int count, char **arguments);    /* POLICY: from the file to loaded and read back */
 int bench_change(int count, char **arguments);  /* POLICY: one flow taken out and put in again, on a loaded kernel */
-int bench_forward(int count, char **arguments); /* POLICY [ROUNDS]: nanoseconds a packet, a line for each round */
+int bench_forward(int count, char **arguments); /* POLICY [ROUNDS [FILE]]: nanoseconds a packet, a line a round;
+                                                 FILE: another ruleset for `nft -f`, to try it out */
 
 #endif

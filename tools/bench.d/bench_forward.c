@@ -176,7 +176,8 @@ struct field {
   struct arena *arena;
   const struct policy *policy;
   struct ruleset *ruleset;
-  int in, out; /* interfaces of the lab */
+  const char *file; /* NULL: none */
+  int in, out;      /* interfaces of the lab */
   struct packet packet;
   int map;
   struct stream forward, forward_many, reply, reply_many, spoofed;
@@ -324,10 +325,17 @@ static void load_policy(struct field *field) {
   }
 }
 
+/* A ruleset that somebody tries out. */
+static void load_file(struct field *field) {
+  if (lab_command("nft -f '%s'", field->file) != 0) {
+    bench_fail("%s cannot be loaded", field->file);
+  }
+}
+
 static const struct variant {
   const char *name;
   void (*load)(struct field *field);
-} variants[] = {{"none", load_nothing}, {"minimum", load_minimum}, {"kido", load_policy}};
+} variants[] = {{"none", load_nothing}, {"minimum", load_minimum}, {"kido", load_policy}, {"file", load_file}};
 
 /* ---- kinds of packets ---- */
 
@@ -433,13 +441,16 @@ static void pin_to_last_processor(void) {
 
 int bench_forward(int count, char **arguments) {
   long rounds = count > 1 ? strtol(arguments[1], NULL, 10) : 1;
-  struct field field = {0};
+  struct field field = {.file = count > 2 ? arguments[2] : NULL};
   lab_require();
   open_field(arguments[0], &field);
   pin_to_last_processor();
   fill_queue(&field);
   for (long i = 0; i < rounds; i++) {
     for (size_t j = 0; j < sizeof(variants) / sizeof(variants[0]); j++) {
+      if (variants[j].load == load_file && field.file == NULL) {
+        continue;
+      }
       measure_variant(&field, &variants[j]);
     }
     printf("}\n");
