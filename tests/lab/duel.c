@@ -86,6 +86,10 @@ static int zone_interface(const struct duel_field *field, zone_index zone) {
   return -1;
 }
 
+static bool is_neighbour_discovery(const struct packet *packet) {
+  return packet->protocol == PROTOCOL_ICMPV6 && (packet->icmp_type == 135 || packet->icmp_type == 136);
+}
+
 static enum packet_role role_beside(const struct packet *packet, const struct packet *opener) {
   return address_equal(&packet->source, &opener->source) ? ROLE_ORIGINAL : ROLE_REPLY;
 }
@@ -99,7 +103,7 @@ static void expect_role(struct duel *duel) {
   if (duel->back == 0)
     return;
   const struct duel *opener = duel - duel->back;
-  if (opener->expected == LAB_NOWHERE)
+  if (opener->expected == LAB_NOWHERE || is_neighbour_discovery(&opener->query.packet)) /* no connection */
     return;
   duel->query.opener = opener->query.packet;
   duel->query.role = duel->about ? ROLE_ERROR : role_beside(&duel->query.packet, &opener->query.packet);
@@ -138,8 +142,7 @@ static bool is_uncounted(const struct packet *packet) {
 
 /* Neighbour discovery with the gateway is only what was sent on this very wire. */
 static void set_hop_limit(struct duel *duel, struct lab_route route) {
-  const struct packet *packet = &duel->probe.recipe.packet;
-  if (packet->protocol == PROTOCOL_ICMPV6 && (packet->icmp_type == 135 || packet->icmp_type == 136))
+  if (is_neighbour_discovery(&duel->probe.recipe.packet))
     duel->probe.recipe.hop_limit = route.kind == LAB_ROUTE_LOCAL || duel->probe.interface == LAB_GATEWAY ? 255 : 64;
 }
 
@@ -543,7 +546,11 @@ long duel_follow_connections(struct duel_field *field, const struct lab_probe *o
   duel_expect(field, list.items, list.count);
   int code = 0;
   for (size_t i = 0; i < list.count && code == 0; i++) {
-    code = lab_run(field->lab, &list.items[i].probe, 1);
+    struct duel *duel = &list.items[i];
+    /* A TCP connection whose answer was refused cannot go on, whatever the policy thinks of its next packet. */
+    if (i % 2 == 1 && duel->probe.recipe.packet.protocol == PROTOCOL_TCP && duel[-1].expected == LAB_NOWHERE)
+      duel->unseen = duel->expected != LAB_NOWHERE;
+    code = lab_run(field->lab, &duel->probe, 1);
     if (code == 0 && !verdict_agrees(&list.items[i]))
       report(field, &list.items[i], 1, NULL);
   }
