@@ -45,7 +45,7 @@ static void print_errors(const struct invocation *invocation, const struct diagn
 
 int invocation_read_valid_policy(const struct invocation *invocation, const char *positional,
                                  struct policy_reading *ret_reading) {
-  struct policy_reading reading;
+  struct policy_reading reading = {0};
   int code = invocation_read_policy(invocation, positional, &reading);
   if (code != EXIT_CODE_YES) {
     return code;

@@ -153,7 +153,7 @@ static int apply(const struct invocation *invocation, struct policy_reading *rea
 }
 
 int verb_apply(const struct invocation *invocation) {
-  struct policy_reading reading;
+  struct policy_reading reading = {0};
   const char *positional = invocation->argument_count > 0 ? invocation->arguments[0] : NULL;
   int code = invocation_read_policy(invocation, positional, &reading);
   if (code != EXIT_CODE_YES) {

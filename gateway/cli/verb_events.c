@@ -107,7 +107,7 @@ static int print_lines(const struct invocation *invocation, const struct filter 
 }
 
 static int run(const struct invocation *invocation, struct filter *filter, struct event_lines *lines) {
-  static const struct timespec pause = {.tv_nsec = 200 * 1000 * 1000};
+  static const struct timespec pause = {.tv_nsec = 200000000L};
   int code = EXIT_CODE_YES;
   for (bool again = true; again && code == EXIT_CODE_YES;) {
     struct error error = {0};
@@ -126,7 +126,7 @@ static int run(const struct invocation *invocation, struct filter *filter, struc
 }
 
 int verb_events(const struct invocation *invocation) {
-  struct filter filter;
+  struct filter filter = {0};
   int code = read_filter(invocation, &filter);
   if (code != EXIT_CODE_YES) {
     return code;

@@ -109,7 +109,7 @@ static int open_sockets(struct controller *controller, struct error *error) {
  */
 static int start(struct controller *controller, struct error *error) {
   const struct controller_options *options = controller->options;
-  bool changed;
+  bool changed = false;
   int result = prepare_directories(options, error);
   if (result == 0) {
     result = lock_state(controller, error);
@@ -138,10 +138,10 @@ static int start(struct controller *controller, struct error *error) {
 /* After a crash or a restart the rules stand and go on standing; after a boot there are none yet. */
 static int secure_empty_kernel(struct controller *controller, struct error *error) {
   struct arena *arena = arena_new(0);
-  struct ruleset *held;
+  struct ruleset *held = NULL;
   int result = arena ? gate_read(controller->gate, controller_now(), arena, &held, error)
                      : error_set(error, ENOMEM, "no memory");
-  if (result == 0 && !held->present) {
+  if (result == 0 && held && !held->present) {
     result = controller_close_gate(controller, error);
   }
   arena_free(arena);
@@ -225,7 +225,7 @@ static struct generation *read_confirmed(const char *state_directory) {
 
 int controller_close(const struct controller_options *options, struct error *error) {
   struct controller controller = {.options = options, .lock = -1, .load.reader = {-1, -1, -1}};
-  bool changed;
+  bool changed = false;
   bool with_state = access(options->state_directory, F_OK) == 0;
   int result = with_state ? lock_state(&controller, error) : 0;
   if (result == 0) {

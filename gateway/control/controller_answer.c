@@ -156,7 +156,7 @@ static json_t *flows_to_json(const struct counting *counting) {
 
 static json_t *denied_to_json(const struct ruleset *held, struct arena *arena) {
   json_t *array = json_array();
-  for (size_t i = 0; i < held->counter_count; i++) {
+  for (size_t i = 0; held && i < held->counter_count; i++) {
     const struct counter *counter = &held->counters[i];
     const char *from, *to, *reason;
     if (denied_counter_parse(counter->name, arena, &from, &to, &reason)) {
@@ -169,7 +169,7 @@ static json_t *denied_to_json(const struct ruleset *held, struct arena *arena) {
 }
 
 static int collect(const struct controller *controller, struct counting *counting, struct error *error) {
-  struct ruleset *held;
+  struct ruleset *held = NULL;
   int result = gate_read(controller->gate, controller_now(), counting->arena, &held, error);
   counting->held = held;
   if (result < 0 || !counting->policy) {

@@ -51,7 +51,7 @@ static bool sets_equal(const struct address_set *left, const struct address_set 
 
 int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *error) {
   struct arena *arena = arena_new(0);
-  struct address_set own;
+  struct address_set own = {0};
   int result = arena ? topology_own_addresses(arena, &own, error) : error_set(error, ENOMEM, "no memory");
   if (result < 0) {
     arena_free(arena);
@@ -82,7 +82,7 @@ static void keep_refusal(const struct refusal *refusal, struct arena *arena, str
 
 static int load(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *scratch,
                 size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
-  struct ruleset *wanted;
+  struct ruleset *wanted = NULL;
   int result = compile(gate, aim, now, scratch, &wanted, error);
   return result < 0 ? result : nftables_apply(gate->nftables, wanted, now, ret_changes, ret_refusal, error);
 }
@@ -124,7 +124,7 @@ int gate_read(struct gate *gate, struct instant now, struct arena *arena, struct
 
 static int compare(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *scratch,
                    const char **ret_what, struct error *error) {
-  struct ruleset *wanted, *held;
+  struct ruleset *wanted = NULL, *held = NULL;
   int result = compile(gate, aim, now, scratch, &wanted, error);
   if (result == 0) {
     result = gate_read(gate, now, scratch, &held, error);
@@ -133,7 +133,7 @@ static int compare(struct gate *gate, const struct gate_aim *aim, struct instant
     return result;
   }
   *ret_what = NULL;
-  if (!held->present) {
+  if (!held || !held->present) {
     *ret_what = "the table is gone";
   } else if (!ruleset_equal(wanted, held, scratch, ret_what) && !*ret_what) {
     *ret_what = "the table differs";

@@ -138,7 +138,7 @@ int sealed_check(int fd, uint64_t limit, uint64_t *ret_size, struct error *error
 }
 
 int sealed_read(int fd, uint64_t limit, struct arena *arena, char **ret_text, size_t *ret_size, struct error *error) {
-  uint64_t size;
+  uint64_t size = 0;
   int result = sealed_check(fd, limit, &size, error);
   if (result < 0) {
     return result;

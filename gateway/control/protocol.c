@@ -14,7 +14,7 @@ static int check_request(const struct control_request *request, int policy_fd, s
       request->reserved != 0) {
     return error_set(error, EPROTO, "verb %u, language %u: no such request", request->verb, request->language);
   }
-  uint64_t size;
+  uint64_t size = 0;
   if (request->verb == CONTROL_APPLY) {
     return policy_fd < 0 ? error_set(error, EPROTO, "no policy came with the request")
                          : sealed_check(policy_fd, CONTROL_POLICY_LIMIT, &size, error);

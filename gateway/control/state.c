@@ -141,7 +141,7 @@ static int parse_header(const char *line, size_t length, struct confirmed_policy
 
 static int parse_file(const char *text, size_t size, struct confirmed_policy *ret_confirmed) {
   size_t mark = strlen(STATE_MARK);
-  const char *end = memchr(text, '\n', size < HEADER_LIMIT ? size : HEADER_LIMIT);
+  const char *end = !text ? NULL : memchr(text, '\n', size < HEADER_LIMIT ? size : HEADER_LIMIT);
   if (!end || (size_t)(end - text) < mark || memcmp(text, STATE_MARK, mark) != 0) {
     return -EBADMSG;
   }
