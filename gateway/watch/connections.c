@@ -5,9 +5,10 @@
 #include <netinet/ip_icmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
-enum { WAYS = 4, LINE = 64 };
+enum { WAYS = 4, LINE = 64, LARGE_PAGE = 2 * 1024 * 1024 };
 
 _Static_assert(sizeof(struct connection) <= LINE, "a conversation fits a cache line");
 
@@ -15,34 +16,53 @@ struct set {
   _Alignas(LINE) struct connection ways[WAYS];
 };
 
+struct tags {
+  uint16_t of[WAYS]; /* part of the hash; a free place is found by its family */
+};
+
 struct connections {
   struct set *sets;
+  struct tags *tags;
   size_t mask;
   uint64_t seed; /* so that nobody can aim at one set */
   uint64_t evicted;
 };
+
+/* Large pages where the kernel has them: the table is walked at random. */
+static void *allocate(size_t size) {
+  size_t aligned = size < LARGE_PAGE ? LINE : LARGE_PAGE;
+  void *memory = aligned_alloc(aligned, (size + aligned - 1) / aligned * aligned);
+  if (memory == NULL)
+    return NULL;
+  if (aligned == LARGE_PAGE)
+    (void)madvise(memory, size, MADV_HUGEPAGE);
+  memset(memory, 0, size);
+  return memory;
+}
 
 struct connections *connections_new(size_t count) {
   size_t sets = 1;
   while (sets * WAYS < count)
     sets *= 2;
   struct connections *connections = calloc(1, sizeof *connections);
-  struct set *memory = aligned_alloc(LINE, sets * sizeof(struct set));
-  if (connections == NULL || memory == NULL) {
-    free(connections);
-    free(memory);
+  if (connections == NULL)
     return NULL;
-  }
-  memset(memory, 0, sets * sizeof(struct set));
-  *connections = (struct connections){.sets = memory, .mask = sets - 1, .seed = 0x9e3779b97f4a7c15};
+  *connections = (struct connections){.sets = allocate(sets * sizeof(struct set)),
+                                      .tags = allocate(sets * sizeof(struct tags)),
+                                      .mask = sets - 1,
+                                      .seed = 0x9e3779b97f4a7c15};
+  if (connections->sets == NULL || connections->tags == NULL)
+    return connections_free(connections);
   if (getrandom(&connections->seed, sizeof connections->seed, GRND_NONBLOCK) < 0)
     connections->seed ^= (uint64_t)(uintptr_t)connections;
   return connections;
 }
 
 struct connections *connections_free(struct connections *connections) {
-  if (connections != NULL)
+  if (connections != NULL) {
     free(connections->sets);
+    free(connections->tags);
+  }
   free(connections);
   return NULL;
 }
@@ -108,12 +128,40 @@ static bool matches(const struct connection *connection, const struct connection
          memcmp(connection->ends, key->ends, sizeof key->ends) == 0;
 }
 
+static size_t set_of(const struct connections *connections, const struct connection_key *key) {
+  return key->hash & connections->mask;
+}
+
+static uint16_t tag_of(const struct connection_key *key) {
+  return (uint16_t)(key->hash >> 48);
+}
+
 struct connection *connections_find(struct connections *connections, const struct connection_key *key) {
-  struct set *set = &connections->sets[key->hash & connections->mask];
+  struct set *set = &connections->sets[set_of(connections, key)];
+  const struct tags *tags = &connections->tags[set_of(connections, key)];
   for (unsigned way = 0; way < WAYS; way++)
-    if (matches(&set->ways[way], key))
+    if (tags->of[way] == tag_of(key) && matches(&set->ways[way], key))
       return &set->ways[way];
   return NULL;
+}
+
+void connections_announce(const struct connections *connections, const struct connection_key *key) {
+  __builtin_prefetch(&connections->tags[set_of(connections, key)]);
+}
+
+void connections_prefetch(const struct connections *connections, const struct connection_key *key) {
+  const struct set *set = &connections->sets[set_of(connections, key)];
+  const struct tags *tags = &connections->tags[set_of(connections, key)];
+  for (unsigned way = 0; way < WAYS; way++)
+    if (tags->of[way] == tag_of(key))
+      __builtin_prefetch(&set->ways[way], 1);
+}
+
+uint32_t connections_mac_digest(const struct connections *connections, const struct mac *mac) {
+  uint64_t value = 0;
+  memcpy(&value, mac->bytes, sizeof mac->bytes);
+  uint32_t digest = (uint32_t)(mix(connections->seed, value) >> 16);
+  return digest != 0 ? digest : 1;
 }
 
 /* Denied ones go before allowed ones, older before younger. */
@@ -127,12 +175,13 @@ struct connection *connections_add(struct connections *connections, const struct
   struct connection *found = connections_find(connections, key);
   if (found != NULL)
     return found;
-  struct set *set = &connections->sets[key->hash & connections->mask];
+  struct set *set = &connections->sets[set_of(connections, key)];
   struct connection *victim = &set->ways[0];
   for (unsigned way = 0; way < WAYS && victim->family != FAMILY_NONE; way++)
     if (set->ways[way].family == FAMILY_NONE || goes_before(&set->ways[way], victim))
       victim = &set->ways[way];
   connections->evicted += victim->family != FAMILY_NONE ? 1 : 0;
+  connections->tags[set_of(connections, key)].of[victim - set->ways] = tag_of(key);
   memset(victim, 0, sizeof *victim);
   memcpy(victim->ends, key->ends, sizeof key->ends);
   memcpy(victim->ports, key->ports, sizeof key->ports);

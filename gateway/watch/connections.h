@@ -7,7 +7,8 @@
 /*
  * The conversations that the watchman has seen, each with the verdict on its opener: what follows is judged by that,
  * in both directions. A fixed table of sets of four; when a set is full, a denied or else the longest silent
- * conversation goes and is counted. Nothing is allocated after connections_new().
+ * conversation goes and is counted. Nothing is allocated after connections_new(). A row of small tags says which of the
+ * four it may be, so that a look costs one line of memory that is not in the cache.
  */
 struct connections;
 
@@ -25,14 +26,14 @@ struct connection {
   uint16_t ports[2];
   uint8_t family; /* FAMILY_NONE: free */
   uint8_t protocol;
-  uint8_t opener_end; /* which end opened it */
-  uint8_t allowed;
+  uint8_t opener_end : 1; /* which end opened it */
+  uint8_t allowed : 1;
   uint8_t reason; /* enum reason of the opener's verdict */
-  uint8_t plain;  /* allowed, and no packet of it needs a look at MACs: the fast path may take it */
   int16_t from_zone, to_zone;
   uint32_t flow;      /* index of the flow, UINT32_MAX for none */
   uint32_t epoch;     /* of the verdict */
   uint32_t last_seen; /* seconds, as unsigned */
+  uint32_t macs[2];   /* digests of the MACs from which the ends were seen to send lawfully; 0: not seen */
 };
 
 /* count: rounded up to a power of two. NULL without memory. */
@@ -42,6 +43,11 @@ struct connections *connections_free(struct connections *connections);
 /* ICMP queries are one conversation per pair of addresses and kind of query: request and reply share it. */
 void connections_key(const struct connections *connections, const struct packet *packet,
                      struct connection_key *ret_key);
+/* Ask the memory for what says where the conversation is, then, a little later, for the conversation. */
+void connections_announce(const struct connections *connections, const struct connection_key *key);
+void connections_prefetch(const struct connections *connections, const struct connection_key *key);
+/* Never 0; nobody outside can make two MACs look alike on purpose. */
+uint32_t connections_mac_digest(const struct connections *connections, const struct mac *mac);
 struct connection *connections_find(struct connections *connections, const struct connection_key *key);
 /* The entry of that key, made if there is none; never NULL. The caller fills in the verdict. */
 struct connection *connections_add(struct connections *connections, const struct connection_key *key);

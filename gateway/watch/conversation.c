@@ -130,7 +130,9 @@ static struct decision recall(const struct index *index, const struct connection
 
 static void remember(struct watch *watch, struct connection *connection, const struct passage_question *question,
                      const struct decision *decision, uint8_t opener_end, bool from_source) {
-  connection->opener_end = opener_end;
+  if (connection->epoch != watch->epoch)
+    memset(connection->macs, 0, sizeof connection->macs);
+  connection->opener_end = (opener_end & 1) != 0;
   connection->allowed = decision->allow;
   connection->reason = (uint8_t)decision->reason;
   connection->flow = decision->flow != NULL ? (uint32_t)decision->flow->index : UINT32_MAX;
@@ -196,28 +198,17 @@ bool conversation_answers_denied(struct watch *watch, const struct packet *packe
 
 /* ---- the fast way ---- */
 
-static struct speaker *speaker_of(const struct wire *wire, const struct address *address, const struct mac *mac) {
-  uint32_t hash = (uint32_t)address->bytes[3] << 8 ^ (uint32_t)address->bytes[2] << 4 ^ address->bytes[1] ^
-                  (uint32_t)address->bytes[15] << 3 ^ (uint32_t)address->bytes[14] << 7 ^ mac->bytes[5];
-  return &wire->speakers[(hash ^ hash >> 8) & (SPEAKERS - 1)];
+void conversation_trust_sender(struct watch *watch, const struct sighting *sighting) {
+  struct connection_key key;
+  connections_key(watch->connections, &sighting->packet, &key);
+  struct connection *connection = connections_find(watch->connections, &key);
+  if (connection != NULL && connection->epoch == watch->epoch && sighting->frame->has_macs)
+    connection->macs[key.source_end] = connections_mac_digest(watch->connections, &sighting->frame->source_mac);
 }
 
-static bool is_trusted(const struct watch *watch, const struct wire *wire, const struct frame *frame) {
-  const struct speaker *speaker = speaker_of(wire, &frame->packet.source, &frame->source_mac);
-  return speaker->epoch == watch->epoch && speaker->family == frame->packet.source.family &&
-         memcmp(speaker->address, frame->packet.source.bytes, sizeof speaker->address) == 0 &&
-         mac_equal(&speaker->mac, &frame->source_mac);
-}
-
-void conversation_trust_speaker(struct watch *watch, const struct sighting *sighting) {
-  const struct frame *frame = sighting->frame;
-  if (!frame->has_macs)
-    return;
-  struct speaker *speaker = speaker_of(&watch->wires[sighting->wire], &frame->packet.source, &frame->source_mac);
-  speaker->mac = frame->source_mac;
-  speaker->family = (uint8_t)frame->packet.source.family;
-  memcpy(speaker->address, frame->packet.source.bytes, sizeof speaker->address);
-  speaker->epoch = watch->epoch;
+static bool is_trusted(const struct watch *watch, const struct connection *connection, unsigned source_end,
+                       const struct frame *frame) {
+  return connection->macs[source_end] == connections_mac_digest(watch->connections, &frame->source_mac);
 }
 
 static bool is_simple(const struct frame *frame) {
@@ -227,20 +218,26 @@ static bool is_simple(const struct frame *frame) {
   return frame->packet.protocol != PROTOCOL_TCP || (LATER_FLAGS >> (frame->packet.tcp_flags & 0x3f) & 1) != 0;
 }
 
-bool conversation_is_plain(struct watch *watch, const struct frame *frame, int wire, zone_index wire_zone,
-                           enum frame_direction direction) {
+bool conversation_prepare(const struct watch *watch, const struct frame *frame, enum frame_direction direction,
+                          struct connection_key *ret_key) {
   if (direction == FRAME_PASSING || !is_simple(frame))
     return false;
-  struct connection_key key;
-  connections_key(watch->connections, &frame->packet, &key);
-  struct connection *connection = connections_find(watch->connections, &key);
+  connections_key(watch->connections, &frame->packet, ret_key);
+  connections_announce(watch->connections, ret_key);
+  return true;
+}
+
+bool conversation_is_plain(struct watch *watch, const struct frame *frame, const struct connection_key *key,
+                           zone_index wire_zone, enum frame_direction direction) {
+  struct connection *connection = connections_find(watch->connections, key);
   if (connection == NULL || !connection->allowed || connection->epoch != watch->epoch)
     return false;
-  bool original = key.source_end == connection->opener_end;
+  bool original = key->source_end == connection->opener_end;
   zone_index origin = original ? connection->from_zone : connection->to_zone;
   zone_index goal = original ? connection->to_zone : connection->from_zone;
-  if (direction == FRAME_ENTERING ? origin != wire_zone || !is_trusted(watch, &watch->wires[wire], frame)
-                                  : goal != wire_zone)
+  if (direction == FRAME_ENTERING && (origin != wire_zone || !is_trusted(watch, connection, key->source_end, frame)))
+    return false;
+  if (direction == FRAME_LEAVING && goal != wire_zone)
     return false;
   if (direction == FRAME_LEAVING && !passages_empty(watch->passages))
     return false;

@@ -159,7 +159,7 @@ static void judge_entering(struct watch *watch, struct sighting *sighting) {
     return;
   struct decision decision = judge_entry(watch, sighting);
   if (decision.allow)
-    conversation_trust_speaker(watch, sighting);
+    conversation_trust_sender(watch, sighting);
   else if (allowed_by_pending(watch, sighting))
     return;
   else if (is_false_source(decision.reason))

@@ -233,6 +233,7 @@ size_t live_read(struct live *live, size_t most) {
       break;
     }
   }
+  watch_flush(live->watch);
   return count;
 }
 

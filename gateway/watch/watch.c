@@ -80,7 +80,6 @@ static void free_wires(struct watch *watch) {
   for (size_t i = 0; i < watch->wire_count; i++) {
     free(watch->wires[i].name);
     free(watch->wires[i].zone_name);
-    free(watch->wires[i].speakers);
   }
   free(watch->wires);
 }
@@ -131,8 +130,7 @@ int watch_add_wire(struct watch *watch, const char *name, const char *zone_name)
   struct wire *wire = &watch->wires[watch->wire_count];
   wire->name = strdup(name);
   wire->zone_name = zone_name != NULL ? strdup(zone_name) : NULL;
-  wire->speakers = calloc(SPEAKERS, sizeof *wire->speakers);
-  if (wire->name == NULL || (zone_name != NULL && wire->zone_name == NULL) || wire->speakers == NULL)
+  if (wire->name == NULL || (zone_name != NULL && wire->zone_name == NULL))
     return -ENOMEM;
   watch->wire_count++;
   struct generation *generations[] = {&watch->current, &watch->pending};
@@ -217,11 +215,13 @@ static int lay_out(struct watch *watch, struct generation *generation) {
 static void close_alerts(struct watch *watch, int64_t now) {
   if (watch->current.policy == NULL)
     return;
+  watch_flush(watch);
   passages_advance(watch->passages, INT64_MAX);
   aggregate_close(watch->aggregate, now);
 }
 
 int watch_set_policy(struct watch *watch, const struct policy *policy, struct arena *arena, bool pending, int64_t now) {
+  watch_flush(watch);
   struct generation next = {.policy = policy, .policy_arena = arena};
   if (lay_out(watch, &next) < 0) {
     arena_free(arena);
@@ -249,6 +249,7 @@ const struct policy *watch_policy(const struct watch *watch) {
 }
 
 int watch_set_own(struct watch *watch, const struct address_range *own, size_t count) {
+  watch_flush(watch);
   struct address_range *copy = calloc(count + 1, sizeof *copy);
   if (copy == NULL)
     return -ENOMEM;
@@ -348,6 +349,8 @@ static void judge(struct watch *watch, struct sighting *sighting) {
     judge_other(watch, sighting);
 }
 
+static void let_time_pass(struct watch *watch, int64_t now);
+
 static void keep_time(struct watch *watch, int64_t time) {
   struct index *index = watch->current.index;
   struct instant now = watch->settings.now_fixed ? watch->settings.now : (struct instant){time / 1000000000};
@@ -361,31 +364,46 @@ static void keep_time(struct watch *watch, int64_t time) {
   if (time > watch->now)
     watch->now = time;
   if (watch->now >= watch->next_tick)
-    watch_advance(watch, watch->now);
+    let_time_pass(watch, watch->now);
+}
+
+static void judge_waiting(struct watch *watch) {
+  struct waiting *waiting = &watch->waiting[watch->waiting_first];
+  watch->waiting_first = (watch->waiting_first + 1) % WAITING;
+  watch->waiting_count--;
+  keep_time(watch, waiting->frame.time);
+  zone_index zone = watch->current.wire_zones[waiting->wire];
+  if (waiting->simple && conversation_is_plain(watch, &waiting->frame, &waiting->key, zone, waiting->direction))
+    return;
+  struct sighting sighting = {
+      .frame = &waiting->frame, .wire = waiting->wire, .wire_zone = zone, .direction = waiting->direction};
+  judge(watch, &sighting);
+}
+
+void watch_flush(struct watch *watch) {
+  while (watch->waiting_count > 0)
+    judge_waiting(watch);
 }
 
 void watch_frame(struct watch *watch, int wire, const struct captured_frame *captured) {
   struct wire *entry = &watch->wires[wire];
   entry->counters.frames++;
   entry->counters.bytes += captured->length;
-  if (watch->current.policy == NULL)
-    return;
-  keep_time(watch, captured->time);
-  zone_index zone = watch->current.wire_zones[wire];
-  if (zone == ZONE_NONE)
+  if (watch->current.policy == NULL || watch->current.wire_zones[wire] == ZONE_NONE)
     return; /* a wire that this policy does not have */
-  struct frame frame;
-  frame_decode(captured, &frame);
-  enum frame_direction direction = direction_of(entry, &frame);
-  if (conversation_is_plain(watch, &frame, wire, zone, direction))
-    return;
-  struct sighting sighting = {.frame = &frame, .wire = wire, .wire_zone = zone, .direction = direction};
-  judge(watch, &sighting);
+  if (watch->waiting_count == WAITING)
+    judge_waiting(watch);
+  const struct waiting *before = &watch->waiting[(watch->waiting_first + watch->waiting_count - 1) % WAITING];
+  if (watch->waiting_count > 0 && before->simple)
+    connections_prefetch(watch->connections, &before->key);
+  struct waiting *waiting = &watch->waiting[(watch->waiting_first + watch->waiting_count++) % WAITING];
+  frame_decode(captured, &waiting->frame);
+  waiting->wire = wire;
+  waiting->direction = direction_of(entry, &waiting->frame);
+  waiting->simple = conversation_prepare(watch, &waiting->frame, waiting->direction, &waiting->key);
 }
 
-void watch_advance(struct watch *watch, int64_t now) {
-  if (watch->current.policy == NULL)
-    return;
+static void let_time_pass(struct watch *watch, int64_t now) {
   if (now > watch->now)
     watch->now = now;
   watch->next_tick = now + TICK;
@@ -393,6 +411,12 @@ void watch_advance(struct watch *watch, int64_t now) {
     free_generation(&watch->pending);
   passages_advance(watch->passages, now);
   aggregate_advance(watch->aggregate, now);
+}
+
+void watch_advance(struct watch *watch, int64_t now) {
+  watch_flush(watch);
+  if (watch->current.policy != NULL)
+    let_time_pass(watch, now);
 }
 
 /* ---- blindness ---- */

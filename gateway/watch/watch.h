@@ -54,7 +54,12 @@ const struct policy *watch_policy(const struct watch *watch); /* NULL before the
 /* The addresses of the gateway, as ranges of one address each. 0 or -ENOMEM. */
 int watch_set_own(struct watch *watch, const struct address_range *own, size_t count);
 
+/*
+ * A frame was seen. It may be judged a few frames later, so that the memory has time to find its conversation: call
+ * watch_flush() whenever no further frame is there at once.
+ */
 void watch_frame(struct watch *watch, int wire, const struct captured_frame *captured);
+void watch_flush(struct watch *watch);
 
 /* Time passed: tells what is due. INT64_MAX is not a time: use watch_finish(). */
 void watch_advance(struct watch *watch, int64_t now);

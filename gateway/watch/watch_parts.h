@@ -11,21 +11,12 @@
 
 /* Between the files of the watchman: watch.c (state), judge.c (IP), link.c (what is not IP), conversation.c (roles). */
 
-enum { GATEWAY_MACS = 8, SPEAKERS = 1024, VLANS = 4096 };
-
-/* "This address comes from this MAC on this wire, and that is as it should be." */
-struct speaker {
-  struct mac mac;
-  uint8_t family;
-  uint8_t address[16];
-  uint32_t epoch;
-};
+enum { GATEWAY_MACS = 8, VLANS = 4096, WAITING = 4 };
 
 struct wire {
   char *name, *zone_name;
   struct mac gateway_macs[GATEWAY_MACS];
   size_t gateway_mac_count;
-  struct speaker *speakers; /* SPEAKERS of them, by hash */
   struct watch_counters counters;
 };
 
@@ -45,6 +36,15 @@ enum vlan_meaning {
   VLAN_ELSEWHERE, /* another watched interface sees these frames without their tag */
 };
 
+/* A frame that was decoded and waits to be judged, while the memory fetches what is known of its conversation. */
+struct waiting {
+  struct frame frame;
+  struct connection_key key;
+  int wire;
+  enum frame_direction direction;
+  bool simple; /* key is filled */
+};
+
 struct watch {
   struct watch_settings settings;
   struct wire *wires;
@@ -60,6 +60,8 @@ struct watch {
   struct fragments *fragments;
   struct aggregate *aggregate;
   int64_t now, next_tick;
+  struct waiting waiting[WAITING]; /* a ring */
+  unsigned waiting_first, waiting_count;
 };
 
 /* A frame in its place. */
@@ -101,11 +103,14 @@ struct decision conversation_judge_alone(const struct index *index, const struct
                                          bool *ret_reversed);
 /* Whether the packet answers an opener that was seen and denied. */
 bool conversation_answers_denied(struct watch *watch, const struct packet *packet, struct packet *ret_opener);
+/* Whether the fast way may take it at all; if so, *ret_key is its conversation, and the memory is asked for it. */
+bool conversation_prepare(const struct watch *watch, const struct frame *frame, enum frame_direction direction,
+                          struct connection_key *ret_key);
 /* The fast way for later packets of a lawful conversation: true when nothing more needs to be looked at. */
-bool conversation_is_plain(struct watch *watch, const struct frame *frame, int wire, zone_index wire_zone,
-                           enum frame_direction direction);
+bool conversation_is_plain(struct watch *watch, const struct frame *frame, const struct connection_key *key,
+                           zone_index wire_zone, enum frame_direction direction);
 /* Remembers that the sender of an entering frame is as it should be. */
-void conversation_trust_speaker(struct watch *watch, const struct sighting *sighting);
+void conversation_trust_sender(struct watch *watch, const struct sighting *sighting);
 
 /* ---- judge.c: IP ---- */
 
