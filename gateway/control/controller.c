@@ -191,7 +191,7 @@ static void release(struct controller *controller) {
 }
 
 int controller_run(const struct controller_options *options, struct error *error) {
-  struct controller controller = {.options = options, .started = controller_now(), .lock = -1};
+  struct controller controller = {.options = options, .lock = -1};
   int result = block_signals(error);
   if (result == 0) {
     result = start(&controller, error);

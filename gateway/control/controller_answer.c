@@ -225,14 +225,11 @@ static void handle_flows(struct controller *controller, uint64_t client, const s
 
 static void handle_apply(struct controller *controller, uint64_t client, const struct control_request *request,
                          int policy_fd) {
-  struct load load = {.origin = LOAD_CLIENT,
-                      .client = client,
-                      .language = request_language(controller, request),
-                      .language_forced = request->language != 0};
+  struct load load = {.origin = LOAD_CLIENT, .client = client};
   struct reader_request reading = {.policy_fd = policy_fd,
                                    .path = "policy",
-                                   .language = load.language,
-                                   .language_forced = load.language_forced,
+                                   .language = request_language(controller, request),
+                                   .language_forced = request->language != 0,
                                    .now = controller_now()};
   struct error error = {0};
   if (controller_load(controller, &load, &reading, &error) < 0) {

@@ -271,15 +271,11 @@ static int load_text(struct controller *controller, const struct confirmed_polic
   if (fd < 0) {
     return error_set(error, -fd, "memfd: %s", strerror(-fd));
   }
-  struct load load = {.origin = LOAD_START,
-                      .language = controller->options->language,
-                      .language_forced = controller->options->language_forced,
-                      .applied_at = confirmed->applied_at,
-                      .number = confirmed->generation};
+  struct load load = {.origin = LOAD_START, .applied_at = confirmed->applied_at, .number = confirmed->generation};
   struct reader_request request = {.policy_fd = fd,
                                    .path = STATE_CONFIRMED,
-                                   .language = load.language,
-                                   .language_forced = load.language_forced,
+                                   .language = controller->options->language,
+                                   .language_forced = controller->options->language_forced,
                                    .now = controller_now()};
   int result = controller_load(controller, &load, &request, error);
   close(fd);
@@ -319,13 +315,11 @@ static void say_reloading(void) {
 }
 
 void controller_reload(struct controller *controller) {
-  struct load load = {.origin = LOAD_RELOAD,
-                      .language = controller->options->language,
-                      .language_forced = controller->options->language_forced};
+  struct load load = {.origin = LOAD_RELOAD};
   struct reader_request request = {.policy_fd = -1,
                                    .path = controller->options->policy_file,
-                                   .language = load.language,
-                                   .language_forced = load.language_forced,
+                                   .language = controller->options->language,
+                                   .language_forced = controller->options->language_forced,
                                    .now = controller_now()};
   struct error error = {0};
   say_reloading();

@@ -28,8 +28,6 @@ enum load_origin {
 struct load {
   enum load_origin origin;
   uint64_t client; /* LOAD_CLIENT */
-  enum language language;
-  bool language_forced;
   enum control_step step;
   struct policy_reader reader;
   sd_event_source *child;
@@ -48,7 +46,6 @@ struct controller {
   struct generation *in_force; /* NULL: the gate is closed */
   uint64_t loads;              /* of the state directory's life */
   uint64_t publications;
-  struct instant started;
   int lock; /* on the state directory */
 
   sd_event_source *change; /* the next instant at which a flow opens or ends */
