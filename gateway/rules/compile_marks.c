@@ -130,23 +130,40 @@ static int write_meaning(FILE *stream, const struct policy *policy, const struct
   return status < 0 ? status : write_pins(stream, flow, arena);
 }
 
-static int hash_meaning(const struct policy *policy, const struct flow *flow, struct arena *scratch,
-                        uint32_t *ret_mark) {
-  char *meaning = NULL;
-  size_t length = 0;
-  FILE *stream = open_memstream(&meaning, &length);
-  if (stream == NULL)
-    return -ENOMEM;
-  int status = write_meaning(stream, policy, flow, scratch);
-  if (fclose(stream) != 0 && status == 0)
-    status = -ENOMEM;
-  if (status == 0) {
-    uint8_t digest[SHA256_SIZE];
-    sha256(meaning, length, digest);
-    *ret_mark = (uint32_t)digest[0] << 24 | (uint32_t)digest[1] << 16 | (uint32_t)digest[2] << 8 | digest[3];
+/* The memory of a meaning is needed for one flow; it is given back every so many flows. */
+enum { FLOWS_PER_SCRATCH = 256 };
+
+struct mark_writer {
+  const struct policy *policy;
+  struct arena *scratch;
+  size_t scratch_uses;
+  FILE *stream; /* writes to text, over and over */
+  char *text;
+  size_t length;
+};
+
+static int refresh_scratch(struct mark_writer *writer) {
+  if (writer->scratch_uses++ % FLOWS_PER_SCRATCH == 0) {
+    arena_free(writer->scratch);
+    writer->scratch = arena_new(0);
   }
-  free(meaning);
-  return status;
+  return writer->scratch == NULL ? -ENOMEM : 0;
+}
+
+static int hash_meaning(struct mark_writer *writer, const struct flow *flow, uint32_t *ret_mark) {
+  int status = refresh_scratch(writer);
+  rewind(writer->stream);
+  if (status == 0)
+    status = write_meaning(writer->stream, writer->policy, flow, writer->scratch);
+  long length = ftell(writer->stream);
+  if (status == 0 && (length < 0 || fflush(writer->stream) != 0))
+    status = -ENOMEM;
+  if (status < 0)
+    return status;
+  uint8_t digest[SHA256_SIZE];
+  sha256(writer->text, (size_t)length, digest);
+  *ret_mark = (uint32_t)digest[0] << 24 | (uint32_t)digest[1] << 16 | (uint32_t)digest[2] << 8 | digest[3];
+  return 0;
 }
 
 /* The mark itself, or the next one that no earlier flow has. */
@@ -165,16 +182,19 @@ static uint32_t claim_mark(struct mark_table *table, uint32_t mark) {
 }
 
 static int fill_marks(const struct policy *policy, struct mark_table *table, uint32_t *marks) {
-  for (size_t i = 0; i < policy->flow_count; i++) {
+  struct mark_writer writer = {.policy = policy};
+  writer.stream = open_memstream(&writer.text, &writer.length);
+  int status = writer.stream == NULL ? -ENOMEM : 0;
+  for (size_t i = 0; i < policy->flow_count && status == 0; i++) {
     uint32_t mark = 0;
-    struct arena *scratch = arena_new(0);
-    int status = scratch == NULL ? -ENOMEM : hash_meaning(policy, &policy->flows[i], scratch, &mark);
-    arena_free(scratch);
-    if (status < 0)
-      return status;
+    status = hash_meaning(&writer, &policy->flows[i], &mark);
     marks[i] = claim_mark(table, mark);
   }
-  return 0;
+  if (writer.stream != NULL)
+    fclose(writer.stream);
+  free(writer.text);
+  arena_free(writer.scratch);
+  return status;
 }
 
 int flow_marks(const struct policy *policy, struct arena *arena, uint32_t **ret_marks) {
