@@ -88,7 +88,8 @@ static int make_room(struct netlink_answer *answer, struct error *error) {
   size_t capacity = answer->capacity * 2 + 2 * (size_t)DATAGRAM_ROOM;
   char *data = capacity <= ANSWER_LIMIT ? realloc(answer->data, capacity) : NULL;
   if (data == NULL) {
-    return error_set(error, ENOMEM, "no memory for what the kernel answers");
+    error_set(error, ENOMEM, "no memory for what the kernel answers");
+    return -ENOMEM;
   }
   answer->data = data;
   answer->capacity = capacity;

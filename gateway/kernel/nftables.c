@@ -276,12 +276,14 @@ static int read_at(const char *table, int64_t now, struct arena *arena, struct r
   struct netlink_answer answer = {0};
   uint32_t generation = 0;
   int status = record_consistently(table, &answer, &generation, error);
-  if (status < 0) {
-    return error_wrap(error, "cannot read the table '%s'", table);
+  if (status != 0) {
+    error_wrap(error, "cannot read the table '%s'", table);
+    return status;
   }
   struct nftables_parser *parser = nftables_parser_new(arena, table, now);
   if (parser == NULL) {
-    status = error_set(error, ENOMEM, "no memory for the ruleset that was read");
+    error_set(error, ENOMEM, "no memory for the ruleset that was read");
+    status = -ENOMEM;
   } else {
     status = nftables_parser_feed(parser, answer.data, answer.length, error);
   }
@@ -372,7 +374,7 @@ static int send_batch(struct nftables *nftables, const struct nftables_batch *ba
                       struct error *error) {
   struct netlink *netlink = NULL;
   int status = netlink_open(NETLINK_NETFILTER, &netlink, error);
-  if (status < 0) {
+  if (status != 0) {
     return status;
   }
   struct netlink_complaint complaint = {0};
@@ -494,7 +496,7 @@ static int send_phases(struct application *application, const struct delta *delt
     }
     int status = send_at(application->nftables, delta, (enum phase)phase, application_now(application), generation,
                          application->refusal, application->error);
-    if (status < 0) {
+    if (status != 0) {
       return status;
     }
     application->changes += delta->phases[phase].count;
@@ -509,7 +511,7 @@ static int confirm(struct application *application, struct arena *arena) {
   const struct ruleset *wanted = NULL;
   const char *what = NULL;
   int status = read_at(application->wanted->table, application_now(application), arena, &found, application->error);
-  if (status < 0) {
+  if (status != 0) {
     return status;
   }
   if (living_ruleset(application->wanted, application_now(application), arena, &wanted) < 0) {
@@ -529,7 +531,7 @@ static int apply_once(struct application *application, struct arena *arena) {
   struct delta *delta = NULL;
   int64_t now = application_now(application);
   int status = read_at(application->wanted->table, now, arena, &found, application->error);
-  if (status < 0) {
+  if (status != 0) {
     return status;
   }
   if (living_ruleset(application->wanted, now, arena, &wanted) < 0 ||

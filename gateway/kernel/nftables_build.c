@@ -47,11 +47,13 @@ static int batch_reserve(struct nftables_batch *batch, size_t room, struct error
   }
   size_t capacity = batch->capacity * 2 + room;
   if (capacity > INT_MAX) {
-    return error_set(error, E2BIG, "a transaction of more than 2 GiB");
+    error_set(error, E2BIG, "a transaction of more than 2 GiB");
+    return -E2BIG;
   }
   char *data = realloc(batch->data, capacity);
   if (data == NULL) {
-    return error_set(error, ENOMEM, "no memory for a transaction of %zu bytes", capacity);
+    error_set(error, ENOMEM, "no memory for a transaction of %zu bytes", capacity);
+    return -ENOMEM;
   }
   memset(data + batch->capacity, 0, capacity - batch->capacity);
   batch->data = data;
@@ -82,7 +84,8 @@ static int remember_message(struct nftables_batch *batch, const struct operation
     size_t capacity = batch->message_capacity * 2 + 64;
     struct batch_message *messages = reallocarray(batch->messages, capacity, sizeof(*messages));
     if (messages == NULL) {
-      return error_set(error, ENOMEM, "no memory for a transaction of %zu messages", capacity);
+      error_set(error, ENOMEM, "no memory for a transaction of %zu messages", capacity);
+      return -ENOMEM;
     }
     batch->messages = messages;
     batch->message_capacity = capacity;

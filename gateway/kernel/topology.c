@@ -209,7 +209,8 @@ static int survey_all(struct survey *survey, struct error *error) {
     struct netlink_answer answer = {0};
     int status = ask_until_whole(&dumps[i], &answer, error);
     if (status < 0) {
-      return error_wrap(error, "cannot read the interfaces and addresses of this machine");
+      error_wrap(error, "cannot read the interfaces and addresses of this machine");
+      return status;
     }
     status = add_answer(survey, &dumps[i], &answer);
     netlink_answer_free(&answer);
@@ -223,14 +224,16 @@ static int survey_all(struct survey *survey, struct error *error) {
 int topology_read(struct arena *arena, struct topology **ret_topology, struct error *error) {
   struct survey survey = {.arena = arena, .topology = ARENA_NEW(arena, struct topology)};
   if (survey.topology == NULL) {
-    return error_set(error, ENOMEM, "no memory for the interfaces of this machine");
+    error_set(error, ENOMEM, "no memory for the interfaces of this machine");
+    return -ENOMEM;
   }
   int status = survey_all(&survey, error);
-  if (status < 0) {
+  if (status != 0) {
     return status;
   }
   if (address_set_build(arena, survey.local, survey.local_count, &survey.topology->own) < 0 || arena_failed(arena)) {
-    return error_set(error, ENOMEM, "no memory for the addresses of this machine");
+    error_set(error, ENOMEM, "no memory for the addresses of this machine");
+    return -ENOMEM;
   }
   *ret_topology = survey.topology;
   return 0;
