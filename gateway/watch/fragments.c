@@ -37,7 +37,8 @@ struct fragments *fragments_new(size_t count) {
     free(datagrams);
     return NULL;
   }
-  *fragments = (struct fragments){datagrams, sets};
+  fragments->datagrams = datagrams;
+  fragments->sets = sets;
   return fragments;
 }
 

@@ -17,6 +17,8 @@ struct build {
   size_t bound_count, bound_capacity;
   struct address_set *zone_sets;
   struct address_set special_sources, special_destinations, broadcasts, link_local;
+  struct candidate *services; /* of all flows */
+  size_t service_count;
   struct entry *entries[2];
   size_t entry_count[2], entry_capacity[2];
 };
@@ -321,7 +323,7 @@ static int distribute(struct build *build, unsigned list, uint32_t base) {
   }
   for (size_t i = 0; i < build->entry_count[list]; i++) {
     struct span *span = span_of(&index->segments[build->entries[list][i].segment], list);
-    index->candidates[span->first + span->count++] = build->entries[list][i].item;
+    index->candidates[span->first + span->count++] = build->services[build->entries[list][i].item];
   }
   return 0;
 }
@@ -335,24 +337,57 @@ static bool flow_is_sound(const struct policy *policy, const struct flow *flow) 
   return true;
 }
 
+static struct candidate candidate_of(const struct flow *flow, const struct service *service) {
+  struct candidate candidate = {.flow = (uint32_t)flow->index,
+                                .from_zone = (int16_t)flow->from_zone,
+                                .to_zone = (int16_t)flow->to_zone,
+                                .last = UINT16_MAX,
+                                .protocol = service->protocol};
+  if (service->protocol == PROTOCOL_ICMP || service->protocol == PROTOCOL_ICMPV6) {
+    candidate.first = candidate.last = service->icmp_type;
+  } else if (service->protocol == PROTOCOL_TCP || service->protocol == PROTOCOL_UDP) {
+    candidate.first = service->first_port;
+    candidate.last = service->last_port;
+  }
+  return candidate;
+}
+
+static int list_services(struct build *build) {
+  const struct policy *policy = build->index->policy;
+  size_t most = 0;
+  for (size_t i = 0; i < policy->flow_count; i++)
+    most += policy->flows[i].service_count;
+  build->services = ARENA_ARRAY(build->scratch, most + 1, struct candidate);
+  build->index->wide_from = ARENA_ARRAY(build->arena, most + 1, struct candidate);
+  build->index->wide_to = ARENA_ARRAY(build->arena, most + 1, struct candidate);
+  return build->services != NULL && build->index->wide_from != NULL && build->index->wide_to != NULL ? 0 : -ENOMEM;
+}
+
+static int list_service(struct build *build, const struct index_flow *flow, const struct service *service) {
+  struct index *index = build->index;
+  uint32_t item = (uint32_t)build->service_count;
+  bool from_wide = false, to_wide = false;
+  build->services[build->service_count++] = candidate_of(flow->flow, service);
+  if (add_end(build, 0, &flow->from, item, &from_wide) < 0 || add_end(build, 1, &flow->to, item, &to_wide) < 0)
+    return -ENOMEM;
+  if (from_wide)
+    index->wide_from[index->wide_from_count++] = build->services[item];
+  if (to_wide)
+    index->wide_to[index->wide_to_count++] = build->services[item];
+  return 0;
+}
+
 static int list_flows(struct build *build) {
   struct index *index = build->index;
-  index->wide_from = ARENA_ARRAY(build->arena, index->flow_count + 1, uint32_t);
-  index->wide_to = ARENA_ARRAY(build->arena, index->flow_count + 1, uint32_t);
-  if (index->wide_from == NULL || index->wide_to == NULL)
+  if (list_services(build) < 0)
     return -ENOMEM;
-  for (uint32_t i = 0; i < index->flow_count; i++) {
-    struct index_flow *flow = &index->flows[i];
-    if (!flow_is_sound(index->policy, flow->flow))
-      continue;
-    if (add_end(build, 0, &flow->from, i, &flow->from_wide) < 0 || add_end(build, 1, &flow->to, i, &flow->to_wide) < 0)
-      return -ENOMEM;
-    if (flow->from_wide)
-      index->wide_from[index->wide_from_count++] = i;
-    if (flow->to_wide)
-      index->wide_to[index->wide_to_count++] = i;
+  for (size_t i = 0; i < index->flow_count; i++) {
+    const struct index_flow *flow = &index->flows[i];
+    for (size_t s = 0; flow_is_sound(index->policy, flow->flow) && s < flow->flow->service_count; s++)
+      if (list_service(build, flow, &flow->flow->services[s]) < 0)
+        return -ENOMEM;
   }
-  index->candidates = ARENA_ARRAY(build->arena, build->entry_count[0] + build->entry_count[1] + 1, uint32_t);
+  index->candidates = ARENA_ARRAY(build->arena, build->entry_count[0] + build->entry_count[1] + 1, struct candidate);
   if (index->candidates == NULL)
     return -ENOMEM;
   distribute(build, 0, 0);

@@ -40,18 +40,14 @@ struct types {
   uint32_t bits[8];
 };
 
-#define TYPE(number) [(number) / 32] = 1u << (number) % 32
-
 static const struct types ERRORS4 = {{1u << 3 | 1u << 11 | 1u << 12}},
                           ERRORS6 = {{1u << 1 | 1u << 2 | 1u << 3 | 1u << 4}};
-static const struct types ECHO4 = {{1u << 0 | 1u << 8}}, ECHO6 = {{TYPE(128)}}, ECHO_REPLY6 = {{TYPE(129)}};
+static const struct types ECHO4 = {{1u << 0 | 1u << 8}}, ECHO6 = {{[4] = 1u << 0}}, ECHO_REPLY6 = {{[4] = 1u << 1}};
 static const struct types OPENERS4 = {{1u << 8 | 1u << 13 | 1u << 15 | 1u << 17}},
                           OPENERS6 = {{[4] = 1u << 0 | 1u << 11}};
 static const struct types UNTRACKED6 = {{[4] = 0x7fu << 2 | 1u << 15 | 7u << 23}},
                           NEIGHBOUR6 = {{[4] = 1u << 7 | 1u << 8}};
 static const struct types NONE = {{0}};
-
-#undef TYPE
 
 static bool is_type(const struct packet *packet, const struct types *types4, const struct types *types6) {
   if (!header_is_known(packet) || !is_icmp(packet))
@@ -76,7 +72,7 @@ static bool tcp_flags_make_sense(uint8_t all) {
 
 /* Flows that may have these addresses at their ends: one sorted list and the wide ones of that side. */
 struct candidates {
-  const uint32_t *list, *wide;
+  const struct candidate *list, *wide;
   uint32_t list_count, wide_count;
   uint32_t list_at, wide_at;
 };
@@ -90,14 +86,42 @@ static struct candidates find_candidates(const struct index *index, const struct
   return (struct candidates){index->candidates + to->first, index->wide_to, to->count, index->wide_to_count, 0, 0};
 }
 
-/* The next flow in the order of the file; NULL at the end. */
-static const struct index_flow *next_candidate(const struct index *index, struct candidates *candidates) {
+/* The next one in the order of the file; NULL at the end. */
+static const struct candidate *next_candidate(struct candidates *candidates) {
   bool in_list = candidates->list_at < candidates->list_count, in_wide = candidates->wide_at < candidates->wide_count;
   if (!in_list && !in_wide)
     return NULL;
-  if (in_list && (!in_wide || candidates->list[candidates->list_at] < candidates->wide[candidates->wide_at]))
-    return &index->flows[candidates->list[candidates->list_at++]];
-  return &index->flows[candidates->wide[candidates->wide_at++]];
+  if (in_list && (!in_wide || candidates->list[candidates->list_at].flow <= candidates->wide[candidates->wide_at].flow))
+    return &candidates->list[candidates->list_at++];
+  return &candidates->wide[candidates->wide_at++];
+}
+
+/* What a candidate is asked: the packet in the terms of candidates. */
+struct wanted {
+  const struct packet *opener;
+  int16_t from_zone, to_zone;
+  uint16_t number; /* destination port, or ICMP type */
+  bool any_number; /* the number is not known and need not be */
+  bool none;       /* it is not known, and only services without one may cover the packet */
+};
+
+static struct wanted want(const struct packet *opener, zone_index from, zone_index to, bool any_port) {
+  bool icmp = opener->protocol == PROTOCOL_ICMP || opener->protocol == PROTOCOL_ICMPV6;
+  bool numbered = icmp || opener->protocol == PROTOCOL_TCP || opener->protocol == PROTOCOL_UDP;
+  return (struct wanted){.opener = opener,
+                         .from_zone = (int16_t)from,
+                         .to_zone = (int16_t)to,
+                         .number = icmp       ? opener->icmp_type
+                                   : numbered ? opener->destination_port
+                                              : 0,
+                         .any_number = any_port,
+                         .none = !any_port && numbered && (!header_is_known(opener) || (icmp && !is_icmp(opener)))};
+}
+
+static bool candidate_fits(const struct candidate *candidate, const struct wanted *wanted) {
+  return candidate->protocol == wanted->opener->protocol && candidate->from_zone == wanted->from_zone &&
+         candidate->to_zone == wanted->to_zone && !wanted->none &&
+         (wanted->any_number || (wanted->number >= candidate->first && wanted->number <= candidate->last));
 }
 
 static bool service_covers(const struct service *service, const struct packet *packet) {
@@ -111,9 +135,9 @@ static bool service_covers(const struct service *service, const struct packet *p
          packet->destination_port <= service->last_port;
 }
 
-static bool services_cover(const struct flow *flow, const struct packet *packet, bool any_port) {
+static bool services_cover(const struct flow *flow, const struct packet *packet) {
   for (size_t i = 0; i < flow->service_count; i++)
-    if (any_port ? flow->services[i].protocol == packet->protocol : service_covers(&flow->services[i], packet))
+    if (service_covers(&flow->services[i], packet))
       return true;
   return false;
 }
@@ -175,23 +199,28 @@ static bool gateway_end_covers(const struct index *index, const struct flow *flo
   return flow->to_zone != ZONE_GATEWAY || may_be_gateway(index, flow->from_zone, &opener->destination);
 }
 
-static bool covers(const struct index *index, const struct index_flow *entry, const struct packet *opener,
-                   zone_index from, zone_index to, bool any_port) {
-  return entry->flow->from_zone == from && entry->flow->to_zone == to &&
-         services_cover(entry->flow, opener, any_port) && address_set_contains(&entry->to, &opener->destination) &&
-         source_is_covered(index, entry, opener) && gateway_end_covers(index, entry->flow, opener);
+static const struct index_flow *covering_flow(const struct index *index, const struct candidate *candidate,
+                                              const struct wanted *wanted) {
+  if (!candidate_fits(candidate, wanted))
+    return NULL;
+  const struct index_flow *entry = &index->flows[candidate->flow];
+  const struct packet *opener = wanted->opener;
+  bool covers = address_set_contains(&entry->to, &opener->destination) && source_is_covered(index, entry, opener) &&
+                gateway_end_covers(index, entry->flow, opener);
+  return covers ? entry : NULL;
 }
 
 static bool any_flow_covers(const struct index *index, const struct packet *opener, zone_index from, zone_index to,
                             const struct flow **ret_flow) {
   struct candidates candidates = find_candidates(index, opener);
-  const struct index_flow *entry;
-  while ((entry = next_candidate(index, &candidates)) != NULL)
-    if (covers(index, entry, opener, from, to, false)) {
-      *ret_flow = entry->flow;
-      return true;
-    }
-  return false;
+  struct wanted wanted = want(opener, from, to, false);
+  const struct candidate *candidate;
+  const struct index_flow *entry = NULL;
+  while (entry == NULL && (candidate = next_candidate(&candidates)) != NULL)
+    entry = covering_flow(index, candidate, &wanted);
+  if (entry != NULL)
+    *ret_flow = entry->flow;
+  return entry != NULL;
 }
 
 /* The first flow in force that covers an opener; else NULL with the reason, and the flow that comes nearest. */
@@ -199,11 +228,13 @@ static const struct flow *flow_in_force(const struct index *index, const struct 
                                         zone_index to, bool any_port, enum reason *ret_reason,
                                         const struct flow **ret_nearest) {
   struct candidates candidates = find_candidates(index, opener);
-  const struct index_flow *entry;
+  struct wanted wanted = want(opener, from, to, any_port);
+  const struct candidate *candidate;
   *ret_reason = REASON_NO_FLOW;
   *ret_nearest = NULL;
-  while ((entry = next_candidate(index, &candidates)) != NULL) {
-    if (!covers(index, entry, opener, from, to, any_port))
+  while ((candidate = next_candidate(&candidates)) != NULL) {
+    const struct index_flow *entry = covering_flow(index, candidate, &wanted);
+    if (entry == NULL)
       continue;
     if (entry->force == FORCE_YES)
       return entry->flow;
@@ -296,7 +327,7 @@ static bool tunnel_is_named(const struct judging *judging, zone_index zone) {
   for (size_t i = 0; i < index->flow_count; i++) {
     const struct flow *flow = index->flows[i].flow;
     if (((flow->from_zone == in && flow->to_zone == zone) || (flow->from_zone == zone && flow->to_zone == in)) &&
-        services_cover(flow, judging->packet, false))
+        services_cover(flow, judging->packet))
       return true;
   }
   return false;

@@ -11,17 +11,24 @@ struct span {
   uint32_t first, count;
 };
 
+/* One service of a flow, with all that most packets fail on: looked through in a row, without following pointers. */
+struct candidate {
+  uint32_t flow;
+  int16_t from_zone, to_zone;
+  uint16_t first, last; /* destination ports, or the ICMP type; 0 to 65535 where ports mean nothing */
+  uint8_t protocol;
+};
+
 struct segment {
   zone_index zone;
   unsigned traits;
-  struct span from, to; /* of index->candidates: flows, ascending */
+  struct span from, to; /* of index->candidates, in the order of the file */
   struct span pins;     /* of index->pins */
 };
 
 struct index_flow {
   const struct flow *flow;
   struct address_set from, to;
-  bool from_wide, to_wide; /* stands in the wide list instead of those of its segments */
   enum force_state force;
 };
 
@@ -44,9 +51,9 @@ struct index {
   uint32_t count6;
   struct segment *segments;
 
-  uint32_t *candidates;
+  struct candidate *candidates;
   const struct host **pins;
-  uint32_t *wide_from, *wide_to; /* flows with an end that covers very many segments */
+  struct candidate *wide_from, *wide_to; /* of flows with an end that covers very many segments */
   uint32_t wide_from_count, wide_to_count;
   struct index_flow *flows;
   size_t flow_count;

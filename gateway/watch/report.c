@@ -12,7 +12,7 @@
 #include "events/community.h"
 #include "policy/decide.h"
 
-enum { PART_SIZE = 160 };
+enum { PART_SIZE = 160, EXPLAIN_SIZE = 480 };
 
 /* The parts from which sentences are put together. */
 struct parts {
@@ -20,7 +20,7 @@ struct parts {
   char source[PART_SIZE], target[PART_SIZE]; /* addresses, or MACs where there are none */
   char service[PART_SIZE];
   char wire[PART_SIZE], entry[PART_SIZE];
-  char explain[PART_SIZE * 3];
+  char explain[EXPLAIN_SIZE];
   const char *reason;
   uint64_t count;
 };
@@ -136,12 +136,12 @@ static void name_service(const struct finding *finding, char text[static PART_SI
     text[0] = '\0';
 }
 
-static void name_explain(const struct finding *finding, const struct parts *parts, char text[static PART_SIZE * 3]) {
+static void name_explain(const struct finding *finding, const struct parts *parts, char text[static EXPLAIN_SIZE]) {
   char source[ADDRESS_TEXT_SIZE], destination[ADDRESS_TEXT_SIZE];
   if (finding->source.family == FAMILY_NONE || finding->protocol < 0)
-    snprintf(text, PART_SIZE * 3, "kido explain");
+    snprintf(text, EXPLAIN_SIZE, "kido explain");
   else
-    snprintf(text, PART_SIZE * 3, "kido explain %s %s %s", address_format(&finding->source, source),
+    snprintf(text, EXPLAIN_SIZE, "kido explain %s %s %s", address_format(&finding->source, source),
              address_format(&finding->destination, destination), parts->service);
 }
 

@@ -92,7 +92,7 @@ void watch_status_answer(int listener, const struct watch_status *status) {
   int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
   if (client < 0)
     return;
-  set_timeout(client, (struct timeval){.tv_usec = ANSWER_MILLISECONDS * 1000});
+  set_timeout(client, (struct timeval){.tv_usec = ANSWER_MILLISECONDS * 1000L});
   struct watch_status_request request = {0};
   if (recv(client, &request, sizeof request, 0) == (ssize_t)sizeof request && request.magic == WATCH_STATUS_MAGIC)
     (void)!send(client, status, sizeof *status, MSG_NOSIGNAL);

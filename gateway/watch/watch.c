@@ -13,7 +13,7 @@
 #include "watch/report.h"
 #include "watch/watch_parts.h"
 
-enum { DEFAULT_CONNECTIONS = 262144, PASSAGES = 8192, FRAGMENTED_PACKETS = 1024 };
+enum { DEFAULT_CONNECTIONS = 65536, PASSAGES = 8192, FRAGMENTED_PACKETS = 1024 };
 
 static const int64_t MILLISECOND = 1000000;
 #define HOLD (200 * MILLISECOND)

@@ -20,7 +20,7 @@ typedef void watch_tell(void *context, struct event *event, const struct timezon
 struct watch_settings {
   enum language language;
   bool language_forced; /* else that of the policy */
-  size_t connections;   /* size of the table; 0: 262,144 */
+  size_t connections;   /* size of the table; 0: 65,536 */
   bool now_fixed;       /* judge as of `now` instead of each frame's own time */
   struct instant now;
   watch_tell *tell;
