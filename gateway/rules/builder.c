@@ -51,7 +51,7 @@ struct set_draft *builder_set(struct builder *builder, const char *name, enum ma
   struct set_draft *draft = ARENA_NEW(builder->arena, struct set_draft);
   if (draft == NULL || name == NULL ||
       arena_grow(builder->arena, (void **)&builder->sets, builder->set_count, &builder->set_capacity,
-                 sizeof *builder->sets) < 0)
+                 sizeof(struct set_draft *)) < 0)
     return spare(builder, &builder->lost_set, sizeof builder->lost_set);
   builder->sets[builder->set_count++] = draft;
   draft->set.name = name;
@@ -168,7 +168,7 @@ struct chain_draft *builder_chain(struct builder *builder, const char *name, con
   struct chain_draft *draft = ARENA_NEW(builder->arena, struct chain_draft);
   if (draft == NULL || name == NULL ||
       arena_grow(builder->arena, (void **)&builder->chains, builder->chain_count, &builder->chain_capacity,
-                 sizeof *builder->chains) < 0)
+                 sizeof(struct chain_draft *)) < 0)
     return spare(builder, &builder->lost_chain, sizeof builder->lost_chain);
   builder->chains[builder->chain_count++] = draft;
   draft->chain.name = name;

@@ -315,9 +315,10 @@ static struct element *dispatch(struct dispatch *maps, struct set_draft *map, co
     memcpy(name, out, strnlen(out, INTERFACE_SIZE - 1));
     key_write(&map->set, element->key, 1, name);
   }
-  if (map->set.data == MAP_VERDICT)
-    element->verdict = chain == NULL ? (struct verdict){.code = VERDICT_ACCEPT}
-                                     : (struct verdict){.code = VERDICT_GOTO, .chain = chain};
+  if (map->set.data == MAP_VERDICT) {
+    element->verdict.code = chain == NULL ? VERDICT_ACCEPT : VERDICT_GOTO;
+    element->verdict.chain = chain;
+  }
   return element;
 }
 
@@ -380,7 +381,9 @@ static void dispatch_told(struct dispatch *maps, size_t place) {
 
 static void dispatch_zones(struct dispatch *maps) {
   struct compilation *compilation = maps->compilation;
-  for (size_t i = 0; compilation->policy != NULL && i < compilation->policy->zone_count; i++)
+  if (compilation->policy == NULL)
+    return;
+  for (size_t i = 0; i < compilation->policy->zone_count; i++)
     if (compilation->zones[i].present) {
       dispatch_zone(maps, i);
       if (compilation->closed)
@@ -401,7 +404,7 @@ static void dispatch_zones(struct dispatch *maps) {
 static void seal_dispatch(struct dispatch *maps) {
   struct set_draft *all[] = {maps->receiving,  maps->entering,   maps->leaving,
                              maps->forwarding, maps->fragmented, maps->zoned};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+  for (size_t i = 0; i < sizeof all / sizeof(struct set_draft *); i++) {
     while (all[i]->set.size / 2 < all[i]->set.element_count)
       all[i]->set.size *= 4;
     builder_seal_set(&maps->compilation->builder, all[i]);

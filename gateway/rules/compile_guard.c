@@ -31,6 +31,29 @@ struct guard {
   struct chain_draft *chain;
 };
 
+/* ---- tunnels that flows name: one bit for each protocol, and one for Teredo ---- */
+
+enum { TUNNEL_COUNT = sizeof tunnel_protocols, TEREDO_BIT = TUNNEL_COUNT };
+
+static uint32_t tunnels_of(const struct service *service) {
+  if (service->protocol == IPPROTO_UDP)
+    return service->first_port <= TEREDO_PORT && service->last_port >= TEREDO_PORT ? UINT32_C(1) << TEREDO_BIT : 0;
+  const uint8_t *found = memchr(tunnel_protocols, service->protocol, TUNNEL_COUNT);
+  return found == NULL ? 0 : UINT32_C(1) << (found - tunnel_protocols);
+}
+
+static void find_tunnels(struct compilation *compilation) {
+  for (size_t i = 0; i < compilation->link_count; i++) {
+    struct link *link = &compilation->links[i];
+    for (size_t side = 0; side < 2; side++)
+      for (size_t j = 0; j < link->flow_counts[side]; j++) {
+        const struct flow *flow = &compilation->policy->flows[link->flows[side][j]];
+        for (size_t k = 0; k < flow->service_count; k++)
+          link->tunnels |= tunnels_of(&flow->services[k]);
+      }
+  }
+}
+
 /* ---- sets ---- */
 
 static const char *value_set(struct compilation *compilation, const char *name, enum field_type field,
@@ -99,6 +122,7 @@ void compile_guard_sets(struct compilation *compilation) {
       value_set(compilation, "icmp_passing6", FIELD_ICMPV6_TYPE, passing6, sizeof passing6);
   if (compilation->policy == NULL)
     return;
+  find_tunnels(compilation);
   compilation->tunnels =
       value_set(compilation, "tunnel_protocols", FIELD_PROTOCOL, tunnel_protocols, sizeof tunnel_protocols);
   compilation->broadcast_set = address_hash_set(compilation, "broadcast4", IP4, &compilation->broadcasts);
@@ -377,23 +401,6 @@ static void refuse_options(struct guard *guard) {
 
 /* ---- tunnels ---- */
 
-static bool service_names(const struct service *service, uint8_t protocol) {
-  return service->protocol == protocol &&
-         (protocol != IPPROTO_UDP || (service->first_port <= TEREDO_PORT && service->last_port >= TEREDO_PORT));
-}
-
-/* protocol UDP stands for Teredo. */
-static bool link_names(const struct compilation *compilation, const struct link *link, uint8_t protocol) {
-  for (size_t side = 0; side < 2; side++)
-    for (size_t i = 0; i < link->flow_counts[side]; i++) {
-      const struct flow *flow = &compilation->policy->flows[link->flows[side][i]];
-      for (size_t j = 0; j < flow->service_count; j++)
-        if (service_names(&flow->services[j], protocol))
-          return true;
-    }
-  return false;
-}
-
 static void return_named(struct guard *guard, uint8_t protocol, const char *destinations) {
   struct rule_writer rule = begin(guard);
   rule_transport(&rule, protocol);
@@ -412,13 +419,11 @@ static const char *compile_tunnels(const struct guard *outer) {
     if (link->low != guard.place && link->high != guard.place)
       continue;
     size_t other = link->low == guard.place ? link->high : link->low;
-    for (size_t j = 0; j <= sizeof tunnel_protocols; j++) {
-      uint8_t protocol = j < sizeof tunnel_protocols ? tunnel_protocols[j] : IPPROTO_UDP;
-      if (link_names(compilation, link, protocol))
-        return_named(&guard, protocol,
+    for (size_t bit = 0; bit <= TEREDO_BIT; bit++)
+      if (link->tunnels >> bit & 1)
+        return_named(&guard, bit == TEREDO_BIT ? IPPROTO_UDP : tunnel_protocols[bit],
                      other == gateway_place(compilation) ? compilation->own_set[guard.version]
                                                          : zone_claims(compilation, other, guard.version));
-    }
   }
   struct rule_writer rule = begin(&guard);
   refuse(&guard, &rule, "tunnel");

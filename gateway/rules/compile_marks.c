@@ -116,7 +116,7 @@ static int write_pins(FILE *stream, const struct flow *flow, struct arena *arena
 }
 
 static int write_meaning(FILE *stream, const struct policy *policy, const struct flow *flow, struct arena *arena) {
-  struct address_set from, to;
+  struct address_set from = {0}, to = {0};
   int status = policy_end_addresses(policy, flow->from, flow->from_count, flow->to_zone, arena, &from);
   if (status == 0)
     status = policy_end_addresses(policy, flow->to, flow->to_count, flow->from_zone, arena, &to);

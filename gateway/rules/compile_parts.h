@@ -33,6 +33,7 @@ struct link {
   size_t low, high;         /* places */
   const uint32_t *flows[2]; /* from low to high, from high to low: indexes, in file order, expired ones included */
   size_t flow_counts[2];
+  uint32_t tunnels;           /* that its flows name, see compile_guard.c */
   const char *in_force;       /* the set of its flows in force */
   const char *open_chains[2]; /* like flows; NULL when no flow opens that way */
 };
