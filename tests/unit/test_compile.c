@@ -317,6 +317,24 @@ START_TEST(a_limit_is_one_lookup_for_all_flows_of_a_pair) {
 }
 END_TEST
 
+START_TEST(without_memory_it_says_so) {
+  const struct policy *policy = town();
+  struct compile_options options = {.now = at(NOON)};
+  size_t refused = 0;
+  for (size_t limit = 1000; limit < 4000000; limit += limit / 9) {
+    struct arena *small = arena_new(limit);
+    struct ruleset *ruleset = NULL;
+    struct error error;
+    int status = ruleset_compile(policy, &options, small, &ruleset, &error);
+    ck_assert(status == 0 || status == -ENOMEM);
+    ck_assert((status == 0) == (ruleset != NULL));
+    refused += status != 0;
+    arena_free(small);
+  }
+  ck_assert_uint_gt(refused, 10);
+}
+END_TEST
+
 START_TEST(long_labels_are_cut_between_characters) {
   const char *label =
       "label = \"無害化中継セグメント無害化中継セグメント無害化中継セグメント無害化中継セグメント\\\"\"";
@@ -405,6 +423,7 @@ int main(void) {
   tcase_add_test(tests, every_element_of_a_flow_knows_its_line);
   tcase_add_test(tests, flows_are_in_force_until_they_end);
   tcase_add_test(tests, a_limit_is_one_lookup_for_all_flows_of_a_pair);
+  tcase_add_test(tests, without_memory_it_says_so);
   tcase_add_test(tests, long_labels_are_cut_between_characters);
   tcase_add_test(tests, a_closed_gate_passes_only_its_own_management);
   tcase_add_test(tests, without_a_policy_only_loopback_passes);
