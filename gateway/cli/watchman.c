@@ -44,7 +44,7 @@ struct watchman {
   int epoll, clock, signals, status, follow; /* descriptors, -1: none */
   int64_t follow_at;                         /* when to try kidod again */
   bool following, said_gone;
-  bool stop, ready;
+  bool stop;
   int64_t started;
 };
 
@@ -70,7 +70,7 @@ static void tell(void *context, struct event *event, const struct timezone *cloc
 
 static int take_policy(struct watchman *watchman, const struct policy *policy, struct arena *arena, bool pending,
                        struct error *error) {
-  int result = live_set_policy(watchman->live, policy, error);
+  int result = live_set_policy(watchman->live, policy, pending, error);
   if (result < 0) {
     arena_free(arena);
     return result;
@@ -119,7 +119,7 @@ static int read_published(struct watchman *watchman, const struct publication *p
   const struct policy *current = watch_policy(watchman->watch);
   if (current != NULL && strcmp(current->sha256, publication->policy_sha256) == 0) {
     watch_drop_pending(watchman->watch);
-    return 0;
+    return live_set_policy(watchman->live, current, false, error);
   }
   struct arena *arena = arena_new(0);
   void *text = mmap(NULL, publication->policy_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
@@ -234,12 +234,8 @@ static void take_clock(struct watchman *watchman) {
     return;
   if (watchman->following && watchman->follow < 0 && now() >= watchman->follow_at)
     connect_to_kidod(watchman);
-  if (watch_policy(watchman->watch) == NULL)
-    return;
-  live_look_after(watchman->live, now());
-  if (!watchman->ready)
-    sd_notify(0, "READY=1");
-  watchman->ready = true;
+  if (watch_policy(watchman->watch) != NULL)
+    live_look_after(watchman->live, now());
   sd_notify(0, "WATCHDOG=1");
 }
 
@@ -274,7 +270,7 @@ static int loop(struct watchman *watchman, struct error *error) {
 
 static int open_clock(void) {
   int clock = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  struct timespec interval = {.tv_nsec = LOOK_MILLISECONDS * 1000000};
+  struct timespec interval = {.tv_nsec = LOOK_MILLISECONDS * 1000000L};
   struct itimerspec timer = {.it_interval = interval, .it_value = interval};
   if (clock >= 0)
     timerfd_settime(clock, 0, &timer, NULL);
@@ -343,10 +339,8 @@ static int start(struct watchman *watchman, struct error *error) {
     connect_to_kidod(watchman);
   else
     result = read_policy_file(watchman, error);
-  if (result == 0 && !watchman->following) {
-    watchman->ready = true;
-    sd_notify(0, "READY=1");
-  }
+  if (result == 0)
+    sd_notify(0, watchman->following ? "READY=1\nSTATUS=waiting for kidod" : "READY=1");
   return result;
 }
 

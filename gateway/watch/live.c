@@ -101,9 +101,9 @@ static struct live_wire *add_wire(struct live *live, const char *name) {
   return wire;
 }
 
-int live_set_policy(struct live *live, const struct policy *policy, struct error *error) {
+int live_set_policy(struct live *live, const struct policy *policy, bool pending, struct error *error) {
   for (size_t i = 0; i < live->count; i++)
-    live->wires[i].wanted = false;
+    live->wires[i].wanted = pending && live->wires[i].wanted;
   for (size_t z = 0; z < policy->zone_count; z++) {
     for (size_t i = 0; i < policy->zones[z].interface_count; i++) {
       const char *name = policy->zones[z].interfaces[i].text;
@@ -114,7 +114,8 @@ int live_set_policy(struct live *live, const struct policy *policy, struct error
         return error_set(error, ENOSPC, "%s: too many interfaces to watch", name);
       wire->wanted = true;
       snprintf(wire->zone, sizeof wire->zone, "%s", policy->zones[z].name);
-      wire->blind_reason = NULL; /* open alerts are closed with the policy before: say it again */
+      if (!pending)
+        wire->blind_reason = NULL; /* open alerts are closed with the policy before: say it again */
     }
   }
   return 0;

@@ -15,8 +15,9 @@ struct live;
 struct live *live_new(struct watch *watch, unsigned buffer);
 struct live *live_free(struct live *live);
 
-/* Takes up the interfaces of a policy, before watch_set_policy(). 0 or a negative errno with *error. */
-int live_set_policy(struct live *live, const struct policy *policy, struct error *error);
+/* Takes up the interfaces of a policy, before watch_set_policy(); pending: beside those that are watched already.
+ * 0 or a negative errno with *error. */
+int live_set_policy(struct live *live, const struct policy *policy, bool pending, struct error *error);
 
 /* A descriptor that becomes readable when any capture has frames. */
 int live_descriptor(const struct live *live);

@@ -206,7 +206,7 @@ static const char *part_of(const struct parts *parts, char letter, char number[s
 }
 
 /* Cuts at the end of a character, never within one. */
-static void end_text(char text[static REPORT_TEXT_SIZE], size_t length) {
+static void end_text(char *text, size_t length) {
   while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
     length--;
   text[length] = '\0';
@@ -219,6 +219,7 @@ static void write_sentence(const char *pattern, const struct parts *parts, char 
     const char *piece = *from == '%' ? part_of(parts, *++from, number) : from;
     size_t length = piece == from ? 1 : strlen(piece);
     if (at + length >= REPORT_TEXT_SIZE) {
+      text[at] = *piece;
       end_text(text, at);
       return;
     }

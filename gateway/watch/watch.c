@@ -393,9 +393,11 @@ void watch_frame(struct watch *watch, int wire, const struct captured_frame *cap
     return; /* a wire that this policy does not have */
   if (watch->waiting_count == WAITING)
     judge_waiting(watch);
-  const struct waiting *before = &watch->waiting[(watch->waiting_first + watch->waiting_count - 1) % WAITING];
-  if (watch->waiting_count > 0 && before->simple)
-    connections_prefetch(watch->connections, &before->key);
+  if (watch->waiting_count >= ANNOUNCED) {
+    const struct waiting *before = &watch->waiting[(watch->waiting_first + watch->waiting_count - ANNOUNCED) % WAITING];
+    if (before->simple)
+      connections_prefetch(watch->connections, &before->key);
+  }
   struct waiting *waiting = &watch->waiting[(watch->waiting_first + watch->waiting_count++) % WAITING];
   frame_decode(captured, &waiting->frame);
   waiting->wire = wire;

@@ -11,7 +11,7 @@
 
 /* Between the files of the watchman: watch.c (state), judge.c (IP), link.c (what is not IP), conversation.c (roles). */
 
-enum { GATEWAY_MACS = 8, VLANS = 4096, WAITING = 4 };
+enum { GATEWAY_MACS = 8, VLANS = 4096, WAITING = 8, ANNOUNCED = 3 };
 
 struct wire {
   char *name, *zone_name;
