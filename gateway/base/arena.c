@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const size_t FIRST_CHUNK = 16 * 1024;
-static const size_t LARGEST_CHUNK = 1024 * 1024;
+static const size_t FIRST_CHUNK = (size_t)16 * 1024;
+static const size_t LARGEST_CHUNK = (size_t)1024 * 1024;
 static const size_t DEFAULT_LIMIT = (size_t)1024 * 1024 * 1024;
 
 struct chunk {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int error_set(struct error *error, int code, const char *format, ...) {
+int(error_set)(struct error *error, int code, const char *format, ...) {
   if (error == NULL)
     return -code;
   va_list arguments;
@@ -25,7 +25,7 @@ static void append(char *text, size_t size, const char *more) {
   text[used + length] = '\0';
 }
 
-int error_wrap(struct error *error, const char *format, ...) {
+int(error_wrap)(struct error *error, const char *format, ...) {
   if (error == NULL)
     return -1;
   char inner[sizeof(error->message)];

@@ -180,7 +180,7 @@ void timezone_civil(const struct timezone *zone, struct instant instant, struct 
 
 struct instant timezone_instant(const struct timezone *zone, int year, int month, int day, int hour, int minute,
                                 int second) {
-  int64_t local = days_of(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
+  int64_t local = days_of(year, month, day) * DAY + (int64_t)hour * 3600 + (int64_t)minute * 60 + second;
   int64_t early = local - offset_at(zone, local - DAY), late = local - offset_at(zone, local + DAY);
   if (early + offset_at(zone, early) == local && (early <= late || late + offset_at(zone, late) != local))
     return (struct instant){early};

@@ -2,6 +2,7 @@
 #include "cli/packet_argument.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +77,7 @@ static bool add_ports(struct service_list *list, uint8_t protocol, const char *t
   size_t length = dash != NULL ? (size_t)(dash - text) : strlen(text);
   if (length >= sizeof(first_text))
     return false;
-  memcpy(first_text, text, length);
+  snprintf(first_text, sizeof first_text, "%.*s", (int)length, text);
   if (!parse_number(first_text, 0, UINT16_MAX, &first))
     return false;
   add(list, protocol, first, 0);

@@ -67,7 +67,7 @@ static void refuse_claims(struct check *check, const struct claim *one, const st
   bool in_order = other->host != NULL ? other->host < one->host : other->zone < one->zone;
   const struct claim *late = in_order ? one : other, *early = in_order ? other : one;
   char text[RANGE_TEXT_SIZE];
-  if (late->host == NULL)
+  if (late->host == NULL || early->host == NULL)
     refuse_networks(check, late, early);
   else
     refuse_hosts(check, late->host, late->range->place, early->host,

@@ -250,7 +250,7 @@ static void check_joints(struct check *check, const struct uses *uses) {
       check_joint(check, &policy->hosts[i], uses->hosts[i].peers, 0);
   }
   if (count > 1)
-    qsort(legs, count, sizeof(legs[0]), compare_machines);
+    qsort(legs, count, sizeof(const struct host *), compare_machines);
   for (size_t first = 0, next; first < count; first = next) {
     for (next = first + 1; next < count && strcmp(legs[next]->machine, legs[first]->machine) == 0;)
       next++;

@@ -171,7 +171,8 @@ static uint32_t claim_mark(struct mark_table *table, uint32_t mark) {
   for (;; mark++) {
     if (mark == 0 || mark == MARK_RESERVED)
       continue;
-    size_t slot = (mark * UINT32_C(2654435761)) & table->mask;
+    uint32_t hash = mark * UINT32_C(2654435761);
+    size_t slot = hash & table->mask;
     while (table->slots[slot] != 0 && table->slots[slot] != mark)
       slot = (slot + 1) & table->mask;
     if (table->slots[slot] == mark)

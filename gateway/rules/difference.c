@@ -47,8 +47,8 @@ struct element_list {
 };
 
 static void append(struct planner *planner, struct element_list *list, const struct element *element) {
-  if (element == NULL ||
-      arena_grow(planner->arena, (void **)&list->items, list->count, &list->capacity, sizeof(const struct element *)) < 0)
+  if (element == NULL || arena_grow(planner->arena, (void **)&list->items, list->count, &list->capacity,
+                                    sizeof(const struct element *)) < 0)
     planner->status = -ENOMEM;
   else
     list->items[list->count++] = element;

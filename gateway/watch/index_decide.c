@@ -89,11 +89,12 @@ static struct candidates find_candidates(const struct index *index, const struct
 /* The next one in the order of the file; NULL at the end. */
 static const struct candidate *next_candidate(struct candidates *candidates) {
   bool in_list = candidates->list_at < candidates->list_count, in_wide = candidates->wide_at < candidates->wide_count;
-  if (!in_list && !in_wide)
-    return NULL;
-  if (in_list && (!in_wide || candidates->list[candidates->list_at].flow <= candidates->wide[candidates->wide_at].flow))
-    return &candidates->list[candidates->list_at++];
-  return &candidates->wide[candidates->wide_at++];
+  const struct candidate *list = in_list ? &candidates->list[candidates->list_at] : NULL;
+  const struct candidate *wide = in_wide ? &candidates->wide[candidates->wide_at] : NULL;
+  bool take_wide = wide != NULL && (list == NULL || wide->flow < list->flow);
+  candidates->wide_at += take_wide;
+  candidates->list_at += !take_wide;
+  return take_wide ? wide : list;
 }
 
 /* What a candidate is asked: the packet in the terms of candidates. */

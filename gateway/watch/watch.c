@@ -77,7 +77,7 @@ static void free_generation(struct generation *generation) {
 }
 
 static void free_wires(struct watch *watch) {
-  for (size_t i = 0; i < watch->wire_count; i++) {
+  for (size_t i = 0; watch->wires != NULL && i < watch->wire_count; i++) {
     free(watch->wires[i].name);
     free(watch->wires[i].zone_name);
   }
