@@ -239,6 +239,25 @@ START_TEST(a_lost_interface_is_told_as_blind_and_found_again) {
 }
 END_TEST
 
+START_TEST(frames_that_the_capture_dropped_are_told_as_blind) {
+  kill(kidoban, SIGSTOP);
+  for (uint16_t i = 0; i < 12000; i++)
+    send_tcp("ens1f1.211", "10.211.2.5", "10.140.0.33", (uint16_t)(20000 + i), 443, TCP_SYN, true);
+  int64_t since = now();
+  kill(kidoban, SIGCONT);
+  expect("blind", "lgwan", NULL, since);
+  stop_kidoban();
+}
+END_TEST
+
+START_TEST(a_renamed_interface_is_told_as_blind) {
+  int64_t since = now();
+  ck_assert_int_eq(lab_command("ip link set ens2f1 down && ip link set ens2f1 name other0"), 0);
+  expect("blind", "seccloud", NULL, since);
+  stop_kidoban();
+}
+END_TEST
+
 START_TEST(the_gateways_own_reports_are_no_alarm) {
   /* Time to live 1: the gateway answers with an ICMP error of its own. */
   for (int i = 0; i < 3; i++)
@@ -274,6 +293,8 @@ int main(void) {
   tcase_add_test(all, a_second_path_is_told_as_bypass);
   tcase_add_test(all, a_false_source_is_told_as_spoofed);
   tcase_add_test(all, a_lost_interface_is_told_as_blind_and_found_again);
+  tcase_add_test(all, frames_that_the_capture_dropped_are_told_as_blind);
+  tcase_add_test(all, a_renamed_interface_is_told_as_blind);
   tcase_add_test(all, the_gateways_own_reports_are_no_alarm);
   suite_add_tcase(suite, all);
   SRunner *runner = srunner_create(suite);
