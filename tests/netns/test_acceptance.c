@@ -688,6 +688,29 @@ START_TEST(AC_C8_H1_H3_J1_J2_errors_pass_only_about_a_connection_in_force) {
 }
 END_TEST
 
+static bool is_error_type(enum address_family family, unsigned type) {
+  return family == FAMILY_IPV6 ? type >= 1 && type <= 4 : type == 3 || type == 11 || type == 12;
+}
+
+START_TEST(AC_H4_J3_no_other_icmp_type_passes_by_quoting_a_live_connection) {
+  static const enum address_family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+  open_town();
+  for (size_t i = 0; i < 2; i++) {
+    struct lab_probe opener = lawful(families[i], PROTOCOL_UDP);
+    ck_assert(passes(&opener));
+    for (unsigned type = 0; type < 256; type++) {
+      struct lab_probe quoting = error_about(&opener, (uint8_t)type, 0);
+      if (is_error_type(families[i], type))
+        continue;
+      ck_assert_msg(!passes(&quoting), "ICMP type %u passed", type);
+      quoting.recipe.hop_limit = 255;
+      ck_assert_msg(!passes(&quoting), "ICMP type %u with hop limit 255 passed", type);
+    }
+  }
+  close_town();
+}
+END_TEST
+
 START_TEST(AC_C8_an_error_about_a_connection_passes_only_on_its_zone_pair) {
   open_town();
   struct lab_probe opener = lawful(FAMILY_IPV4, PROTOCOL_UDP);
@@ -1009,6 +1032,7 @@ static Suite *acceptance_suite(void) {
   tcase_add_test(drops, AC_E5_E6_the_zone_with_the_default_route_refuses_private_and_foreign_sources);
   TCase *icmp = add_case(suite, "H I J icmp");
   tcase_add_test(icmp, AC_H4_to_H7_J3_no_icmp_type_passes_without_a_flow);
+  tcase_add_test(icmp, AC_H4_J3_no_other_icmp_type_passes_by_quoting_a_live_connection);
   tcase_add_test(icmp, AC_H4_J3_types_that_are_never_forwarded_are_counted_between_zones_with_a_flow);
   tcase_add_test(icmp, AC_I1_E3_neighbour_discovery_with_the_gateway_works_in_every_zone);
   tcase_add_test(icmp, AC_E3_arp_with_the_gateway_works_in_every_zone);
