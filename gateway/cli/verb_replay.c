@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The watchman over capture files. Without --gateway-mac the files are read twice: first to learn which MAC is the
- * gateway's, then to judge.
+ * The watchman over capture files. Where --gateway-mac does not name the gateway on every wire, the files are read
+ * twice: first to learn which MAC is the gateway's, then to judge.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +93,21 @@ static int add_gateway_macs(struct replay *replay) {
   return EXIT_CODE_YES;
 }
 
+/* Whether somebody said which MAC is the gateway's on every wire. */
+static bool knows_gateway(const struct replay *replay) {
+  const char *argument;
+  for (size_t wire = 0; wire < replay->merge.count; wire++) {
+    bool known = false;
+    for (size_t n = 0; (argument = invocation_value_at(replay->invocation, "gateway-mac", n)) != NULL; n++) {
+      char *zone;
+      known = known || (split(replay, argument, &zone) != NULL && is_of_zone(replay, wire, zone));
+    }
+    if (!known)
+      return false;
+  }
+  return true;
+}
+
 static int add_gateway_addresses(struct replay *replay) {
   struct address_range own[OWN_ADDRESSES];
   const char *argument;
@@ -174,7 +189,7 @@ static int run(struct replay *replay) {
     code = add_gateway_addresses(replay);
   if (code == EXIT_CODE_YES)
     code = open_files(replay);
-  if (code == EXIT_CODE_YES && invocation_value(replay->invocation, "gateway-mac") == NULL)
+  if (code == EXIT_CODE_YES && !knows_gateway(replay))
     code = learn(replay);
   return code == EXIT_CODE_YES ? judge(replay) : code;
 }

@@ -23,7 +23,8 @@ enum address_trait {
   ADDRESS_BROADCAST = 1 << 3,
   ADDRESS_PINNED = 1 << 4,     /* of a host whose MAC the guard checks */
   ADDRESS_UNROUTED = 1 << 5,   /* of a declared neighbour that must never be seen */
-  ADDRESS_LINK_LOCAL = 1 << 6, /* 169.254/16, fe80::/10, 0.0.0.0, ::, multicast: every machine says them all day */
+  ADDRESS_LINK_LOCAL = 1 << 6, /* 169.254/16, fe80::/10, 0.0.0.0, ::: every machine speaks from them all day */
+  ADDRESS_GROUP = 1 << 7,      /* multicast and limited broadcast */
 };
 
 struct address_facts {

@@ -16,7 +16,7 @@ struct build {
   struct address *bounds; /* where segments begin */
   size_t bound_count, bound_capacity;
   struct address_set *zone_sets;
-  struct address_set special_sources, special_destinations, broadcasts, link_local;
+  struct address_set special_sources, special_destinations, broadcasts, link_local, groups;
   struct candidate *services; /* of all flows */
   size_t service_count;
   struct entry *entries[2];
@@ -28,27 +28,27 @@ struct entry {
   uint32_t segment, item;
 };
 
-static const struct {
+struct fixed_prefix {
   enum address_family family;
   uint8_t first[16];
-  unsigned prefix;
-} LINK_LOCAL_PREFIXES[] = {
-    {FAMILY_IPV4, {169, 254}, 16},   {FAMILY_IPV4, {0, 0, 0, 0}, 32},
-    {FAMILY_IPV4, {224}, 4},         {FAMILY_IPV4, {255, 255, 255, 255}, 32},
-    {FAMILY_IPV6, {0xfe, 0x80}, 10}, {FAMILY_IPV6, {0}, 128},
-    {FAMILY_IPV6, {0xff}, 8},
+  unsigned length;
 };
+
+static const struct fixed_prefix LINK_LOCAL_PREFIXES[] = {
+    {FAMILY_IPV4, {169, 254}, 16}, {FAMILY_IPV4, {0}, 32}, {FAMILY_IPV6, {0xfe, 0x80}, 10}, {FAMILY_IPV6, {0}, 128}};
+static const struct fixed_prefix GROUP_PREFIXES[] = {
+    {FAMILY_IPV4, {224}, 4}, {FAMILY_IPV4, {255, 255, 255, 255}, 32}, {FAMILY_IPV6, {0xff}, 8}};
 
 size_t index_zone_slot(const struct index *index, zone_index zone) {
   return zone >= 0 ? (size_t)zone : index->policy->zone_count;
 }
 
-static struct address_range prefix_range(enum address_family family, const uint8_t *first, unsigned prefix) {
-  struct address_range range = {.first.family = family, .last.family = family};
-  size_t length = address_length(family);
-  memcpy(range.first.bytes, first, length);
-  memcpy(range.last.bytes, first, length);
-  for (unsigned bit = prefix; bit < length * 8; bit++)
+static struct address_range prefix_range(const struct fixed_prefix *prefix) {
+  struct address_range range = {.first.family = prefix->family, .last.family = prefix->family};
+  size_t length = address_length(prefix->family);
+  memcpy(range.first.bytes, prefix->first, length);
+  memcpy(range.last.bytes, prefix->first, length);
+  for (unsigned bit = prefix->length; bit < length * 8; bit++)
     range.last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
   return range;
 }
@@ -106,13 +106,23 @@ static int collect_broadcasts(struct build *build) {
   return address_set_build(build->scratch, ranges, count, &build->broadcasts);
 }
 
-static int collect_link_local(struct build *build) {
-  enum { COUNT = sizeof LINK_LOCAL_PREFIXES / sizeof LINK_LOCAL_PREFIXES[0] };
-  struct address_range ranges[COUNT];
-  for (size_t i = 0; i < COUNT; i++)
-    ranges[i] =
-        prefix_range(LINK_LOCAL_PREFIXES[i].family, LINK_LOCAL_PREFIXES[i].first, LINK_LOCAL_PREFIXES[i].prefix);
-  return address_set_build(build->scratch, ranges, COUNT, &build->link_local);
+static int collect_prefixes(struct build *build, const struct fixed_prefix *prefixes, size_t count,
+                            struct address_set *ret_set) {
+  struct address_range *ranges = ARENA_ARRAY(build->scratch, count, struct address_range);
+  if (ranges == NULL)
+    return -ENOMEM;
+  for (size_t i = 0; i < count; i++)
+    ranges[i] = prefix_range(&prefixes[i]);
+  return address_set_build(build->scratch, ranges, count, ret_set);
+}
+
+static int collect_named(struct build *build) {
+  return collect_prefixes(build, LINK_LOCAL_PREFIXES, sizeof LINK_LOCAL_PREFIXES / sizeof LINK_LOCAL_PREFIXES[0],
+                          &build->link_local) < 0 ||
+                 collect_prefixes(build, GROUP_PREFIXES, sizeof GROUP_PREFIXES / sizeof GROUP_PREFIXES[0],
+                                  &build->groups) < 0
+             ? -ENOMEM
+             : 0;
 }
 
 static int collect_zones(struct build *build) {
@@ -161,10 +171,11 @@ static int collect_fixed(struct build *build) {
   const struct policy *policy = build->index->policy;
   if (policy_special_sources(policy, build->scratch, &build->special_sources) < 0 ||
       policy_special_destinations(policy, build->scratch, &build->special_destinations) < 0 ||
-      collect_broadcasts(build) < 0 || collect_link_local(build) < 0)
+      collect_broadcasts(build) < 0 || collect_named(build) < 0)
     return -ENOMEM;
-  const struct address_set *sets[] = {&build->special_sources, &build->special_destinations, &build->broadcasts,
-                                      &build->link_local, build->index->own};
+  const struct address_set *sets[] = {&build->special_sources, &build->special_destinations,
+                                      &build->broadcasts,      &build->link_local,
+                                      &build->groups,          build->index->own};
   for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
     if (add_bounds(build, sets[i]) < 0)
       return -ENOMEM;
@@ -269,6 +280,7 @@ static void mark_all(struct build *build) {
   mark(index, &build->special_destinations, ADDRESS_SPECIAL_DESTINATION);
   mark(index, &build->broadcasts, ADDRESS_BROADCAST);
   mark(index, &build->link_local, ADDRESS_LINK_LOCAL);
+  mark(index, &build->groups, ADDRESS_GROUP);
   mark(index, index->own, ADDRESS_OWN);
   unmark_own(index);
 }
