@@ -28,8 +28,9 @@ enum frame_direction {
 enum { WIRE_NONE = -1 };
 
 /*
- * One cause, as data. zone: where it comes from; other_zone: where it went, lies or wanted to go; ZONE_NONE where the
- * kind has none. Text fields are constants or live as long as the policy.
+ * One cause, as data. What moves has zone, where it comes from, and other_zone, where it went or wanted to go. What
+ * lies where it may not (bypass, unknown-segment) has zone, that of the wire, and other_zone, whose it is. ZONE_NONE
+ * where the kind has none. Text fields are constants or live as long as the policy.
  */
 struct finding {
   enum finding_kind kind;

@@ -10,6 +10,7 @@
  * lawful. Where its addresses are not known (capture files), an address of the wire's own zone may be one.
  */
 #include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 
 #include "watch/watch_parts.h"
 
@@ -25,11 +26,12 @@ static void find(struct watch *watch, const struct sighting *sighting, enum find
 }
 
 static bool is_link_local_talk(const struct sighting *sighting) {
-  return ((sighting->source.traits | sighting->destination.traits) & ADDRESS_LINK_LOCAL) != 0;
+  return (sighting->source.traits & ADDRESS_LINK_LOCAL) != 0 ||
+         (sighting->destination.traits & (ADDRESS_LINK_LOCAL | ADDRESS_GROUP)) != 0;
 }
 
 static bool is_for_many(const struct sighting *sighting) {
-  return (sighting->destination.traits & (ADDRESS_LINK_LOCAL | ADDRESS_BROADCAST)) != 0;
+  return (sighting->destination.traits & (ADDRESS_LINK_LOCAL | ADDRESS_GROUP | ADDRESS_BROADCAST)) != 0;
 }
 
 static const struct packet *quoted_of(const struct sighting *sighting) {
@@ -66,14 +68,22 @@ static bool allowed_by_pending(struct watch *watch, const struct sighting *sight
 
 /* ---- passing ---- */
 
+/* An advertisement claims its target, a solicitation asks for it. */
+static bool judge_neighbour(struct watch *watch, const struct sighting *sighting) {
+  const struct address *target = &sighting->frame->neighbour;
+  return sighting->packet.icmp_type == ND_NEIGHBOR_ADVERT
+             ? judge_foreign_address(watch, sighting, target, FINDING_BYPASS, "neighbour-claim")
+             : judge_foreign_address(watch, sighting, target, FINDING_UNKNOWN_SEGMENT, "neighbour-search");
+}
+
 static void judge_passing(struct watch *watch, struct sighting *sighting) {
-  if (judge_foreign_address(watch, sighting, &sighting->packet.source, "second-path"))
+  const struct packet *packet = &sighting->packet;
+  if (judge_foreign_address(watch, sighting, &packet->source, FINDING_BYPASS, "second-path"))
     return;
-  if (sighting->frame->has_neighbour &&
-      judge_foreign_address(watch, sighting, &sighting->frame->neighbour, "neighbour-claim"))
+  if (sighting->frame->has_neighbour && judge_neighbour(watch, sighting))
     return;
-  if (!is_for_many(sighting) &&
-      judge_foreign_address(watch, sighting, &sighting->packet.destination, "second-next-hop"))
+  if (sighting->direction == FRAME_PASSING && !is_for_many(sighting) &&
+      judge_foreign_address(watch, sighting, &packet->destination, FINDING_BYPASS, "second-next-hop"))
     return;
   if (!judge_foreign_mac(watch, sighting) && is_link_local_talk(sighting))
     watch_count_everyday(watch, sighting->wire);
@@ -170,12 +180,17 @@ static void judge_entering(struct watch *watch, struct sighting *sighting) {
 
 /* ---- leaving ---- */
 
-/* What the kernel says of its own accord. */
+/* What the kernel says of its own accord: errors, neighbour discovery, and that nobody is at home. What it answers to
+ * was told as an attempt; a service that answers is another matter. */
 static bool is_own_report(const struct sighting *sighting) {
   const struct packet *packet = &sighting->packet;
   if (quoted_of(sighting) != NULL)
     return true;
-  return packet->protocol == PROTOCOL_ICMPV6 && packet->icmp_type >= ND_ROUTER_SOLICIT &&
+  if (packet->protocol == PROTOCOL_TCP)
+    return (packet->tcp_flags & TCP_RST) != 0;
+  if (packet->protocol == PROTOCOL_ICMP)
+    return packet->icmp_type == ICMP_ECHOREPLY;
+  return packet->protocol == PROTOCOL_ICMPV6 && packet->icmp_type >= ICMP6_ECHO_REPLY &&
          packet->icmp_type <= ND_REDIRECT;
 }
 

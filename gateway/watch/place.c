@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What lies on a wire where it may not: addresses, MACs, tags, protocols. Every claim to an address counts as one. */
+/*
+ * What lies on a wire where it may not: addresses, MACs, tags, protocols. The zone of a finding is that of the wire,
+ * the other zone is the one whose address or machine it is.
+ *
+ * Whoever bears or claims a foreign address is on a second path. Whoever only asks for one may be a machine with a
+ * wrong setting and nobody there to answer: a warning, until something answers.
+ */
+#include <net/if_arp.h>
+
 #include "watch/watch_parts.h"
 
 static void find(struct watch *watch, const struct sighting *sighting, enum finding_kind kind, zone_index zone,
@@ -21,7 +29,7 @@ static bool belongs_by_pending(const struct watch *watch, const struct sighting 
 }
 
 bool judge_foreign_address(struct watch *watch, const struct sighting *sighting, const struct address *address,
-                           const char *claim) {
+                           enum finding_kind kind, const char *claim) {
   struct address_facts facts = index_find(watch->current.index, address);
   if (facts.zone == sighting->wire_zone || (facts.traits & ADDRESS_LINK_LOCAL) != 0 ||
       belongs_by_pending(watch, sighting, address))
@@ -31,7 +39,7 @@ bool judge_foreign_address(struct watch *watch, const struct sighting *sighting,
   else if (facts.zone == ZONE_NONE)
     find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, ZONE_NONE, reason_name(REASON_UNKNOWN_ZONE));
   else
-    find(watch, sighting, FINDING_BYPASS, facts.zone, sighting->wire_zone, claim);
+    find(watch, sighting, kind, sighting->wire_zone, facts.zone, claim);
   return true;
 }
 
@@ -41,8 +49,16 @@ bool judge_foreign_mac(struct watch *watch, const struct sighting *sighting) {
   zone_index zone = index_zone_of_mac(watch->current.index, &sighting->frame->source_mac, sighting->wire_zone);
   if (zone == ZONE_NONE || zone == sighting->wire_zone)
     return false;
-  find(watch, sighting, FINDING_BYPASS, zone, sighting->wire_zone, "pinned-mac");
+  find(watch, sighting, FINDING_BYPASS, sighting->wire_zone, zone, "pinned-mac");
   return true;
+}
+
+/* The answer to a foreign address shows that it is there; a question shows nothing. */
+static bool judge_arp_target(struct watch *watch, const struct sighting *sighting) {
+  const struct frame_arp *arp = &sighting->frame->arp;
+  return arp->operation == ARPOP_REPLY
+             ? judge_foreign_address(watch, sighting, &arp->target, FINDING_BYPASS, "arp-claim")
+             : judge_foreign_address(watch, sighting, &arp->target, FINDING_UNKNOWN_SEGMENT, "arp-search");
 }
 
 void judge_arp(struct watch *watch, const struct sighting *sighting) {
@@ -51,8 +67,8 @@ void judge_arp(struct watch *watch, const struct sighting *sighting) {
     watch_count_everyday(watch, sighting->wire);
     return;
   }
-  if (judge_foreign_address(watch, sighting, &arp->sender, "arp-claim") ||
-      judge_foreign_address(watch, sighting, &arp->target, "arp-claim") || judge_foreign_mac(watch, sighting))
+  if (judge_foreign_address(watch, sighting, &arp->sender, FINDING_BYPASS, "arp-claim") ||
+      judge_foreign_mac(watch, sighting) || judge_arp_target(watch, sighting))
     return;
   watch_count_everyday(watch, sighting->wire);
 }

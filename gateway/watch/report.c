@@ -36,13 +36,13 @@ static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
                           "a communication that nothing allows went through: %1 -> %2, %3 -> %4 %5; in by %7, out by "
                           "%6 (%8, %9 frames)"},
     [FINDING_BYPASS] =
-        {"%1 の機器またはアドレスが %2 の線 %6 に現れた（本機を通らない別の経路）: %3 → %4 %5（%8、%9件）",
-         "an address or device of %1 lies on the wire %6 of %2, by a path round the gateway: %3 -> %4 "
+        {"%1 の線 %6 に、%2 の機器またはアドレスが現れた（本機を通らない別の経路がある）: %3 → %4 %5（%8、%9件）",
+         "an address or device of %2 lies on the wire %6 of %1, by a path round the gateway: %3 -> %4 "
          "%5 (%8, %9 frames)"},
     [FINDING_SPOOFED] = {"%1 の線 %6 から、送信元を偽った通信が本機に届いた: %3 → %4 %5（%8、%9件）",
                          "frames with a false source came in from %1 by %6: %3 -> %4 %5 (%8, %9 frames)"},
-    [FINDING_UNKNOWN_SEGMENT] = {"%1 の線 %6 に、どの領域にも属さないものが現れた: %3 → %4 %5（%8、%9件）",
-                                 "something that belongs to no zone lies on the wire %6 of %1: %3 -> %4 %5 (%8, %9 "
+    [FINDING_UNKNOWN_SEGMENT] = {"%1 の線 %6 に、この線にあるはずのないものが現れた: %3 → %4 %5（%8、%9件）",
+                                 "something that has no place there lies on the wire %6 of %1: %3 -> %4 %5 (%8, %9 "
                                  "frames)"},
     [FINDING_BLIND] = {"%1 の線 %6 を監視できていない: %8（%9件）。この間の通信は見ていない",
                        "the wire %6 of %1 is not watched: %8 (%9). What passed meanwhile was not seen"},
@@ -67,10 +67,10 @@ static const struct sentence ADVICE[FINDING_KIND_COUNT_] = {
                          "分かるまでその機器のケーブルを抜く。本機は通していない",
                          "1. Find the sender in the MAC table of the switch behind %6. 2. Look for a wrong setting or "
                          "an infection, and unplug it until that is known. The gateway did not forward it"},
-    [FINDING_UNKNOWN_SEGMENT] = {"1. %6 につながる機器に、持ち込み機器・誤配線・新しい設定がないか確かめる。"
-                                 "2. 正しい機器なら方針（zones）に書き加える",
-                                 "1. Look on %6 for a device that was brought in, a wrong cable, a new setting. 2. "
-                                 "If it is lawful, write it into the policy (zones)"},
+    [FINDING_UNKNOWN_SEGMENT] = {"1. %6 のスイッチのMACアドレス表で %3 を探し、持ち込み機器・誤配線・設定の誤りがないか"
+                                 "確かめる。2. 正しい機器なら方針（zones）に書き加える",
+                                 "1. Find %3 in the MAC table of the switch behind %6: a device that was brought in, a "
+                                 "wrong cable, a wrong setting? 2. If it is lawful, write it into the policy (zones)"},
     [FINDING_BLIND] = {"1. %6 のケーブルとインターフェースを確かめる（ip link show）。2. kido status で戻ったことを"
                        "確かめる。3. 見ていなかった時間を記録に残す",
                        "1. Check the cable and the interface %6 (ip link show). 2. See in kido status that it is back. "
@@ -152,9 +152,11 @@ static const struct {
 } REASONS[] = {
     {"second-path", {"本機ではない機器が送った", "sent by a machine that is not the gateway"}},
     {"second-next-hop", {"本機ではない機器へ送られた", "sent to a next hop that is not the gateway"}},
-    {"arp-claim", {"ARPがそのアドレスを名乗った、または探した", "an ARP frame claims or seeks the address"}},
-    {"neighbour-claim",
-     {"近隣探索がそのアドレスを名乗った、または探した", "neighbour discovery claims or seeks the address"}},
+    {"arp-claim", {"ARPがそのアドレスを名乗った", "an ARP frame claims the address"}},
+    {"arp-search", {"別の領域のアドレスをARPで探している", "ARP asks for an address of another zone"}},
+    {"neighbour-claim", {"近隣探索がそのアドレスを名乗った", "neighbour discovery claims the address"}},
+    {"neighbour-search",
+     {"別の領域のアドレスを近隣探索で探している", "neighbour discovery asks for an address of another zone"}},
     {"pinned-mac", {"登録された機器のMACアドレスである", "the MAC address of a pinned host"}},
     {"undeclared-vlan", {"宣言のないVLANタグ", "an undeclared VLAN tag"}},
     {"stacked-vlan", {"二重のVLANタグ", "stacked VLAN tags"}},
@@ -180,7 +182,8 @@ static const char *label_reason(const char *name, enum language language) {
 
 static void fill_parts(const struct alert *alert, const struct report_names *names, struct parts *parts) {
   const struct finding *finding = &alert->finding;
-  bool show_mac = finding->kind == FINDING_BYPASS || finding->kind == FINDING_SPOOFED;
+  bool show_mac =
+      finding->kind == FINDING_BYPASS || finding->kind == FINDING_SPOOFED || finding->kind == FINDING_UNKNOWN_SEGMENT;
   name_zone(names, finding->zone, parts->from);
   name_zone(names, finding->other_zone, parts->to);
   name_end(&finding->source, finding->has_source_mac, &finding->source_mac, show_mac, parts->source);

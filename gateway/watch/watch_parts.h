@@ -123,9 +123,9 @@ void judge_other(struct watch *watch, const struct sighting *sighting);
 void judge_fault(struct watch *watch, const struct sighting *sighting, enum frame_fault fault);
 /* VLAN tags of any frame. False when another wire sees it as its own. */
 bool judge_tags(struct watch *watch, const struct sighting *sighting);
-/* True (and found) when the address may not be on this wire. claim: the reason to give. */
+/* True (and found) when the address may not be on this wire. kind and claim: what to find if it is another zone's. */
 bool judge_foreign_address(struct watch *watch, const struct sighting *sighting, const struct address *address,
-                           const char *claim);
+                           enum finding_kind kind, const char *claim);
 /* True (and found) when the sender's MAC is pinned to a host of another zone. */
 bool judge_foreign_mac(struct watch *watch, const struct sighting *sighting);
 

@@ -239,6 +239,28 @@ START_TEST(own_packets_are_judged_by_the_flows_of_the_gateway) {
 }
 END_TEST
 
+START_TEST(what_the_kernel_answers_of_its_own_accord_is_no_crossing) {
+  enter(OUTSIDE, "10.2.0.5", "10.2.0.1", 1, 8, 0, 0);
+  leave(OUTSIDE, "10.2.0.1", "10.2.0.5", 1, 0, 0, 0);
+  enter(OUTSIDE, "10.2.0.5", "10.2.0.1", 6, 50000, 22, TCP_SYN);
+  leave(OUTSIDE, "10.2.0.1", "10.2.0.5", 6, 22, 50000, TCP_RST | TCP_ACK);
+  expect("attempt internet>gateway;attempt internet>gateway;");
+  leave(OUTSIDE, "10.2.0.1", "10.2.0.5", 6, 22, 50000, TCP_SYN | TCP_ACK); /* a service that is not allowed */
+  expect("attempt internet>gateway;attempt internet>gateway;crossing internet>gateway;");
+}
+END_TEST
+
+START_TEST(a_multicast_source_is_false_and_link_local_talk_is_not) {
+  enter(INSIDE, "169.254.3.3", "10.2.0.5", 17, 1, 2, 0);
+  enter(INSIDE, "0.0.0.0", "255.255.255.255", 17, 68, 67, 0);
+  enter(INSIDE, "10.1.0.5", "224.0.0.251", 17, 5353, 5353, 0);
+  expect("");
+  enter(INSIDE, "224.0.0.9", "10.2.0.5", 17, 1, 2, 0);
+  enter(INSIDE, "10.2.0.9", "224.0.0.251", 17, 5353, 5353, 0);
+  expect("spoofed lgwan>-;bypass lgwan>internet;");
+}
+END_TEST
+
 START_TEST(the_answer_of_reject_is_no_crossing) {
   enter(OUTSIDE, "10.2.0.5", "10.1.0.5", 6, 50000, 22, TCP_SYN);
   leave(OUTSIDE, "10.1.0.5", "10.2.0.5", 6, 22, 50000, TCP_RST | TCP_ACK);
@@ -304,6 +326,8 @@ int main(void) {
   tcase_add_test(all, a_forged_packet_does_not_spoil_the_conversation_that_it_imitates);
   tcase_add_test(all, a_pinned_host_from_another_mac_is_seen_in_the_middle_of_its_connection);
   tcase_add_test(all, own_packets_are_judged_by_the_flows_of_the_gateway);
+  tcase_add_test(all, what_the_kernel_answers_of_its_own_accord_is_no_crossing);
+  tcase_add_test(all, a_multicast_source_is_false_and_link_local_talk_is_not);
   tcase_add_test(all, the_answer_of_reject_is_no_crossing);
   tcase_add_test(all, while_policies_are_exchanged_both_are_accepted_and_then_the_new_one_alone);
   tcase_add_test(all, a_pending_policy_that_does_not_come_is_forgotten);
