@@ -6,6 +6,7 @@
 #include "watch/report.h"
 
 #include <inttypes.h>
+#include <net/ethernet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,10 +54,12 @@ static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
 };
 
 static const struct sentence ADVICE[FINDING_KIND_COUNT_] = {
-    [FINDING_CROSSING] = {"1. まず %3 の機器のLANケーブルを抜く。2. それでも続くなら本機の %6 側のケーブルを抜く。"
-                          "3. kido verify で規則を、%e で許可の有無を確かめる。4. 統括情報セキュリティ責任者に連絡する",
-                          "1. Unplug %3 first. 2. If it goes on, unplug the gateway's %6. 3. Run kido verify, and %e. "
-                          "4. Call the chief information security officer's deputy"},
+    [FINDING_CROSSING] =
+        {"1. %3 の機器のLANケーブルを抜く。2. それでも続くなら本機の %6 側のケーブルを抜く。"
+         "3. kido apply で規則を入れ直し、%e で許可の有無を確かめる。4. 統括情報セキュリティ責任者に連絡する",
+         "1. Unplug %3 first. 2. If it goes on, unplug the gateway's %6. 3. Load the "
+         "rules again with kido apply, and run %e. "
+         "4. Call the chief information security officer's deputy"},
     [FINDING_BYPASS] = {"1. %6 のスイッチのMACアドレス表で %3 を探し、そのポートのケーブルを抜く。"
                         "2. 二つの領域につながる端末・無線・誤配線を探す（本機を止めても止まらない）。"
                         "3. 統括情報セキュリティ責任者に連絡する",
@@ -130,6 +133,8 @@ static void name_service(const struct finding *finding, char text[static PART_SI
     snprintf(text, PART_SIZE, "%s/%d", finding->protocol == PROTOCOL_ICMP ? "icmp" : "icmpv6", finding->icmp_type);
   else if (finding->protocol >= 0)
     snprintf(text, PART_SIZE, "proto/%d", finding->protocol);
+  else if (finding->ethertype == ETHERTYPE_ARP)
+    snprintf(text, PART_SIZE, "ARP");
   else if (finding->ethertype >= 0)
     snprintf(text, PART_SIZE, "ethertype 0x%04x", (unsigned)finding->ethertype);
   else

@@ -150,13 +150,13 @@ class Demo:
                     self.events.append(json.loads(line))
         return self.events
 
-    def expect_alarm(self, kind, zone, other_zone, do):
-        """Does something and waits for an alarm of that kind between the two zones."""
+    def expect_alarm(self, kind, zone, other_zone, source, do):
+        """Does something and waits for an alarm of that kind, those zones and that source address."""
         seen = len(self.read_events())
 
         def alarm():
             for event in self.read_events()[seen:]:
-                if event["kind"] == kind and {event["zone"], event["other_zone"]} == {zone, other_zone}:
+                if (event["kind"], event["zone"], event["other_zone"], event["src"]) == (kind, zone, other_zone, source):
                     return event
             return None
 
@@ -243,7 +243,7 @@ class Demo:
     def act_attempt(self):
         self.say("leak1")
         source, destination = self.town.hosts["lg-term"], self.town.hosts["s-proxy"]
-        self.expect_alarm("attempt", "lgwan", "seccloud",
+        self.expect_alarm("attempt", "lgwan", "seccloud", source,
                           lambda: self.ask_open("lgwan", "tcp", source, destination, 443))
         passed = self.opens("lgwan", "tcp", source, destination, 443)
         self.item(not passed, f"{source} → {destination} tcp/443: {self.text('passes' if passed else 'blocked')}")
@@ -256,7 +256,7 @@ class Demo:
         print("  $ " + " ".join(rule[:1] + rule[3:]))
         answer = self.gate(*rule, capture_output=True, text=True, check=True)
         handle = answer.stdout.rsplit("handle", 1)[1].split()[0]
-        self.expect_alarm("crossing", "lgwan", "internet",
+        self.expect_alarm("crossing", "lgwan", "internet", source,
                           lambda: self.ask_open("lgwan", "tcp", source, destination, 443))
         self.say("leak2end")
         self.gate("nft", "delete", "rule", "inet", "kido", "forward", "handle", handle, check=True)
@@ -278,7 +278,7 @@ class Demo:
         self.town.join("ens1f1.211", "ens2f0.411")
         run("ip", "-n", namespace, "route", "add", network, "dev", device, "src", source, "table",
             str(100 + int(device[1:])))
-        self.expect_alarm("bypass", "lgwan", "internet",
+        self.expect_alarm("bypass", "internet", "lgwan", source,
                           lambda: self.ask_open("lgwan", "udp", source, destination, 4444))
         self.town.part()
         run("ip", "-n", namespace, "route", "del", network, "dev", device, "table", str(100 + int(device[1:])))
