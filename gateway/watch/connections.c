@@ -106,11 +106,21 @@ static void key_ports(const struct packet *packet, uint16_t *ret_source, uint16_
   }
 }
 
+/* Any order will do that both ends see the same. */
+static int compare_addresses(const uint8_t *left, const uint8_t *right) {
+  uint64_t a = load64(left), b = load64(right);
+  if (a == b) {
+    a = load64(left + 8);
+    b = load64(right + 8);
+  }
+  return (a > b) - (a < b);
+}
+
 void connections_key(const struct connections *connections, const struct packet *packet,
                      struct connection_key *ret_key) {
   uint16_t source, destination;
   key_ports(packet, &source, &destination);
-  int order = memcmp(packet->source.bytes, packet->destination.bytes, sizeof packet->source.bytes);
+  int order = compare_addresses(packet->source.bytes, packet->destination.bytes);
   unsigned end = order < 0 || (order == 0 && source <= destination) ? 0 : 1;
   ret_key->source_end = (uint8_t)end;
   memcpy(ret_key->ends[end], packet->source.bytes, sizeof packet->source.bytes);
@@ -122,10 +132,14 @@ void connections_key(const struct connections *connections, const struct packet 
   ret_key->hash = hash_key(connections->seed, ret_key);
 }
 
+static bool same_address(const uint8_t *left, const uint8_t *right) {
+  return load64(left) == load64(right) && load64(left + 8) == load64(right + 8);
+}
+
 static bool matches(const struct connection *connection, const struct connection_key *key) {
   return connection->family == key->family && connection->protocol == key->protocol &&
-         memcmp(connection->ports, key->ports, sizeof key->ports) == 0 &&
-         memcmp(connection->ends, key->ends, sizeof key->ends) == 0;
+         connection->ports[0] == key->ports[0] && connection->ports[1] == key->ports[1] &&
+         same_address(connection->ends[0], key->ends[0]) && same_address(connection->ends[1], key->ends[1]);
 }
 
 static size_t set_of(const struct connections *connections, const struct connection_key *key) {

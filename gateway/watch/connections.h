@@ -15,7 +15,7 @@ struct connections;
 /* The identity of a conversation, the same for both directions. */
 struct connection_key {
   uint64_t hash;
-  uint8_t ends[2][16]; /* addresses in ascending order */
+  uint8_t ends[2][16]; /* addresses in an order that does not depend on the direction */
   uint16_t ports[2];
   uint8_t family, protocol;
   uint8_t source_end; /* which end sent this packet: 0 or 1 */
