@@ -552,6 +552,114 @@ START_TEST(AC_A8_the_closed_gate_ends_every_connection_between_zones) {
 }
 END_TEST
 
+/* ---- limits ---- */
+
+static char *limited(const char *services, const char *limit) {
+  return two_flows(NULL, NULL,
+                   arena_printf(arena,
+                                "  F-L = { from = \"l\"; to = \"r\"; services = [ %s ]; limit = { %s }; " FLOW_PAPERS
+                                "};\n%s",
+                                services, limit, neighbour_flow));
+}
+
+static unsigned count_openings(uint16_t port, unsigned count, uint16_t first_source_port) {
+  unsigned passed = 0;
+  for (unsigned i = 0; i < count; i++) {
+    struct lab_probe opener = probe_of("10.1.0.9", "10.2.0.9", PROTOCOL_TCP, (uint16_t)(first_source_port + i), port);
+    passed += passes(&opener);
+  }
+  return passed;
+}
+
+START_TEST(a_limit_on_new_connections_holds_and_spares_what_is_open_and_other_flows) {
+  open_lab();
+  load_text(limited("\"tcp/80\"", "new_per_second = 5;"));
+  struct connection open = connection_open("10.1.0.9", "10.2.0.9", 40001, 80);
+  unsigned passed = count_openings(80, 200, 41000);
+  ck_assert_msg(passed >= 1 && passed <= 20, "%u of 200 openings at once passed a limit of 5 a second", passed);
+  ck_assert(connection_send(&open, true, TCP_ACK));
+  ck_assert(connection_send(&open, false, TCP_ACK));
+  ck_assert_uint_eq(count_openings(81, 50, 42000), 50);
+  sleep(2);
+  ck_assert_msg(count_openings(80, 1, 43000) == 1, "after a while there is room again");
+  close_lab();
+}
+END_TEST
+
+START_TEST(a_limit_on_connections_holds_and_spares_what_is_open) {
+  open_lab();
+  load_text(limited("\"tcp/80\"", "connections = 3;"));
+  struct connection open = connection_open("10.1.0.9", "10.2.0.9", 40001, 80);
+  unsigned passed = count_openings(80, 20, 41000);
+  ck_assert_uint_eq(passed, 2);
+  ck_assert(connection_send(&open, true, TCP_ACK));
+  ck_assert(connection_send(&open, false, TCP_ACK));
+  close_lab();
+}
+END_TEST
+
+START_TEST(connections_that_are_judged_again_do_not_count_against_the_limit) {
+  enum { CONNECTIONS = 20 };
+  open_lab();
+  load_text(
+      two_flows(NULL, NULL, "  F-L = { from = \"l\"; to = \"r\"; services = [ \"tcp/80-90\" ]; " FLOW_PAPERS "};\n"));
+  struct connection open[CONNECTIONS];
+  for (unsigned i = 0; i < CONNECTIONS; i++)
+    open[i] = connection_open("10.1.0.9", "10.2.0.9", (uint16_t)(40001 + i), 80);
+  load_text(limited("\"tcp/80\"", "new_per_second = 1; connections = 5;")); /* narrowed: new marks for all */
+  for (unsigned i = 0; i < CONNECTIONS; i++) {
+    ck_assert_msg(connection_send(&open[i], i % 2 == 0, TCP_ACK), "connection %u is lost to the limit", i);
+    ck_assert(connection_send(&open[i], i % 2 != 0, TCP_ACK));
+  }
+  close_lab();
+}
+END_TEST
+
+/* ---- hours ---- */
+
+static char *tokyo_minute(int64_t seconds) {
+  time_t at = (time_t)seconds + 9 * 3600;
+  struct tm civil;
+  gmtime_r(&at, &civil);
+  return arena_printf(arena, "%02d:%02d", civil.tm_hour, civil.tm_min);
+}
+
+/* The next full minute at least twenty seconds away; not midnight, which no hours can end at. */
+static int64_t next_minute(int64_t now) {
+  int64_t minute = (now + 20) / 60 * 60 + 60;
+  return strcmp(tokyo_minute(minute), "00:00") == 0 ? minute + 60 : minute;
+}
+
+START_TEST(hours_end_in_the_kernel_and_begin_with_a_reload) {
+  enum { HOUR = 3600 };
+  open_lab();
+  int64_t turn = next_minute(time(NULL));
+  char *ends = arena_printf(arena, "hours = \"mon-sun %s-%s\";", tokyo_minute(turn - HOUR), tokyo_minute(turn));
+  char *begins = arena_printf(arena,
+                              "  F-2 = { from = \"l\"; to = \"r\"; services = [ \"tcp/81\" ]; hours = \"mon-sun "
+                              "%s-%s\"; " FLOW_PAPERS "};\n",
+                              tokyo_minute(turn), tokyo_minute(turn + HOUR + 60));
+  char *text = two_flows("  F-1", ends, begins);
+  load_text(text);
+  struct connection inside = connection_open("10.1.0.9", "10.2.0.9", 40001, 80);
+  struct lab_probe early = probe_of("10.1.0.9", "10.2.0.9", PROTOCOL_TCP, 40002, 81);
+  ck_assert_msg(!passes(&early), "before its hours");
+  while (time(NULL) < turn - 2)
+    pause_microseconds(200000);
+  ck_assert_msg(connection_send(&inside, true, TCP_ACK), "it ended before its hours did");
+  while (time(NULL) < turn + 1)
+    pause_microseconds(200000);
+  struct lab_probe late = probe_of("10.1.0.9", "10.2.0.9", PROTOCOL_TCP, 40003, 80);
+  ck_assert_msg(!connection_send(&inside, false, TCP_ACK), "an answer after the hours");
+  ck_assert_msg(!connection_send(&inside, true, TCP_ACK), "a packet after the hours");
+  ck_assert(!passes(&late));
+  load_text(text); /* what kidod does at the turn */
+  struct lab_probe begun = probe_of("10.1.0.9", "10.2.0.9", PROTOCOL_TCP, 40004, 81);
+  ck_assert(passes(&begun));
+  close_lab();
+}
+END_TEST
+
 int main(void) {
   lab_require();
   Suite *suite = suite_create("reload");
@@ -568,6 +676,10 @@ int main(void) {
   tcase_add_test(test, AC_M6_a_window_opens_at_its_start_and_closes_by_itself);
   tcase_add_test(test, when_the_first_of_two_overlapping_flows_ends_the_second_carries_its_connections_on);
   tcase_add_test(test, AC_A8_the_closed_gate_ends_every_connection_between_zones);
+  tcase_add_test(test, a_limit_on_new_connections_holds_and_spares_what_is_open_and_other_flows);
+  tcase_add_test(test, a_limit_on_connections_holds_and_spares_what_is_open);
+  tcase_add_test(test, connections_that_are_judged_again_do_not_count_against_the_limit);
+  tcase_add_test(test, hours_end_in_the_kernel_and_begin_with_a_reload);
   suite_add_tcase(suite, test);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
