@@ -60,7 +60,7 @@ START_TEST(the_opener_comes_back_as_it_was) {
   struct packet there = packet(0x0a000009, 50000, 0x0a000002, 443), opener;
   struct connection_key key = key_of(&there);
   struct connection *connection = connections_add(table, &key);
-  connection->opener_end = key.source_end;
+  connection->opener_end = key.source_end != 0;
   connection_opener(connection, &opener);
   ck_assert(address_equal(&opener.source, &there.source) && address_equal(&opener.destination, &there.destination));
   ck_assert_uint_eq(opener.source_port, 50000);

@@ -203,8 +203,8 @@ static double time_empty(const char *path) {
   return took;
 }
 
-static void count_event(void *context, struct event *event, const struct timezone *timezone) {
-  (void)timezone;
+static void count_event(void *context, struct event *event, const struct timezone *zone) {
+  (void)zone;
   memcpy(event->id, "x", 2);
   ++*(uint64_t *)context;
 }
