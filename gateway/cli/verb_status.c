@@ -164,7 +164,7 @@ static void print_alerts(const struct screen *screen, const json_t *status) {
     return;
   }
   bool critical = number_of(counts, "critical") > 0;
-  printf(choose(screen, "%s重大 %" PRId64 "、警告 %" PRId64 "%s (直近 %d 時間)\n",
+  printf(choose(screen, "%s緊急 %" PRId64 "、警告 %" PRId64 "%s (直近 %d 時間)\n",
                 "%s%" PRId64 " critical, %" PRId64 " warning%s (last %d hours)\n"),
          paint(screen, critical ? "\033[1;31m" : ""), (int64_t)number_of(counts, "critical"),
          (int64_t)number_of(counts, "warning"), paint(screen, critical ? "\033[0m" : ""), ALERT_HOURS);
