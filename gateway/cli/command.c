@@ -31,7 +31,8 @@ static int set_json(struct building *building, const char *value, struct error *
 static int set_language(struct building *building, const char *value, struct error *error) {
   bool japanese = strcmp(value, "ja") == 0;
   if (!japanese && strcmp(value, "en") != 0) {
-    return error_set(error, EINVAL, "--language is ja or en, not '%.20s'", value);
+    return usage_error_set(error, building->invocation->language, "--language は ja か en で、「%.20s」ではありません",
+                           "--language is ja or en, not '%.20s'", value);
   }
   building->invocation->language = japanese ? LANGUAGE_JAPANESE : LANGUAGE_ENGLISH;
   building->invocation->language_forced = true;
@@ -46,14 +47,19 @@ static int set_colour(struct building *building, const char *value, struct error
       return 0;
     }
   }
-  return error_set(error, EINVAL, "--color is auto, always or never, not '%.20s'", value);
+  return usage_error_set(error, building->invocation->language,
+                         "--color は auto、always、never のどれかで、「%.20s」ではありません",
+                         "--color is auto, always or never, not '%.20s'", value);
 }
 
 static int set_now(struct building *building, const char *value, struct error *error) {
   bool without_offset = false;
   if (!instant_parse(value, &building->invocation->now, &without_offset)) {
-    return error_set(error, EINVAL, "--now is a time such as 2026-04-01T08:30:00+09:00%s, not '%.40s'",
-                     without_offset ? " (the offset is missing)" : "", value);
+    enum language language = building->invocation->language;
+    const char *why =
+        without_offset ? language_choose(language, "（時差の指定がありません）", " (the offset is missing)") : "";
+    return usage_error_set(error, language, "--now は 2026-04-01T08:30:00+09:00 の形の時刻です%s: %.40s",
+                           "--now is a time such as 2026-04-01T08:30:00+09:00%s, not '%.40s'", why, value);
   }
   building->invocation->now_given = true;
   return 0;
@@ -85,7 +91,8 @@ static int set_run_directory(struct building *building, const char *value, struc
 
 static int set_help(struct building *building, const char *value, struct error *error) {
   if (value && strcmp(value, "mdoc") != 0) {
-    return error_set(error, EINVAL, "--help takes no value but mdoc");
+    return usage_error_set(error, building->invocation->language, "--help に付けられる値は mdoc だけです",
+                           "--help takes no value but mdoc");
   }
   building->invocation->help = true;
   building->invocation->help_format = value;
@@ -170,7 +177,7 @@ static int take_argument(struct building *building, struct option_reader *reader
   if (invocation->verb) {
     return add_argument(building, value, error);
   }
-  invocation->verb = verb_find(value, error);
+  invocation->verb = verb_find(value, invocation->language, error);
   if (!invocation->verb) {
     return -EINVAL;
   }
@@ -212,6 +219,24 @@ static enum language language_of_locale(void) {
   return LANGUAGE_ENGLISH;
 }
 
+/* Looked for ahead of everything else, so that every usage error is in the language asked for. */
+static enum language language_asked_for(char *const *arguments, size_t count) {
+  static const char option[] = "--language";
+  enum language language = language_of_locale();
+  for (size_t i = 0; i < count && strcmp(arguments[i], "--") != 0; i++) {
+    const char *value = strncmp(arguments[i], option, sizeof option - 1) != 0 ? NULL : arguments[i] + sizeof option - 1;
+    if (value && value[0] == '\0' && i + 1 < count) {
+      value = arguments[i + 1];
+    } else if (value && value[0] == '=') {
+      value++;
+    }
+    if (value && (strcmp(value, "ja") == 0 || strcmp(value, "en") == 0)) {
+      language = strcmp(value, "ja") == 0 ? LANGUAGE_JAPANESE : LANGUAGE_ENGLISH;
+    }
+  }
+  return language;
+}
+
 static bool wants_colour(enum colour_mode mode, int descriptor) {
   const char *no_colour = getenv("NO_COLOR");
   if (mode == COLOUR_AUTO) {
@@ -226,7 +251,8 @@ static int check_arguments(const struct invocation *invocation, struct error *er
     return 0;
   }
   if (invocation->argument_count < verb->least_arguments || invocation->argument_count > verb->most_arguments) {
-    return error_set(error, EINVAL, "usage: kido %s %s", verb->name, verb->synopsis);
+    return usage_error_set(error, invocation->language, "使い方: kido %s %s", "usage: kido %s %s", verb->name,
+                           verb->synopsis);
   }
   return 0;
 }
@@ -234,7 +260,7 @@ static int check_arguments(const struct invocation *invocation, struct error *er
 int invocation_parse(struct arena *arena, char *const *arguments, size_t count, struct invocation *ret_invocation,
                      struct error *error) {
   struct invocation invocation = {.arena = arena,
-                                  .language = language_of_locale(),
+                                  .language = language_asked_for(arguments, count),
                                   .now = {(int64_t)time(NULL)},
                                   .settings_file = DEFAULT_SETTINGS_FILE,
                                   .state_directory = DEFAULT_STATE_DIRECTORY,
@@ -242,13 +268,14 @@ int invocation_parse(struct arena *arena, char *const *arguments, size_t count, 
   struct building building = {.invocation = &invocation};
   struct option_reader reader;
   option_reader_init(&reader, arguments, count, global_option_table());
+  reader.language = invocation.language;
   int result = read_command_line(&building, &reader, error);
   if (result < 0) {
     return result;
   }
   bool verb_named = invocation.verb != NULL;
   if (!verb_named && !invocation.help && !invocation.version) {
-    invocation.verb = verb_find("status", error);
+    invocation.verb = verb_find("status", invocation.language, error);
   }
   if (invocation.verb && (result = check_arguments(&invocation, error)) < 0) {
     return result;

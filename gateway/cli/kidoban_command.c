@@ -27,7 +27,7 @@ static const struct option_rule kidoban_rules[] = {
      "state directory (default: " DEFAULT_STATE_DIRECTORY ")"},
     {"run-directory", OPTION_VALUE, "DIRECTORY", "実行時ディレクトリ(既定は " DEFAULT_RUN_DIRECTORY ")",
      "run directory (default: " DEFAULT_RUN_DIRECTORY ")"},
-    {"buffer", OPTION_VALUE, "MEGABYTES", "インタフェースごとの取り込みバッファ", "capture buffer per interface"},
+    {"buffer", OPTION_VALUE, "MEGABYTES", "インターフェースごとの取り込みバッファ", "capture buffer per interface"},
     {"language", OPTION_VALUE, "ja|en", "表示の言語", "language of messages"},
     {"print", OPTION_FLAG, NULL, "警報を文章でも表示する(端末では既定)",
      "print alerts in words (default on a terminal)"},

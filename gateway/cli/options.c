@@ -3,14 +3,25 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 
 enum { CANDIDATE_LIMIT = 64 };
 
+int usage_error_set(struct error *error, enum language language, const char *japanese, const char *english, ...) {
+  char text[sizeof error->message];
+  va_list arguments;
+  va_start(arguments, english);
+  vsnprintf(text, sizeof text, language == LANGUAGE_JAPANESE ? japanese : english, arguments);
+  va_end(arguments);
+  return error_set(error, EINVAL, "%s", text);
+}
+
 void option_reader_init(struct option_reader *reader, char *const *arguments, size_t count, struct option_table table) {
-  *reader = (struct option_reader){.arguments = arguments, .count = count};
+  *reader = (struct option_reader){.arguments = arguments, .count = count, .language = LANGUAGE_ENGLISH};
   option_reader_add(reader, table);
 }
 
@@ -48,9 +59,10 @@ static enum option_step unknown_option(const struct option_reader *reader, const
   memcpy(word, name, length < sizeof word ? length : sizeof word - 1);
   const char *nearest = nearest_name(reader, word);
   if (nearest) {
-    error_set(error, EINVAL, "unknown option --%s; did you mean --%s?", word, nearest);
+    usage_error_set(error, reader->language, "オプション --%s はありません。--%s の誤りではありませんか",
+                    "unknown option --%s; did you mean --%s?", word, nearest);
   } else {
-    error_set(error, EINVAL, "unknown option --%s", word);
+    usage_error_set(error, reader->language, "オプション --%s はありません", "unknown option --%s", word);
   }
   return OPTION_STEP_BAD;
 }
@@ -63,7 +75,8 @@ static enum option_step take_value(struct option_reader *reader, const struct op
     return OPTION_STEP_OPTION;
   }
   if (reader->position == reader->count || strncmp(reader->arguments[reader->position], "--", 2) == 0) {
-    error_set(error, EINVAL, "option --%s needs a value (%s)", rule->name, rule->value_name);
+    usage_error_set(error, reader->language, "オプション --%s には値（%s）が必要です", "option --%s needs a value (%s)",
+                    rule->name, rule->value_name);
     return OPTION_STEP_BAD;
   }
   *ret_value = reader->arguments[reader->position++];
@@ -79,7 +92,8 @@ static enum option_step read_option(struct option_reader *reader, const char *te
     return unknown_option(reader, text, length, error);
   }
   if (rule->kind == OPTION_FLAG && equals) {
-    error_set(error, EINVAL, "option --%s takes no value", rule->name);
+    usage_error_set(error, reader->language, "オプション --%s に値は付けられません", "option --%s takes no value",
+                    rule->name);
     return OPTION_STEP_BAD;
   }
   *ret_rule = rule;
@@ -105,7 +119,9 @@ enum option_step option_reader_next(struct option_reader *reader, const struct o
     return read_option(reader, "help", ret_rule, ret_value, error);
   }
   if (text[1] != '-') {
-    error_set(error, EINVAL, "unknown option %.32s; options have two dashes, --help lists them", text);
+    usage_error_set(error, reader->language,
+                    "オプション %.32s はありません。オプションは -- で始まり、--help で一覧できます",
+                    "unknown option %.32s; options have two dashes, --help lists them", text);
     return OPTION_STEP_BAD;
   }
   return read_option(reader, text + 2, ret_rule, ret_value, error);

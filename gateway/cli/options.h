@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/language.h"
 
 /* Command lines, read by tables: `--name`, `--name VALUE`, `--name=VALUE`; `--` ends the options; `-h` is --help. */
 enum option_kind {
@@ -36,6 +37,7 @@ struct option_reader {
   bool only_arguments; /* behind `--` */
   struct option_table tables[OPTION_TABLE_LIMIT];
   size_t table_count;
+  enum language language; /* of errors */
 };
 
 enum option_step {
@@ -45,7 +47,11 @@ enum option_step {
   OPTION_STEP_BAD,      /* *error says why, with the nearest option */
 };
 
-/* arguments: without the name of the program. */
+/* A usage error in the language of the operator; both formats take the same arguments. Returns -EINVAL. */
+int usage_error_set(struct error *error, enum language language, const char *japanese, const char *english, ...)
+    __attribute__((format(printf, 3, 5), format(printf, 4, 5)));
+
+/* arguments: without the name of the program. Errors are English until another language is set. */
 void option_reader_init(struct option_reader *reader, char *const *arguments, size_t count, struct option_table table);
 void option_reader_add(struct option_reader *reader, struct option_table table);
 enum option_step option_reader_next(struct option_reader *reader, const struct option_rule **ret_rule,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/options.h"
 #include "policy/read.h"
 
 /* ---- services ---- */
@@ -162,16 +163,19 @@ static bool add_named(struct service_list *list, const struct policy *policy, co
   return false;
 }
 
-int service_argument_parse(const struct policy *policy, const char *text, struct service_argument *ret_services,
-                           struct error *error) {
+int service_argument_parse(const struct policy *policy, const char *text, enum language language,
+                           struct service_argument *ret_services, struct error *error) {
   struct service_list list = {.services = ret_services};
   bool found = strchr(text, '/') != NULL ? add_definition(&list, text) : add_named(&list, policy, text);
   if (found && list.count > 0)
     return list.count;
-  return error_set(error, EINVAL,
-                   "'%.60s' is not a service: write tcp/443, udp/53, icmp/echo-request, proto/132, or a name that "
-                   "`kido show services` lists",
-                   text);
+  return usage_error_set(
+      error, language,
+      "「%.60s」はサービスではありません。tcp/443、udp/53、icmp/echo-request、proto/132、"
+      "または kido show services が示す名前を書いてください",
+      "'%.60s' is not a service: write tcp/443, udp/53, icmp/echo-request, proto/132, or a name that "
+      "`kido show services` lists",
+      text);
 }
 
 const char *service_argument_text(const struct service_argument *service, struct arena *arena) {
@@ -196,7 +200,8 @@ const char *service_argument_text(const struct service_argument *service, struct
 
 /* ---- ends ---- */
 
-static int unknown_host(const struct policy *policy, const char *text, struct arena *arena, struct error *error) {
+static int unknown_host(const struct policy *policy, const char *text, enum language language, struct arena *arena,
+                        struct error *error) {
   const char **names = ARENA_ARRAY(arena, policy->host_count, const char *);
   const char *nearest = NULL;
   for (size_t i = 0; names != NULL && i < policy->host_count; i++)
@@ -204,20 +209,22 @@ static int unknown_host(const struct policy *policy, const char *text, struct ar
   if (names != NULL)
     nearest = text_nearest(text, names, policy->host_count);
   if (nearest != NULL)
-    return error_set(error, EINVAL, "'%.60s' is neither an address nor a host of the policy; did you mean '%s'?", text,
-                     nearest);
-  return error_set(error, EINVAL, "'%.60s' is neither an address, nor a host of the policy, nor 'gateway'", text);
+    return usage_error_set(error, language,
+                           "「%.60s」はアドレスでもポリシーの機器でもありません。%s の誤りではありませんか",
+                           "'%.60s' is neither an address nor a host of the policy; did you mean '%s'?", text, nearest);
+  return usage_error_set(error, language, "「%.60s」はアドレスでもポリシーの機器でも gateway でもありません",
+                         "'%.60s' is neither an address, nor a host of the policy, nor 'gateway'", text);
 }
 
-int end_argument_parse(const struct policy *policy, const char *text, struct arena *arena, struct end_argument *ret_end,
-                       struct error *error) {
+int end_argument_parse(const struct policy *policy, const char *text, enum language language, struct arena *arena,
+                       struct end_argument *ret_end, struct error *error) {
   struct end_argument end = {.gateway = strcmp(text, "gateway") == 0};
   if (!end.gateway && !address_parse(text, &end.address)) {
     end.host = policy_find_host(policy, text);
     if (end.host == NULL)
-      return unknown_host(policy, text, arena, error);
+      return unknown_host(policy, text, language, arena, error);
     if (end.host->address_count == 0)
-      return error_set(error, EINVAL, "host '%s' has no address", text);
+      return usage_error_set(error, language, "機器 %s にアドレスがありません", "host '%s' has no address", text);
     end.address = end.host->addresses[0].range.first;
   }
   *ret_end = end;

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/language.h"
 #include "policy/packet.h"
 #include "policy/policy.h"
 
@@ -23,8 +24,8 @@ enum { SERVICE_ARGUMENT_LIMIT = 32 };
  * Fills at most SERVICE_ARGUMENT_LIMIT entries; a range gives its first and its last port. Returns their number, or
  * -EINVAL with *error.
  */
-int service_argument_parse(const struct policy *policy, const char *text, struct service_argument *ret_services,
-                           struct error *error);
+int service_argument_parse(const struct policy *policy, const char *text, enum language language,
+                           struct service_argument *ret_services, struct error *error);
 const char *service_argument_text(const struct service_argument *service, struct arena *arena);
 
 /* One end: `gateway`, an address, or a host of the policy, for which its first address stands. */
@@ -34,7 +35,7 @@ struct end_argument {
   struct address address;  /* not set for the gateway */
 };
 
-int end_argument_parse(const struct policy *policy, const char *text, struct arena *arena, struct end_argument *ret_end,
-                       struct error *error);
+int end_argument_parse(const struct policy *policy, const char *text, enum language language, struct arena *arena,
+                       struct end_argument *ret_end, struct error *error);
 
 #endif

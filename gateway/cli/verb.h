@@ -82,7 +82,7 @@ struct option_table global_option_table(void);
  * Finds a verb by its name or an unambiguous prefix of it. NULL with *error ("did you mean", or what a prefix may
  * mean).
  */
-const struct verb *verb_find(const char *name, struct error *error);
+const struct verb *verb_find(const char *name, enum language language, struct error *error);
 
 /* Parses a command line (without the name of the program). Returns 0, or -EINVAL with *error: exit code 2. */
 int invocation_parse(struct arena *arena, char *const *arguments, size_t count, struct invocation *ret_invocation,

@@ -43,7 +43,7 @@ static int check_policy(const struct invocation *invocation, struct policy_readi
   if (invocation_has(invocation, "this-machine")) {
     options.interfaces = machine_interfaces(invocation->arena);
     if (options.interfaces == NULL) {
-      invocation_complain(invocation, "このマシンのインタフェースが分かりません: %s",
+      invocation_complain(invocation, "この装置のインターフェースが分かりません: %s",
                           "cannot list the interfaces of this machine: %s", strerror(errno));
       return EXIT_CODE_NO_ANSWER;
     }

@@ -28,7 +28,7 @@ static int read_zone_option(struct question *question) {
   if (interface != NULL) {
     zone_index zone = policy_zone_of_interface(question->policy, interface);
     if (name != NULL && zone != question->in_zone)
-      return invocation_usage(question->invocation, "--in %s は --from-zone %s のインタフェースではありません",
+      return invocation_usage(question->invocation, "--in %s は --from-zone %s のインターフェースではありません",
                               "--in %s is not an interface of --from-zone %s", interface, name);
     question->in_zone = zone;
   }
@@ -75,10 +75,10 @@ static int read_role_options(struct question *question) {
 static int read_ends(struct question *question) {
   const struct invocation *invocation = question->invocation;
   struct error error = {0};
-  if (end_argument_parse(question->policy, invocation->arguments[0], invocation->arena, &question->source, &error) <
-          0 ||
-      end_argument_parse(question->policy, invocation->arguments[1], invocation->arena, &question->destination,
-                         &error) < 0)
+  if (end_argument_parse(question->policy, invocation->arguments[0], question->language, invocation->arena,
+                         &question->source, &error) < 0 ||
+      end_argument_parse(question->policy, invocation->arguments[1], question->language, invocation->arena,
+                         &question->destination, &error) < 0)
     return invocation_usage(invocation, "%s", "%s", error.message);
   if (question->source.gateway && question->in_zone_given && question->in_zone != ZONE_GATEWAY)
     return invocation_usage(invocation, "gateway が送るパケットに受信領域はありません",
@@ -283,7 +283,8 @@ static int ask(struct question *question) {
     if (code != EXIT_CODE_YES)
       return code;
   }
-  int count = service_argument_parse(question->policy, question->invocation->arguments[2], services, &error);
+  int count = service_argument_parse(question->policy, question->invocation->arguments[2], question->language, services,
+                                     &error);
   if (count < 0)
     return invocation_usage(question->invocation, "%s", "%s", error.message);
   return judge(question, services, (size_t)count);

@@ -32,7 +32,7 @@ static const char *state_label(enum language language, const json_t *flow) {
 }
 
 static void print_flows(const struct invocation *invocation, const json_t *flows) {
-  static const char *const japanese[] = {"フロー", "送信元", "宛先", "状態", ">パケット", ">バイト", ">接続", "目的"};
+  static const char *const japanese[] = {"通信", "送信元", "宛先", "状態", ">パケット", ">バイト", ">接続", "目的"};
   static const char *const english[] = {"FLOW", "FROM", "TO", "STATE", ">PACKETS", ">BYTES", ">CONN", "PURPOSE"};
   bool is_japanese = invocation->language == LANGUAGE_JAPANESE;
   struct table *table = table_new(invocation->arena, is_japanese ? japanese : english, 8);

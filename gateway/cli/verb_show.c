@@ -89,7 +89,7 @@ static json_t *instant_or_null(const struct policy *policy, struct instant insta
 static const struct column ZONE_COLUMNS[] = {
     {"name", "領域", "zone", false},
     {"class", "区分", "class", false},
-    {"interfaces", "インタフェース", "interfaces", false},
+    {"interfaces", "インターフェース", "interfaces", false},
     {"networks", "接続ネットワーク", "networks", false},
     {"remote", "ルータの先", "remote", false},
     {"default_route", "既定経路", "default route", false},

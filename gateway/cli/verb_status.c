@@ -116,7 +116,7 @@ static void print_kidod(const struct screen *screen, const json_t *status) {
          : open  ? choose(screen, "開いています", "open")
                  : choose(screen, "閉じています", "closed"),
          paint(screen, "\033[0m"), text_of(kidod, "version"), (int64_t)number_of(kidod, "pid"));
-  print_label(screen, "フロー", "flows");
+  print_label(screen, "通信", "flows");
   printf(choose(screen, "有効 %" PRId64 "、時間外 %" PRId64 "、期限切れ %" PRId64 "\n",
                 "%" PRId64 " in force, %" PRId64 " outside their window, %" PRId64 " expired\n"),
          (int64_t)number_of(flows, "in_force"), (int64_t)number_of(flows, "closed"),
@@ -151,7 +151,7 @@ static void print_watch(const struct screen *screen, const json_t *status) {
     printf("  %s", choose(screen, "(kidoban が動いていません。systemctl start kidoban)",
                           "(kidoban is not running: systemctl start kidoban)"));
   } else {
-    printf(choose(screen, "  %zu インタフェース", "  %zu interfaces"), interfaces);
+    printf(choose(screen, "  %zu インターフェース", "  %zu interfaces"), interfaces);
   }
   fputc('\n', stdout);
 }

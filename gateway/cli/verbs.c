@@ -10,13 +10,13 @@
   { (rules), sizeof(rules) / sizeof((rules)[0]) }
 
 static const struct option_rule check_options[] = {
-    {"this-machine", OPTION_FLAG, NULL, "このマシンにインタフェースがあるかも調べる",
+    {"this-machine", OPTION_FLAG, NULL, "この装置にインターフェースがあるかも調べる",
      "also ask whether the interfaces exist on this machine"},
 };
 
 static const struct option_rule explain_options[] = {
-    {"from-zone", OPTION_VALUE, "ZONE", "送信元のゾーン", "zone in which the packet arrives"},
-    {"in", OPTION_VALUE, "INTERFACE", "受信インタフェース", "interface by which it arrives"},
+    {"from-zone", OPTION_VALUE, "ZONE", "パケットが入る領域", "zone in which the packet arrives"},
+    {"in", OPTION_VALUE, "INTERFACE", "パケットが入るインターフェース", "interface by which it arrives"},
     {"sport", OPTION_VALUE, "PORT", "送信元ポート", "source port"},
     {"mac", OPTION_VALUE, "MAC", "送信元MACアドレス", "source MAC address"},
     {"reply", OPTION_FLAG, NULL, "応答のパケットとして判定する", "judge it as a reply within a connection"},
@@ -74,7 +74,7 @@ static const struct verb verbs[] = {
      0,
      0,
      verb_status},
-    {"flows", "", "フローごとの通信量と拒否の計数を示す", "live counters per flow, and what was denied",
+    {"flows", "", "許可した通信ごとの通信量と拒否の計数を示す", "live counters per flow, and what was denied",
      TABLE_OF(flows_options), 0, 0, verb_flows},
     {"events", "", "起きたことを時刻順に示す", "what happened, in order of time", TABLE_OF(events_options), 0, 0,
      verb_events},
@@ -87,21 +87,23 @@ const struct verb *verb_table(size_t *ret_count) {
   return verbs;
 }
 
-static const struct verb *unknown_verb(const char *name, struct error *error) {
+static const struct verb *unknown_verb(const char *name, enum language language, struct error *error) {
   const char *names[VERB_COUNT];
   for (size_t i = 0; i < VERB_COUNT; i++) {
     names[i] = verbs[i].name;
   }
   const char *nearest = text_nearest(name, names, VERB_COUNT);
   if (nearest) {
-    error_set(error, EINVAL, "unknown verb '%.40s'; did you mean '%s'?", name, nearest);
+    usage_error_set(error, language, "「%.40s」という動詞はありません。%s の誤りではありませんか",
+                    "unknown verb '%.40s'; did you mean '%s'?", name, nearest);
   } else {
-    error_set(error, EINVAL, "unknown verb '%.40s'; kido --help lists them", name);
+    usage_error_set(error, language, "「%.40s」という動詞はありません。kido --help で一覧できます",
+                    "unknown verb '%.40s'; kido --help lists them", name);
   }
   return NULL;
 }
 
-const struct verb *verb_find(const char *name, struct error *error) {
+const struct verb *verb_find(const char *name, enum language language, struct error *error) {
   const struct verb *found = NULL;
   for (size_t i = 0; i < VERB_COUNT; i++) {
     if (strcmp(verbs[i].name, name) == 0) {
@@ -111,10 +113,11 @@ const struct verb *verb_find(const char *name, struct error *error) {
       continue;
     }
     if (found) {
-      error_set(error, EINVAL, "'%.40s' may mean '%s' or '%s'", name, found->name, verbs[i].name);
+      usage_error_set(error, language, "「%.40s」は %s とも %s とも取れます", "'%.40s' may mean '%s' or '%s'", name,
+                      found->name, verbs[i].name);
       return NULL;
     }
     found = &verbs[i];
   }
-  return found ? found : unknown_verb(name, error);
+  return found ? found : unknown_verb(name, language, error);
 }

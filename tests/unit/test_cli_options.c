@@ -134,12 +134,31 @@ START_TEST(the_language_of_the_locale_holds_until_one_is_named) {
 }
 END_TEST
 
+static const char *const bad_lines_in_japanese[] = {"chek --language ja",
+                                                    "--language ja s",
+                                                    "check --bogus --language=ja",
+                                                    "show --language ja",
+                                                    "check --now x --language ja",
+                                                    "--color pink --language ja",
+                                                    "-x --language ja"};
+
+START_TEST(usage_errors_speak_the_language_asked_for) {
+  struct invocation invocation;
+  struct error error = {0};
+  ck_assert_int_lt(parse(bad_lines_in_japanese[_i], &invocation, &error), 0);
+  bool foreign = false;
+  for (const char *at = error.message; *at != '\0'; at++)
+    foreign = foreign || (unsigned char)*at >= 0xe3;
+  ck_assert_msg(foreign, "%s: %s", bad_lines_in_japanese[_i], error.message);
+}
+END_TEST
+
 START_TEST(every_verb_is_complete_and_named_once) {
   size_t count;
   const struct verb *verbs = verb_table(&count);
   for (size_t i = 0; i < count; i++) {
     struct error error = {0};
-    ck_assert_ptr_eq(verb_find(verbs[i].name, &error), &verbs[i]);
+    ck_assert_ptr_eq(verb_find(verbs[i].name, LANGUAGE_ENGLISH, &error), &verbs[i]);
     ck_assert(verbs[i].run && verbs[i].japanese && verbs[i].english && verbs[i].synopsis);
     ck_assert_uint_le(verbs[i].least_arguments, verbs[i].most_arguments);
   }
@@ -211,6 +230,8 @@ int main(void) {
   tcase_add_test(group, options_reach_the_invocation);
   tcase_add_test(group, colour_follows_the_option_and_no_color);
   tcase_add_test(group, the_language_of_the_locale_holds_until_one_is_named);
+  tcase_add_loop_test(group, usage_errors_speak_the_language_asked_for, 0,
+                      sizeof bad_lines_in_japanese / sizeof bad_lines_in_japanese[0]);
   tcase_add_test(group, every_verb_is_complete_and_named_once);
   tcase_add_test(group, the_manual_text_names_every_verb);
   tcase_add_test(group, a_table_is_aligned_by_width_and_escaped);
