@@ -3,6 +3,7 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "cli/verb.h"
 #include "policy/check.h"
 
@@ -28,11 +29,14 @@ static json_t *result_to_json(const struct diagnostic_list *diagnostics, struct 
                    "failed", (json_int_t)result.failed);
 }
 
-static void print_summary(const struct policy_reading *reading, struct expectation_result result) {
+static void print_summary(const struct invocation *invocation, const struct policy_reading *reading,
+                          struct expectation_result result) {
   const struct diagnostic_list *diagnostics = &reading->diagnostics;
+  const char *file = text_escape(invocation->arena, reading->file);
   printf(language_choose(diagnostics->language, "%s: 誤り %zu 件、警告 %zu 件、期待 %zu 件中 %zu 件が成立\n",
                          "%s: %zu errors, %zu warnings, of %zu expectations %zu hold\n"),
-         reading->file, diagnostics->errors, diagnostics->warnings, result.passed + result.failed, result.passed);
+         file != NULL ? file : "", diagnostics->errors, diagnostics->warnings, result.passed + result.failed,
+         result.passed);
 }
 
 /* Expectations are run whenever the file has a model without holes, whatever the doctrine says of it. */
@@ -70,6 +74,6 @@ int verb_check(const struct invocation *invocation) {
   if (invocation->json)
     return invocation_print_json(invocation, result_to_json(&reading.diagnostics, result), code);
   invocation_print_diagnostics(invocation, &reading.diagnostics);
-  print_summary(&reading, result);
+  print_summary(invocation, &reading, result);
   return invocation_finish(invocation, code);
 }
