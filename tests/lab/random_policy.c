@@ -278,18 +278,18 @@ static void write_hours(struct draft *draft) {
 
 /* Ends that lie well away from now, on either side. */
 static void write_times(struct draft *draft) {
-  enum { HOUR = 3600, DAY = 86400 };
+  static const int64_t hour = 3600, day = 86400;
   struct dice *dice = draft->dice;
   unsigned kind = dice_below(dice, 20);
   if (kind < 2)
-    write_moment(draft, "expires", kind == 0 ? DAY : -DAY);
+    write_moment(draft, "expires", kind == 0 ? day : -day);
   if (kind >= 2 && kind < 5) {
-    static const int64_t starts[] = {-2 * HOUR, -5 * HOUR, 2 * HOUR};
+    const int64_t starts[] = {-2 * hour, -5 * hour, 2 * hour};
     fprintf(draft->out, " window = ( {");
     write_moment(draft, "start", starts[kind - 2]);
-    write_moment(draft, "end", starts[kind - 2] + 4 * HOUR - (kind == 3 ? HOUR : 0));
+    write_moment(draft, "end", starts[kind - 2] + 4 * hour - (kind == 3 ? hour : 0));
     fprintf(draft->out, " attended = true; } );");
-    write_moment(draft, "expires", 2 * DAY);
+    write_moment(draft, "expires", 2 * day);
   }
   if (kind == 5 || kind == 6)
     write_hours(draft);

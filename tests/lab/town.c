@@ -34,8 +34,10 @@ struct dates {
 
 enum date_form { DATE_ONLY, DATE_AND_TIME };
 
+enum { TOKYO_OFFSET = 32400 };
+
 static void format_local(char *text, size_t size, enum date_form form, int64_t seconds) {
-  time_t moment = (time_t)(seconds + 9 * 3600); /* the sample lives in Asia/Tokyo */
+  time_t moment = (time_t)(seconds + TOKYO_OFFSET); /* the sample lives in Asia/Tokyo */
   struct tm civil;
   gmtime_r(&moment, &civil);
   if (form == DATE_ONLY)
@@ -45,12 +47,12 @@ static void format_local(char *text, size_t size, enum date_form form, int64_t s
 }
 
 static void choose_dates(struct instant now, struct dates *dates) {
-  enum { HOUR = 3600, DAY = 24 * HOUR };
-  format_local(dates->approval, sizeof(dates->approval), DATE_ONLY, now.seconds - DAY);
-  format_local(dates->expires, sizeof(dates->expires), DATE_AND_TIME, now.seconds + 2 * DAY);
-  format_local(dates->review, sizeof(dates->review), DATE_ONLY, now.seconds + 60 * DAY);
-  format_local(dates->start, sizeof(dates->start), DATE_AND_TIME, now.seconds - HOUR);
-  format_local(dates->end, sizeof(dates->end), DATE_AND_TIME, now.seconds + DAY);
+  static const int64_t hour = 3600, day = 86400;
+  format_local(dates->approval, sizeof(dates->approval), DATE_ONLY, now.seconds - day);
+  format_local(dates->expires, sizeof(dates->expires), DATE_AND_TIME, now.seconds + 2 * day);
+  format_local(dates->review, sizeof(dates->review), DATE_ONLY, now.seconds + 60 * day);
+  format_local(dates->start, sizeof(dates->start), DATE_AND_TIME, now.seconds - hour);
+  format_local(dates->end, sizeof(dates->end), DATE_AND_TIME, now.seconds + day);
 }
 
 static const char *new_date(const struct dates *dates, const char *key, size_t length) {

@@ -617,8 +617,10 @@ END_TEST
 
 /* ---- hours ---- */
 
+enum { TOKYO_OFFSET = 32400 };
+
 static char *tokyo_minute(int64_t seconds) {
-  time_t at = (time_t)seconds + 9 * 3600;
+  time_t at = (time_t)seconds + TOKYO_OFFSET;
   struct tm civil;
   gmtime_r(&at, &civil);
   return arena_printf(arena, "%02d:%02d", civil.tm_hour, civil.tm_min);
