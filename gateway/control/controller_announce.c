@@ -47,10 +47,13 @@ static void write_event(struct controller *controller, const struct announcement
 void controller_announce(struct controller *controller, const struct announcement *announcement, const char *japanese,
                          const char *english, ...) {
   char message[MESSAGE_SIZE];
-  const char *format = controller_language(controller) == LANGUAGE_JAPANESE ? japanese : english;
   va_list arguments;
   va_start(arguments, english);
-  vsnprintf(message, sizeof message, format, arguments); // NOLINT(clang-analyzer-valist.Uninitialized): it is, above
+  if (controller_language(controller) == LANGUAGE_JAPANESE) {
+    vsnprintf(message, sizeof message, japanese, arguments);
+  } else {
+    vsnprintf(message, sizeof message, english, arguments);
+  }
   va_end(arguments);
   write_event(controller, announcement, message);
   if (controller->options->say) {
