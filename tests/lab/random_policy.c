@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { ZONES = 6, HOSTS_MAX = 5, FLOWS_MAX = 12, INTERFACES_MAX = 2 };
+enum { ZONES = 6, HOSTS_MAX = 5, FLOWS_MAX = 12, CROWD_MAX = 150, INTERFACES_MAX = 2 };
 
 /* Zone `n` of the topology. The last one leads outside. */
 struct site {
@@ -340,7 +340,7 @@ char *random_policy_text(struct dice *dice, struct instant now, struct arena *ar
   fprintf(draft.out, "};\n");
   draft_hosts(&draft);
   fprintf(draft.out, "services = { };\nflows = {\n");
-  unsigned flows = 1 + dice_below(dice, FLOWS_MAX);
+  unsigned flows = 1 + dice_below(dice, dice_percent(dice, 4) ? CROWD_MAX : FLOWS_MAX);
   for (unsigned i = 0; i < flows; i++)
     draft_flow(&draft, i + 1);
   fprintf(draft.out, "};\n");
