@@ -163,7 +163,8 @@ static void expect_one(const struct duel_field *field, struct duel *duel) {
   duel->expected_out = duel->expected == LAB_FORWARDED ? route.interface : LAB_GATEWAY;
   duel->uncounted = is_uncounted(&duel->query.packet);
   duel->unseen = duel->probe.interface == LAB_GATEWAY &&
-                 (route.kind == LAB_ROUTE_LOCAL || is_own_host(&duel->query.packet.destination));
+                 (route.kind == LAB_ROUTE_LOCAL || is_own_host(&duel->query.packet.destination) ||
+                  is_neighbour_discovery(&duel->query.packet)); /* which also leaves interfaces without a zone */
   duel->loose = loosely(field, duel, route);
   if (duel->loose || duel->uncounted)
     duel->expected = LAB_NOWHERE;
