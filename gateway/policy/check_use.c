@@ -7,6 +7,7 @@
  * taken together.
  */
 #include "policy/check_parts.h"
+#include "policy/packet.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -305,13 +306,36 @@ static unsigned families(const struct check *check, const struct endpoint *ends,
   return found != 0 ? found : ~0U;
 }
 
+static unsigned service_families(const struct flow *flow) {
+  unsigned found = flow->service_count == 0 ? ~0U : 0;
+  for (size_t i = 0; i < flow->service_count; i++)
+    found |= flow->services[i].protocol == PROTOCOL_ICMP     ? 1U << FAMILY_IPV4
+             : flow->services[i].protocol == PROTOCOL_ICMPV6 ? 1U << FAMILY_IPV6
+                                                             : ~0U;
+  return found;
+}
+
+static void warn_service_family(struct check *check, const struct flow *flow) {
+  struct diagnostic *found =
+      diagnostic_add(check->diagnostics, SEVERITY_WARNING, "W21", check_at_name(check, flow->place, flow->name),
+                     flow->name, "サービスの IP の版が両端のアドレスと合わず、この通信に当たるパケットはありません",
+                     "the services are of another IP version than the ends: no packet can belong to this flow");
+  diagnostic_hint(check->diagnostics, found,
+                  "IPv4 には icmp/echo-request、IPv6 には icmpv6/echo-request を書いてください",
+                  "IPv4 takes icmp/echo-request, IPv6 icmpv6/echo-request");
+}
+
 /* One end IPv4, the other IPv6: no packet has such addresses. */
 static void check_families(struct check *check) {
   for (size_t i = 0; i < check->policy->flow_count; i++) {
     const struct flow *flow = &check->policy->flows[i];
-    if ((families(check, flow->from, flow->from_count, flow->to_zone) &
-         families(check, flow->to, flow->to_count, flow->from_zone)) != 0)
+    unsigned common = families(check, flow->from, flow->from_count, flow->to_zone) &
+                      families(check, flow->to, flow->to_count, flow->from_zone);
+    if (common != 0) {
+      if ((common & service_families(flow)) == 0)
+        warn_service_family(check, flow);
       continue;
+    }
     struct diagnostic *found = diagnostic_add(
         check->diagnostics, SEVERITY_WARNING, "W21", check_at_name(check, flow->place, flow->name), flow->name,
         "一方の端は IPv4、もう一方は IPv6 のアドレスだけで、この通信に当たるパケットはありません",

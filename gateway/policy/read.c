@@ -78,8 +78,8 @@ static void require_keys(struct reader *reader, const struct schema_section *sec
 
 static key_set read_key(struct reader *reader, const struct schema_section *section, config_setting_t *setting,
                         void *object) {
-  static const struct schema_key free_key = {.name = "x_", .kind = KIND_NOTE};
   const char *name = reader_setting_name(reader, setting);
+  const struct schema_key free_key = {.name = name, .kind = KIND_NOTE};
   const struct schema_key *key = name ? schema_find_key(section, name) : NULL;
   if (!name)
     return 0;
