@@ -23,6 +23,7 @@ enum {
   QUOTE_LEAD = 60,
   TAB_WIDTH = 4,
   LINE_LIMIT = 1024 * 1024,
+  POINT_LIMIT = 16384, /* longer lines get no caret: nobody reads them, and each caret walks along its line */
   CHUNK_SIZE = 256 * 1024
 };
 
@@ -311,7 +312,7 @@ struct place place_of_token_in(struct place line, const char *text, size_t lengt
   struct place place = {line.file, line.line, 0, 0};
   size_t at;
   bool quoted;
-  if (token == NULL || token[0] == '\0' ||
+  if (token == NULL || token[0] == '\0' || length > POINT_LIMIT ||
       !find_token(text, length, byte_of_column(text, length, line.column), token, &at, &quoted))
     return place;
   size_t size = strlen(token) + (quoted ? 2 : 0);
@@ -414,6 +415,10 @@ static size_t drawn_width(const char *line, size_t length, unsigned characters) 
   char piece[TEXT_ESCAPE_SIZE];
   size_t width = 0;
   for (size_t i = 0; i < length && characters > 0; characters--) {
+    if (line[i] >= ' ' && line[i] <= '~') {
+      i++, width++;
+      continue;
+    }
     i += draw_character(line + i, length - i, piece);
     width += text_width(piece);
   }
