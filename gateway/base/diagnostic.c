@@ -23,7 +23,7 @@ enum {
   QUOTE_LEAD = 60,
   TAB_WIDTH = 4,
   LINE_LIMIT = 1024 * 1024,
-  POINT_LIMIT = 16384, /* longer lines get no caret: nobody reads them, and each caret walks along its line */
+  POINT_LIMIT = 32768, /* longer lines get no caret: nobody reads them, and each caret walks along its line */
   CHUNK_SIZE = 256 * 1024
 };
 
