@@ -88,3 +88,11 @@ void client_complain(const struct invocation *invocation, const struct error *er
   invocation_complain(invocation, "kidod が動いていません (%s)。systemctl start kidod で開始してください",
                       "kidod is not running (%s): start it with systemctl start kidod", error->message);
 }
+
+enum language client_language(const struct invocation *invocation, const json_t *answer) {
+  const char *name = json_string_value(json_object_get(answer, "language"));
+  if (invocation->language_forced || !name) {
+    return invocation->language;
+  }
+  return strcmp(name, "ja") == 0 ? LANGUAGE_JAPANESE : LANGUAGE_ENGLISH;
+}

@@ -22,6 +22,9 @@ typedef void client_progress(const struct invocation *invocation, enum control_s
 int client_ask(const struct invocation *invocation, enum control_verb verb, int policy_fd, client_progress *progress,
                struct client_answer *ret_answer, struct error *error);
 
+/* --language, else the language that the answer names: that of the policy in force. */
+enum language client_language(const struct invocation *invocation, const json_t *answer);
+
 /* Says that kidod cannot be asked, why, and what to do. */
 void client_complain(const struct invocation *invocation, const struct error *error);
 

@@ -31,18 +31,17 @@ static const char *state_label(enum language language, const json_t *flow) {
   return "";
 }
 
-static void print_flows(const struct invocation *invocation, const json_t *flows) {
+static void print_flows(const struct invocation *invocation, enum language language, const json_t *flows) {
   static const char *const japanese[] = {"通信", "送信元", "宛先", "状態", ">パケット", ">バイト", ">接続", "目的"};
   static const char *const english[] = {"FLOW", "FROM", "TO", "STATE", ">PACKETS", ">BYTES", ">CONN", "PURPOSE"};
-  bool is_japanese = invocation->language == LANGUAGE_JAPANESE;
-  struct table *table = table_new(invocation->arena, is_japanese ? japanese : english, 8);
+  struct table *table = table_new(invocation->arena, language == LANGUAGE_JAPANESE ? japanese : english, 8);
   size_t index;
   json_t *flow;
   json_array_foreach(flows, index, flow) {
     const char *cells[] = {text_of(flow, "flow"),
                            text_of(flow, "from_zone"),
                            text_of(flow, "to_zone"),
-                           state_label(invocation->language, flow),
+                           state_label(language, flow),
                            number_of(invocation->arena, flow, "packets"),
                            number_of(invocation->arena, flow, "bytes"),
                            number_of(invocation->arena, flow, "connections"),
@@ -52,26 +51,31 @@ static void print_flows(const struct invocation *invocation, const json_t *flows
   table_print(stdout, table, invocation->colour_output);
 }
 
-static void print_denied(const struct invocation *invocation, const json_t *denied) {
+static const char *zone_of(const json_t *object, const char *key) {
+  const char *name = text_of(object, key);
+  return name ? name : "-";
+}
+
+static void print_denied(const struct invocation *invocation, enum language language, const json_t *denied) {
   static const char *const japanese[] = {"送信元", "宛先", "理由", ">パケット", ">バイト"};
   static const char *const english[] = {"FROM", "TO", "REASON", ">PACKETS", ">BYTES"};
-  struct table *table = table_new(invocation->arena, invocation->language == LANGUAGE_JAPANESE ? japanese : english, 5);
+  struct table *table = table_new(invocation->arena, language == LANGUAGE_JAPANESE ? japanese : english, 5);
   size_t index, shown = 0;
   json_t *line;
   json_array_foreach(denied, index, line) {
     if (is_zero(line, "packets") && !invocation_has(invocation, "all")) {
       continue;
     }
-    const char *cells[] = {text_of(line, "from_zone"), text_of(line, "to_zone"), text_of(line, "reason"),
+    const char *cells[] = {zone_of(line, "from_zone"), zone_of(line, "to_zone"), text_of(line, "reason"),
                            number_of(invocation->arena, line, "packets"), number_of(invocation->arena, line, "bytes")};
     table_add(table, cells);
     shown++;
   }
-  printf("\n%s\n", language_choose(invocation->language, "拒否した通信", "Denied"));
+  printf("\n%s\n", language_choose(language, "拒否した通信", "Denied"));
   if (shown > 0) {
     table_print(stdout, table, invocation->colour_output);
   } else {
-    printf("%s\n", language_choose(invocation->language, "(なし)", "(none)"));
+    printf("%s\n", language_choose(language, "(なし)", "(none)"));
   }
 }
 
@@ -91,10 +95,11 @@ int verb_flows(const struct invocation *invocation) {
   if (invocation->json) {
     return invocation_print_json(invocation, answer.body, EXIT_CODE_YES);
   }
+  enum language language = client_language(invocation, answer.body);
   if (!invocation_has(invocation, "denied")) {
-    print_flows(invocation, json_object_get(answer.body, "flows"));
+    print_flows(invocation, language, json_object_get(answer.body, "flows"));
   }
-  print_denied(invocation, json_object_get(answer.body, "denied"));
+  print_denied(invocation, language, json_object_get(answer.body, "denied"));
   json_decref(answer.body);
   return invocation_finish(invocation, EXIT_CODE_YES);
 }

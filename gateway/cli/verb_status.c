@@ -190,10 +190,7 @@ static void print_expiries(const struct screen *screen, const json_t *status) {
 }
 
 static int print_screen(const struct invocation *invocation, const json_t *status) {
-  struct screen screen = {.invocation = invocation, .language = invocation->language};
-  if (!invocation->language_forced && text_of(status, "language")[0] != '\0') {
-    screen.language = strcmp(text_of(status, "language"), "ja") == 0 ? LANGUAGE_JAPANESE : LANGUAGE_ENGLISH;
-  }
+  struct screen screen = {.invocation = invocation, .language = client_language(invocation, status)};
   print_policy(&screen, status);
   print_kidod(&screen, status);
   print_drift(&screen, status);
@@ -221,7 +218,7 @@ static int without_kidod(const struct invocation *invocation, const struct error
     return EXIT_CODE_NO_ANSWER;
   }
   json_t *policy = json_pack("{s:n, s:n, s:s, s:n}", "number", "sha256", "state", "none", "applied_at");
-  json_t *proof = json_pack("{s:s, s:n}", "result", "none", "at");
+  json_t *proof = json_pack("{s:n, s:n}", "result", "at");
   return invocation_print_json(invocation,
                                json_pack("{s:s, s:o, s:o, s:o, s:o, s:[], s:n, s:{s:s, s:s}}", "schema",
                                          "kido.status/1", "policy", policy, "proof", proof, "watch",

@@ -13,6 +13,11 @@ static struct event_time time_of_event(void) {
   return (struct event_time){.seconds = now.tv_sec, .microseconds = (int32_t)(now.tv_nsec / 1000)};
 }
 
+static const char *advice(const struct controller *controller, const struct announcement *announcement) {
+  return controller_language(controller) == LANGUAGE_JAPANESE ? announcement->advice_in_japanese
+                                                              : announcement->advice_in_english;
+}
+
 static void write_event(struct controller *controller, const struct announcement *announcement, const char *message) {
   const struct policy *policy = controller->in_force ? controller->in_force->policy : NULL;
   struct event_time now = time_of_event();
@@ -32,6 +37,7 @@ static void write_event(struct controller *controller, const struct announcement
                         .vlan = -1,
                         .flow = announcement->flow,
                         .reason = announcement->reason,
+                        .what_to_do = advice(controller, announcement),
                         .message = message};
   struct arena *arena = arena_new(0);
   const struct timezone *rules = policy ? policy->header.timezone : NULL;

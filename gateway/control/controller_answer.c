@@ -102,8 +102,8 @@ static json_t *status_kidod(const struct controller *controller) {
 json_t *controller_status(const struct controller *controller, enum language language) {
   struct arena *arena = arena_new(0);
   const char *name = language == LANGUAGE_JAPANESE ? "ja" : "en";
-  json_t *status = json_pack("{s:s, s:o, s:{s:s, s:n}, s:o, s:o, s:o, s:s}", "schema", "kido.status/1", "policy",
-                             status_policy(controller->in_force), "proof", "result", "none", "at", "expiries",
+  json_t *status = json_pack("{s:s, s:o, s:{s:n, s:n}, s:o, s:o, s:o, s:s}", "schema", "kido.status/1", "policy",
+                             status_policy(controller->in_force), "proof", "result", "at", "expiries",
                              arena ? status_expiries(controller->in_force, arena) : json_array(), "flows",
                              status_flows(controller->in_force), "kidod", status_kidod(controller), "language", name);
   arena_free(arena);
@@ -154,15 +154,20 @@ static json_t *flows_to_json(const struct counting *counting) {
   return array;
 }
 
+/* A counter names no zone by "-", or not at all. */
+static const char *counted_zone(const char *name) {
+  return name[0] == '\0' || strcmp(name, "-") == 0 ? NULL : name;
+}
+
 static json_t *denied_to_json(const struct ruleset *held, struct arena *arena) {
   json_t *array = json_array();
   for (size_t i = 0; held && i < held->counter_count; i++) {
     const struct counter *counter = &held->counters[i];
     const char *from, *to, *reason;
     if (denied_counter_parse(counter->name, arena, &from, &to, &reason)) {
-      json_array_append_new(array,
-                            json_pack("{s:s, s:s, s:s, s:I, s:I}", "from_zone", from, "to_zone", to, "reason", reason,
-                                      "packets", (json_int_t)counter->packets, "bytes", (json_int_t)counter->bytes));
+      json_array_append_new(array, json_pack("{s:s?, s:s?, s:s, s:I, s:I}", "from_zone", counted_zone(from), "to_zone",
+                                             counted_zone(to), "reason", reason, "packets",
+                                             (json_int_t)counter->packets, "bytes", (json_int_t)counter->bytes));
     }
   }
   return array;
@@ -183,15 +188,16 @@ static int collect(const struct controller *controller, struct counting *countin
   return connection_counts_read(counting->arena, &counting->connections, error);
 }
 
-json_t *controller_flows(const struct controller *controller, struct error *error) {
+json_t *controller_flows(const struct controller *controller, enum language language, struct error *error) {
   struct counting counting = {.policy = controller->in_force ? controller->in_force->policy : NULL,
                               .arena = arena_new(0)};
   json_t *answer = NULL;
   int result = counting.arena ? collect(controller, &counting, error) : error_set(error, ENOMEM, "no memory");
   if (result == 0) {
-    answer = json_pack("{s:s, s:o, s:o}", "schema", "kido.flows/1", "flows",
+    answer = json_pack("{s:s, s:o, s:o, s:s}", "schema", "kido.flows/1", "flows",
                        counting.policy ? flows_to_json(&counting) : json_array(), "denied",
-                       denied_to_json(counting.held, counting.arena));
+                       denied_to_json(counting.held, counting.arena), "language",
+                       language == LANGUAGE_JAPANESE ? "ja" : "en");
   }
   arena_free(counting.arena);
   return answer;
@@ -216,9 +222,9 @@ static void handle_status(struct controller *controller, uint64_t client, const 
 
 static void handle_flows(struct controller *controller, uint64_t client, const struct control_request *request,
                          int policy_fd) {
-  (void)request, (void)policy_fd;
+  (void)policy_fd;
   struct error error = {0};
-  json_t *answer = controller_flows(controller, &error);
+  json_t *answer = controller_flows(controller, request_language(controller, request), &error);
   server_reply(controller->server, client, CONTROL_STEP_NONE, answer ? 0 : 3,
                answer ? answer : failure_to_json("kido.flows/1", &error));
 }

@@ -71,7 +71,9 @@ static void announce_outcome(struct controller *controller, const struct outcome
   }
   struct announcement refused = {.kind = "policy-refused",
                                  .severity = controller->in_force ? EVENT_WARNING : EVENT_CRITICAL,
-                                 .flow = outcome->refusal.known ? outcome->refusal.origin.subject : NULL};
+                                 .flow = outcome->refusal.known ? outcome->refusal.origin.subject : NULL,
+                                 .advice_in_japanese = "kido check で誤りを確かめて直し、kido apply をやり直す",
+                                 .advice_in_english = "See what is wrong with kido check, correct it, and apply again"};
   controller_announce(controller, &refused, "ポリシーを受け付けませんでした: %s", "the policy was refused: %s",
                       outcome->message ? outcome->message : "");
 }
@@ -286,7 +288,10 @@ static void announce_nothing_confirmed(struct controller *controller, int result
   if (result == -ENOENT) {
     return;
   }
-  struct announcement refused = {.kind = "policy-refused", .severity = EVENT_CRITICAL};
+  struct announcement refused = {.kind = "policy-refused",
+                                 .severity = EVENT_CRITICAL,
+                                 .advice_in_japanese = "決裁済みのポリシーファイルを kido apply で適用し直す",
+                                 .advice_in_english = "Apply the approved policy file again with kido apply"};
   controller_announce(controller, &refused, "確定済みポリシーを読めません。関門を閉じます: %s",
                       "the confirmed policy cannot be read, the gate is closed: %s", error->message);
 }

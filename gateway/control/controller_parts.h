@@ -67,7 +67,8 @@ struct gate_aim controller_aim(const struct controller *controller);
 struct announcement {
   const char *kind;
   enum event_severity severity;
-  const char *flow, *reason, *zone, *other_zone; /* NULL for none */
+  const char *flow, *reason, *zone, *other_zone;      /* NULL for none */
+  const char *advice_in_japanese, *advice_in_english; /* what to do; NULL for nothing */
 };
 /* Writes an event; both formats take the same arguments. */
 void controller_announce(struct controller *controller, const struct announcement *announcement, const char *japanese,
@@ -100,7 +101,7 @@ void controller_watch_stop(struct controller *controller);
 
 void controller_handle(uint64_t client, const struct control_request *request, int policy_fd, void *context);
 json_t *controller_status(const struct controller *controller, enum language language);
-json_t *controller_flows(const struct controller *controller, struct error *error);
+json_t *controller_flows(const struct controller *controller, enum language language, struct error *error);
 
 /* The name of an enum force_state in JSON: "in-force", "expired", "outside-window". */
 const char *force_state_name(enum force_state state);

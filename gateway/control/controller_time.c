@@ -62,7 +62,12 @@ static int on_retry(sd_event_source *source, uint64_t time, void *context) {
 /* The first time may be a race with an element that ended by itself in the kernel; the second one is told, once. */
 static void count_failure(struct controller *controller, const struct error *error) {
   if (++controller->kernel_failures == 2) {
-    struct announcement failed = {.kind = "policy-refused", .severity = EVENT_CRITICAL, .reason = "kernel"};
+    struct announcement failed = {.kind = "policy-refused",
+                                  .severity = EVENT_CRITICAL,
+                                  .reason = "kernel",
+                                  .advice_in_japanese = "kido apply でルールを入れ直す。直らなければ保守業者に連絡する",
+                                  .advice_in_english =
+                                      "Load the rules again with kido apply; if that fails, call support"};
     controller_announce(controller, &failed, "カーネルのルールを更新できません: %s",
                         "the rules in the kernel cannot be brought up to date: %s", error->message);
   }

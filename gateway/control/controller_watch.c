@@ -37,7 +37,23 @@ static void settle(struct controller *controller, sd_event_source **timer, unsig
 
 static void announce_drift(struct controller *controller, const char *what) {
   const struct nftables_change *by = &controller->watch->last;
-  struct announcement drift = {.kind = "drift", .severity = EVENT_CRITICAL, .reason = by->name[0] ? by->name : NULL};
+  bool repair = controller->options->repair;
+  struct announcement drift = {
+      .kind = "drift",
+      .severity = EVENT_CRITICAL,
+      .reason = by->name[0] ? by->name : NULL,
+      .advice_in_japanese =
+          repair ? "1. 本機に誰が何をしに入ったかを確かめる（自動で元に戻す）。2. kido events で crossing の"
+                   "警報がないか確かめる。3. 統括情報セキュリティ責任者に連絡する"
+                 : "1. kido apply でルールを入れ直す（自動では戻さない設定）。2. 本機に誰が何をしに入ったかを"
+                   "確かめる。3. 統括情報セキュリティ責任者に連絡する",
+      .advice_in_english =
+          repair ? "1. Find out who was on this machine and why (the rules are put back by themselves). 2. "
+                   "Look for a crossing in kido events. 3. Call the chief information security officer's "
+                   "deputy"
+                 : "1. Load the rules again with kido apply (they are not put back by themselves). 2. Find "
+                   "out who was on this machine and why. 3. Call the chief information security officer's "
+                   "deputy"};
   controller->drift_count++;
   controller_announce(controller, &drift, "ルールが木戸以外から変更されました: %s (プロセス %s、pid %u)",
                       "somebody else changed the rules: %s (program %s, pid %u)", what, by->name[0] ? by->name : "?",
