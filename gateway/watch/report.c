@@ -53,6 +53,19 @@ static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
                            "frames that contradict themselves on the wire %6 of %1: %3 -> %4 (%8, %9 frames)"},
 };
 
+/* The watchman as a whole, not one wire of his. */
+static const struct sentence BLIND_EVERYWHERE = {"木戸番の監視がすべての線で途切れた: %8。この間の通信は見ていない",
+                                                 "the watch was interrupted on every wire: %8. What passed meanwhile "
+                                                 "was not seen"};
+static const struct sentence BLIND_EVERYWHERE_ADVICE = {
+    "1. kido status で木戸番が監視に戻ったことを確かめる。戻らなければ systemctl restart kidoban。"
+    "2. 見ていなかった時間を記録に残す",
+    "1. See in kido status that the watchman is back; if not, systemctl restart kidoban. 2. Note the time that was not "
+    "watched"};
+
+/* Behind the message of the last record of an alert. */
+static const struct sentence ENDED = {"【終息】", " [ended]"};
+
 static const struct sentence ADVICE[FINDING_KIND_COUNT_] = {
     [FINDING_CROSSING] =
         {"1. %3 の機器のLANケーブルを抜く。2. それでも続くなら本機の %6 側のケーブルを抜く。"
@@ -105,8 +118,9 @@ static void name_wire(const struct report_names *names, int wire, char text[stat
   snprintf(text, PART_SIZE, "%.150s", wire != WIRE_NONE ? names->wires[wire] : "-");
 }
 
+/* nobody: what stands for an end that has no address. */
 static void name_end(const struct address *address, bool has_mac, const struct mac *mac, bool with_mac,
-                     char text[static PART_SIZE]) {
+                     const char *nobody, char text[static PART_SIZE]) {
   char address_text[ADDRESS_TEXT_SIZE], mac_text[MAC_TEXT_SIZE];
   bool has_address = address->family != FAMILY_NONE;
   if (has_address && has_mac && with_mac)
@@ -116,7 +130,7 @@ static void name_end(const struct address *address, bool has_mac, const struct m
   else if (has_mac)
     snprintf(text, PART_SIZE, "%s", mac_format(mac, mac_text));
   else
-    snprintf(text, PART_SIZE, "*");
+    snprintf(text, PART_SIZE, "%s", nobody);
 }
 
 static const char *protocol_name(int protocol) {
@@ -191,8 +205,11 @@ static void fill_parts(const struct alert *alert, const struct report_names *nam
       finding->kind == FINDING_BYPASS || finding->kind == FINDING_SPOOFED || finding->kind == FINDING_UNKNOWN_SEGMENT;
   name_zone(names, finding->zone, parts->from);
   name_zone(names, finding->other_zone, parts->to);
-  name_end(&finding->source, finding->has_source_mac, &finding->source_mac, show_mac, parts->source);
-  name_end(&finding->destination, finding->has_destination_mac, &finding->destination_mac, false, parts->target);
+  const char *nobody = alert->scope == ALERT_CAUSE ? language_choose(names->language, "不明", "unknown")
+                                                   : language_choose(names->language, "多数", "many machines");
+  name_end(&finding->source, finding->has_source_mac, &finding->source_mac, show_mac, nobody, parts->source);
+  name_end(&finding->destination, finding->has_destination_mac, &finding->destination_mac, false, nobody,
+           parts->target);
   name_service(finding, parts->service);
   name_wire(names, finding->wire, parts->wire);
   if (finding->entry_wire != WIRE_NONE)
@@ -235,6 +252,13 @@ static void write_sentence(const char *pattern, const struct parts *parts, char 
     at += length;
   }
   text[at] = '\0';
+}
+
+/* Left out where there is no room. */
+static void add_text(const char *more, char text[static REPORT_TEXT_SIZE]) {
+  size_t at = strlen(text), length = strlen(more);
+  if (at + length < REPORT_TEXT_SIZE)
+    memcpy(text + at, more, length + 1);
 }
 
 /* ---- the clause ---- */
@@ -308,8 +332,12 @@ void report_event(const struct alert *alert, const struct report_names *names, i
   const struct finding *finding = &alert->finding;
   struct parts parts;
   fill_parts(alert, names, &parts);
-  const struct sentence *message = &MESSAGES[finding->kind], *advice = &ADVICE[finding->kind];
+  bool everywhere = finding->kind == FINDING_BLIND && finding->wire == WIRE_NONE;
+  const struct sentence *message = everywhere ? &BLIND_EVERYWHERE : &MESSAGES[finding->kind];
+  const struct sentence *advice = everywhere ? &BLIND_EVERYWHERE_ADVICE : &ADVICE[finding->kind];
   write_sentence(language_choose(names->language, message->japanese, message->english), &parts, texts->message);
+  if (!alert->still_going)
+    add_text(language_choose(names->language, ENDED.japanese, ENDED.english), texts->message);
   write_sentence(language_choose(names->language, advice->japanese, advice->english), &parts, texts->what_to_do);
   memset(ret_event, 0, sizeof *ret_event);
   memcpy(ret_event->id, alert->id, sizeof ret_event->id);
