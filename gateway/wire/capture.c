@@ -25,6 +25,7 @@ struct capture {
   pcap_t *pcap;
   int link_type;
   bool live;
+  char *path;     /* of a file */
   uint32_t drops; /* as last read; a counter of 32 bits */
 };
 
@@ -43,8 +44,9 @@ int capture_open_file(const char *path, struct capture **ret_capture, struct err
   capture->pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, why);
   if (capture->pcap == NULL) {
     free(capture);
-    return error_set(error, EIO, "%s", why);
+    return strstr(why, path) != NULL ? error_set(error, EIO, "%s", why) : error_set(error, EIO, "%s: %s", path, why);
   }
+  capture->path = strdup(path);
   capture->link_type = pcap_datalink(capture->pcap);
   if (!frame_link_type_known(capture->link_type)) {
     error_set(error, EPROTONOSUPPORT, "%s: captures of link type %d cannot be read", path, capture->link_type);
@@ -101,6 +103,8 @@ int capture_open_interface(const char *interface, unsigned buffer, struct captur
 struct capture *capture_close(struct capture *capture) {
   if (capture != NULL && capture->pcap != NULL)
     pcap_close(capture->pcap);
+  if (capture != NULL)
+    free(capture->path);
   free(capture);
   return NULL;
 }
@@ -121,7 +125,8 @@ enum capture_step capture_next(struct capture *capture, struct captured_frame *r
     return CAPTURE_NOTHING;
   if (result == PCAP_ERROR_BREAK && !capture->live)
     return CAPTURE_END;
-  error_set(error, EIO, "%s", pcap_geterr(capture->pcap));
+  bool named = capture->path != NULL;
+  error_set(error, EIO, "%s%s%s", named ? capture->path : "", named ? ": " : "", pcap_geterr(capture->pcap));
   return CAPTURE_FAILED;
 }
 
