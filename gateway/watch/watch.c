@@ -61,8 +61,8 @@ struct watch *watch_new(const struct watch_settings *settings) {
   watch->settings = *settings;
   watch->wires = calloc(WATCH_WIRES, sizeof *watch->wires);
   watch->connections = connections_new(settings->connections > 0 ? settings->connections : DEFAULT_CONNECTIONS);
-  watch->passages = passages_new(PASSAGES, HOLD, find_attempt, watch);
-  watch->fragments = fragments_new(FRAGMENTED_PACKETS);
+  watch->passages = passages_new(settings->passages > 0 ? settings->passages : PASSAGES, HOLD, find_attempt, watch);
+  watch->fragments = fragments_new(settings->fragmented > 0 ? settings->fragmented : FRAGMENTED_PACKETS);
   watch->aggregate = aggregate_new(tell_alert, watch);
   if (watch->wires == NULL || watch->connections == NULL || watch->passages == NULL || watch->fragments == NULL ||
       watch->aggregate == NULL)

@@ -21,6 +21,8 @@ struct watch_settings {
   enum language language;
   bool language_forced; /* else that of the policy */
   size_t connections;   /* size of the table; 0: 65,536 */
+  size_t passages;      /* frames held until they leave; 0: 8,192 */
+  size_t fragmented;    /* packets in fragments; 0: 1,024 */
   bool now_fixed;       /* judge as of `now` instead of each frame's own time */
   struct instant now;
   watch_tell *tell;
