@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "cli/client.h"
@@ -211,6 +213,11 @@ static json_t *assemble(const struct invocation *invocation, json_t *body) {
                    json_object_get(body, "language"));
 }
 
+static int print_object(const struct invocation *invocation, json_t *object, int code) {
+  return invocation_has(invocation, "watch") ? invocation_print_json_line(invocation, object, code)
+                                             : invocation_print_json(invocation, object, code);
+}
+
 /* Without kidod there is no answer, but what is known without it is not kept back. */
 static int without_kidod(const struct invocation *invocation, const struct error *error) {
   client_complain(invocation, error);
@@ -219,15 +226,15 @@ static int without_kidod(const struct invocation *invocation, const struct error
   }
   json_t *policy = json_pack("{s:n, s:n, s:s, s:n}", "number", "sha256", "state", "none", "applied_at");
   json_t *proof = json_pack("{s:n, s:n}", "result", "at");
-  return invocation_print_json(invocation,
-                               json_pack("{s:s, s:o, s:o, s:o, s:o, s:[], s:n, s:{s:s, s:s}}", "schema",
-                                         "kido.status/1", "policy", policy, "proof", proof, "watch",
-                                         watch_state(invocation), "alerts", alerts(invocation), "expiries", "flows",
-                                         "kidod", "state", "not-running", "message", error->message),
-                               EXIT_CODE_NO_ANSWER);
+  return print_object(invocation,
+                      json_pack("{s:s, s:o, s:o, s:o, s:o, s:[], s:n, s:{s:s, s:s}}", "schema", "kido.status/1",
+                                "policy", policy, "proof", proof, "watch", watch_state(invocation), "alerts",
+                                alerts(invocation), "expiries", "flows", "kidod", "state", "not-running", "message",
+                                error->message),
+                      EXIT_CODE_NO_ANSWER);
 }
 
-int verb_status(const struct invocation *invocation) {
+static int show(const struct invocation *invocation) {
   struct client_answer answer = {0};
   struct error error = {0};
   if (client_ask(invocation, CONTROL_STATUS, -1, NULL, &answer, &error) < 0) {
@@ -236,9 +243,34 @@ int verb_status(const struct invocation *invocation) {
   json_t *status = assemble(invocation, answer.body);
   json_decref(answer.body);
   if (invocation->json || !status) {
-    return invocation_print_json(invocation, status, EXIT_CODE_YES);
+    return print_object(invocation, status, EXIT_CODE_YES);
   }
   int code = print_screen(invocation, status);
   json_decref(status);
   return code;
+}
+
+/* Goes on while kidod is away, for it may come back; ends when nobody reads any more. */
+static int watch(const struct invocation *invocation) {
+  static const struct timespec pause = {.tv_sec = 2};
+  struct invocation each = *invocation;
+  bool screen = !invocation->json && isatty(STDOUT_FILENO) == 1;
+  int code;
+  do {
+    if (screen) {
+      fputs("\033[H\033[2J", stdout);
+    }
+    if (!invocation->now_given) {
+      each.now.seconds = time(NULL);
+    }
+    each.arena = arena_new(0);
+    code = each.arena ? show(&each) : EXIT_CODE_NO_ANSWER;
+    each.arena = arena_free(each.arena);
+    nanosleep(&pause, NULL);
+  } while (ferror(stdout) == 0);
+  return code;
+}
+
+int verb_status(const struct invocation *invocation) {
+  return invocation_has(invocation, "watch") ? watch(invocation) : show(invocation);
 }

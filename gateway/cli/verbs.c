@@ -35,6 +35,10 @@ static const struct option_rule replay_options[] = {
      "address of the gateway in a zone; may be repeated"},
 };
 
+static const struct option_rule status_options[] = {
+    {"watch", OPTION_FLAG, NULL, "二秒ごとに表示し直す", "show it again every two seconds"},
+};
+
 static const struct option_rule flows_options[] = {
     {"denied", OPTION_FLAG, NULL, "拒否の計数だけを表示する", "only the counters of what was denied"},
     {"all", OPTION_FLAG, NULL, "計数が零の行も表示する", "also lines whose counters are zero"},
@@ -66,14 +70,8 @@ static const struct verb verbs[] = {
     {"replay", "ZONE=FILE.pcap ...", "記録したパケットを木戸番に判定させる", "the watchman over capture files",
      TABLE_OF(replay_options), 1, SIZE_MAX, verb_replay},
     {"apply", "[FILE]", "ポリシーを適用する", "puts a policy in force", {NULL, 0}, 0, 1, verb_apply},
-    {"status",
-     "",
-     "いまの状態を一画面で示す",
-     "one screen: what is in force, what needs attention",
-     {NULL, 0},
-     0,
-     0,
-     verb_status},
+    {"status", "", "いまの状態を一画面で示す", "one screen: what is in force, what needs attention",
+     TABLE_OF(status_options), 0, 0, verb_status},
     {"flows", "", "許可した通信ごとの通信量と拒否の計数を示す", "live counters per flow, and what was denied",
      TABLE_OF(flows_options), 0, 0, verb_flows},
     {"events", "", "起きたことを時刻順に示す", "what happened, in order of time", TABLE_OF(events_options), 0, 0,
