@@ -406,6 +406,7 @@ END_TEST
 /* ---- files ---- */
 
 static void enter_directory(void) {
+  strcpy(directory, "/tmp/kido-test-XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(directory));
   ck_assert_int_eq(chdir(directory), 0);
 }
