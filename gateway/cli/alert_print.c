@@ -14,10 +14,9 @@ static const struct {
     [EVENT_INFO] = {"情報", "INFO", ""},
 };
 
+/* That it ended, the message says. */
 static const char *state_of(const struct event *event, enum language language) {
-  if (!event->still_going)
-    return language_choose(language, " 終息", " over");
-  return event->count > 1 ? language_choose(language, " 継続中", " goes on") : "";
+  return event->still_going && event->count > 1 ? language_choose(language, " 継続中", " goes on") : "";
 }
 
 static void print_line(FILE *stream, struct arena *arena, const char *lead, const char *text) {

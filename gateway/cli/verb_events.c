@@ -73,9 +73,11 @@ static void print_line(const struct invocation *invocation, const json_t *event)
   }
   const char *severity = text_of(event, "severity"), *zone = text_of(event, "zone");
   const char *other = text_of(event, "other_zone");
+  const char *kind = text_of(event, "kind");
+  bool moves = strcmp(kind, "crossing") == 0 || strcmp(kind, "attempt") == 0; /* from one to the other */
   const char *line =
-      arena_printf(arena, "%.19s %-8s %s%s%s%s%s  %s", text_of(event, "time"), severity, text_of(event, "kind"),
-                   zone[0] ? " " : "", zone, other[0] ? "→" : "", other, text_of(event, "message"));
+      arena_printf(arena, "%.19s %-8s %s%s%s%s%s  %s", text_of(event, "time"), severity, kind, zone[0] ? " " : "", zone,
+                   other[0] ? (moves ? "→" : "/") : "", other, text_of(event, "message"));
   const char *escaped = line ? text_escape(arena, line) : NULL;
   printf("%s%s%s\n", invocation->colour_output ? colour_of(severity) : "", escaped ? escaped : "",
          invocation->colour_output ? "\033[0m" : "");
