@@ -124,7 +124,14 @@ static const struct element *find_mark(const struct set *set, uint32_t mark) {
   return bsearch(&mark, set->elements, set->element_count, sizeof *set->elements, compare_mark);
 }
 
+const struct element *controller_find_flow(const struct policy *policy, const struct flow *flow, uint32_t mark,
+                                           const struct ruleset *held, struct arena *arena) {
+  const char *set_name = in_force_set_name(policy, flow->from_zone, flow->to_zone, arena);
+  return set_name ? find_mark(ruleset_find_set(held, set_name), mark) : NULL;
+}
+
 struct counting {
+  const struct controller *controller;
   const struct policy *policy;
   const struct ruleset *held;
   const uint32_t *marks;
@@ -135,14 +142,14 @@ struct counting {
 static json_t *flow_to_json(const struct counting *counting, const struct flow *flow) {
   const struct policy *policy = counting->policy;
   uint32_t mark = counting->marks[flow->index];
-  const char *set_name = in_force_set_name(policy, flow->from_zone, flow->to_zone, counting->arena);
-  const struct element *element = set_name ? find_mark(ruleset_find_set(counting->held, set_name), mark) : NULL;
+  const struct element *element = controller_find_flow(policy, flow, mark, counting->held, counting->arena);
   enum force_state state = policy_flow_force(policy, flow, controller_now(), NULL);
-  return json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:n, s:s, s:s?}", "flow", flow->name, "from_zone",
+  return json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:o, s:s, s:s?}", "flow", flow->name, "from_zone",
                    policy_zone_name(policy, flow->from_zone), "to_zone", policy_zone_name(policy, flow->to_zone),
                    "in_force", state == FORCE_YES, "packets", (json_int_t)(element ? element->packets : 0), "bytes",
                    (json_int_t)(element ? element->bytes : 0), "connections",
-                   (json_int_t)connection_counts_of(counting->connections, mark), "last_seen", "state",
+                   (json_int_t)connection_counts_of(counting->connections, mark), "last_seen",
+                   instant_to_json(policy, controller_last_seen(counting->controller, mark)), "state",
                    force_state_name(state), "purpose", flow->purpose.text);
 }
 
@@ -173,7 +180,7 @@ static json_t *denied_to_json(const struct ruleset *held, struct arena *arena) {
   return array;
 }
 
-static int collect(const struct controller *controller, struct counting *counting, struct error *error) {
+static int collect(struct controller *controller, struct counting *counting, struct error *error) {
   struct ruleset *held = NULL;
   int result = gate_read(controller->gate, controller_now(), counting->arena, &held, error);
   counting->held = held;
@@ -185,11 +192,13 @@ static int collect(const struct controller *controller, struct counting *countin
     return error_set(error, ENOMEM, "no memory");
   }
   counting->marks = marks;
+  controller_note_seen(controller, counting->policy, marks, held, counting->arena);
   return connection_counts_read(counting->arena, &counting->connections, error);
 }
 
-json_t *controller_flows(const struct controller *controller, enum language language, struct error *error) {
-  struct counting counting = {.policy = controller->in_force ? controller->in_force->policy : NULL,
+json_t *controller_flows(struct controller *controller, enum language language, struct error *error) {
+  struct counting counting = {.controller = controller,
+                              .policy = controller->in_force ? controller->in_force->policy : NULL,
                               .arena = arena_new(0)};
   json_t *answer = NULL;
   int result = counting.arena ? collect(controller, &counting, error) : error_set(error, ENOMEM, "no memory");

@@ -56,6 +56,17 @@ struct controller {
   sd_event_source *drift, *addresses; /* debouncing */
   char *drift_what;                   /* NULL: the kernel is as it should be */
   uint64_t drift_count;
+
+  struct flow_sighting *seen; /* by mark; NULL before the first look */
+  size_t seen_count;
+  sd_event_source *looking;
+};
+
+/* When a flow last carried something, as far as looks at its counter tell. */
+struct flow_sighting {
+  uint32_t mark;
+  uint64_t packets;
+  struct instant at; /* INSTANT_NEVER: not known */
 };
 
 struct instant controller_now(void);
@@ -101,7 +112,21 @@ void controller_watch_stop(struct controller *controller);
 
 void controller_handle(uint64_t client, const struct control_request *request, int policy_fd, void *context);
 json_t *controller_status(const struct controller *controller, enum language language);
-json_t *controller_flows(const struct controller *controller, enum language language, struct error *error);
+json_t *controller_flows(struct controller *controller, enum language language, struct error *error);
+
+/* The element of `held` that stands for a flow in force; NULL when it is not. */
+const struct element *controller_find_flow(const struct policy *policy, const struct flow *flow, uint32_t mark,
+                                           const struct ruleset *held, struct arena *arena);
+
+/* ---- controller_seen.c ---- */
+
+/* Looks at the counters at an interval. */
+void controller_start_looking(struct controller *controller);
+void controller_stop_looking(struct controller *controller);
+/* Takes in one look. marks: by index of the flow. */
+void controller_note_seen(struct controller *controller, const struct policy *policy, const uint32_t *marks,
+                          const struct ruleset *held, struct arena *arena);
+struct instant controller_last_seen(const struct controller *controller, uint32_t mark);
 
 /* The name of an enum force_state in JSON: "in-force", "expired", "outside-window". */
 const char *force_state_name(enum force_state state);
