@@ -219,18 +219,22 @@ static enum language language_of_locale(void) {
   return LANGUAGE_ENGLISH;
 }
 
+/* The value of --language if that is what the argument is; "" when it is none, or stands in the next argument. */
+static const char *language_value(const char *argument, bool *ret_next) {
+  static const char option[] = "--language";
+  size_t length = sizeof option - 1;
+  bool named = strncmp(argument, option, length) == 0;
+  *ret_next = named && argument[length] == '\0';
+  return named && argument[length] == '=' ? argument + length + 1 : "";
+}
+
 /* Looked for ahead of everything else, so that every usage error is in the language asked for. */
 static enum language language_asked_for(char *const *arguments, size_t count) {
-  static const char option[] = "--language";
   enum language language = language_of_locale();
-  for (size_t i = 0; i < count && strcmp(arguments[i], "--") != 0; i++) {
-    const char *value = strncmp(arguments[i], option, sizeof option - 1) != 0 ? NULL : arguments[i] + sizeof option - 1;
-    if (value && value[0] == '\0' && i + 1 < count) {
-      value = arguments[i + 1];
-    } else if (value && value[0] == '=') {
-      value++;
-    }
-    if (value && (strcmp(value, "ja") == 0 || strcmp(value, "en") == 0)) {
+  bool is_value = false, next = false;
+  for (size_t i = 0; i < count && strcmp(arguments[i], "--") != 0; i++, is_value = next) {
+    const char *named = language_value(arguments[i], &next), *value = is_value ? arguments[i] : named;
+    if (strcmp(value, "ja") == 0 || strcmp(value, "en") == 0) {
       language = strcmp(value, "ja") == 0 ? LANGUAGE_JAPANESE : LANGUAGE_ENGLISH;
     }
   }
