@@ -35,22 +35,22 @@ struct sentence {
 static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
     [FINDING_CROSSING] = {"許可のない通信が本機を通り抜けた: %1 → %2、%3 → %4 %5。入口 %7、出口 %6（%8、%9件）",
                           "a communication that nothing allows went through: %1 -> %2, %3 -> %4 %5; in by %7, out by "
-                          "%6 (%8, %9 frames)"},
+                          "%6 (%8, frames: %9)"},
     [FINDING_BYPASS] =
         {"%1 の線 %6 に、%2 の機器またはアドレスが現れた（本機を通らない別の経路がある）: %3 → %4 %5（%8、%9件）",
          "an address or device of %2 lies on the wire %6 of %1, by a path round the gateway: %3 -> %4 "
-         "%5 (%8, %9 frames)"},
+         "%5 (%8, frames: %9)"},
     [FINDING_SPOOFED] = {"%1 の線 %6 から、送信元を偽った通信が本機に届いた: %3 → %4 %5（%8、%9件）",
-                         "frames with a false source came in from %1 by %6: %3 -> %4 %5 (%8, %9 frames)"},
+                         "frames with a false source came in from %1 by %6: %3 -> %4 %5 (%8, frames: %9)"},
     [FINDING_UNKNOWN_SEGMENT] = {"%1 の線 %6 に、この線にあるはずのないものが現れた: %3 → %4 %5（%8、%9件）",
-                                 "something that has no place there lies on the wire %6 of %1: %3 -> %4 %5 (%8, %9 "
-                                 "frames)"},
+                                 "something that has no place there lies on the wire %6 of %1: %3 -> %4 %5 (%8, "
+                                 "frames: %9)"},
     [FINDING_BLIND] = {"%1 の線 %6 を監視できていない: %8（%9件）。この間の通信は見ていない",
                        "the wire %6 of %1 is not watched: %8 (%9). What passed meanwhile was not seen"},
     [FINDING_ATTEMPT] = {"許可のない通信の試みを本機が止めた: %1 → %2、%3 → %4 %5（%8、%9件）",
-                         "an attempt that the gateway stopped: %1 -> %2, %3 -> %4 %5 (%8, %9 frames)"},
+                         "an attempt that the gateway stopped: %1 -> %2, %3 -> %4 %5 (%8, frames: %9)"},
     [FINDING_MALFORMED] = {"%1 の線 %6 に、壊れたまたは細工されたフレームがある: %3 → %4（%8、%9件）",
-                           "frames that contradict themselves on the wire %6 of %1: %3 -> %4 (%8, %9 frames)"},
+                           "frames that contradict themselves on the wire %6 of %1: %3 -> %4 (%8, frames: %9)"},
 };
 
 /* The watchman as a whole, not one wire of his. */
