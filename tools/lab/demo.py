@@ -57,8 +57,12 @@ class Demo:
         self.language = 0 if options.language == "ja" else 1
         self.programs = pathlib.Path(options.programs).resolve()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="kido-demo."))
-        self.policy = self._policy(options.policy)
-        self.town = Town(str(self.programs / "kido"), str(self.policy))
+        try:
+            self.policy = self._policy(options.policy)
+            self.town = Town(str(self.programs / "kido"), str(self.policy))
+        except BaseException:
+            shutil.rmtree(self.directory)
+            raise
         self.processes = {}
         self.events_read = 0
         self.events = []
