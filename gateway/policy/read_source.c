@@ -369,7 +369,9 @@ static void splice_file(struct loader *loader, const struct open_file *file) {
       return;
     }
     token = next_include(&lexer);
-    append(loader, file->text->data + done, line_start(file->text->data, token.offset) - done);
+    size_t start = token.kind == TOKEN_END ? length : line_start(file->text->data, token.offset);
+    if (start > done)
+      append(loader, file->text->data + done, start - done);
     if (token.kind == TOKEN_END)
       return;
     splice_include(loader, file, &token);
@@ -428,6 +430,8 @@ static int load_root(struct loader *loader, const char *name, struct file_text *
   append(loader, "", 0);
   if (kept && check_encoding(loader, kept, text))
     splice_file(loader, &file);
+  if (source->length > 0 && source->text[source->length - 1] != '\n')
+    append(loader, "\n", 1); /* libconfig knows a comment by the end of its line */
   if (!kept || loader->out_of_memory || index_lines(source) < 0)
     return error_set(error, ENOMEM, "%s: %s", name, strerror(ENOMEM));
   return 0;

@@ -466,6 +466,29 @@ START_TEST(an_included_file_is_sought_beside_the_including_one) {
 }
 END_TEST
 
+START_TEST(a_last_line_without_its_end_that_mentions_include_is_kept) {
+  enter_directory();
+  write_file("head.inc", "policy = { name = \"t\"; number = \"1\"; model = \"alpha\"; };\n");
+  write_file("policy.conf", "@include \"head.inc\"\n"
+                            "zones = { a = { class = \"lgwan\"; networks = \"10.2.0.0/24\"; }; }; # no @include");
+  ck_assert_int_eq(policy_read("policy.conf", arena, true, &policy, &list, &error), 0);
+  ck_assert_msg(list.errors == 0, "%s", list.count ? list.items[0].message : "");
+  ck_assert_uint_eq(policy->zone_count, 1);
+  leave_directory();
+}
+END_TEST
+
+START_TEST(an_include_mentioned_behind_an_include_is_none) {
+  enter_directory();
+  write_file("head.inc", "policy = { name = \"t\"; number = \"1\"; model = \"alpha\"; };\n");
+  write_file("policy.conf", "@include \"head.inc\" # and no other @include");
+  ck_assert_int_eq(policy_read("policy.conf", arena, true, &policy, &list, &error), 0);
+  ck_assert_ptr_nonnull(policy);
+  ck_assert_str_eq(policy->header.number.text, "1");
+  leave_directory();
+}
+END_TEST
+
 START_TEST(an_included_pipe_is_refused_and_not_waited_for) {
   enter_directory();
   ck_assert_int_eq(mkfifo("pipe", 0600), 0);
@@ -576,6 +599,8 @@ static TCase *problem_cases(void) {
   tcase_add_test(cases, what_is_no_readable_file_is_an_error_and_not_a_diagnostic);
   tcase_add_test(cases, an_included_file_is_sought_beside_the_including_one);
   tcase_add_test(cases, an_included_pipe_is_refused_and_not_waited_for);
+  tcase_add_test(cases, a_last_line_without_its_end_that_mentions_include_is_kept);
+  tcase_add_test(cases, an_include_mentioned_behind_an_include_is_none);
   tcase_add_test(cases, an_include_in_a_comment_or_a_string_is_none);
   tcase_add_test(cases, a_byte_order_mark_and_windows_line_ends_are_taken);
   tcase_add_test(cases, without_memory_there_is_an_error_and_no_policy);
