@@ -13,10 +13,11 @@
 /*
  * Theory of operation.
  *
- * Every guard stands twice. The fast form accepts what is beyond doubt in one rule: a source in the set of the zone's
- * lawful senders, a destination in the set of what the zone may speak to at all, no options, a plain protocol. Those
- * sets are worked out here, so that no rule needs to ask for special, own, broadcast or pinned addresses one by one.
- * All else goes to the refusal chain, which walks the reasons in the order of the guard table, and ends in accept.
+ * Every guard stands twice. The fast form accepts what is beyond doubt: a source in the set of the zone's lawful
+ * senders, a destination in the set of what the zone may speak to at all, no options, a plain protocol. Those sets are
+ * worked out here, so that no rule needs to ask for special, own, broadcast or pinned addresses one by one. In the same
+ * way it refuses the usual forgery. All else goes to the refusal chain, which walks the reasons in the order of the
+ * guard table, and ends in accept.
  */
 enum { TEREDO_PORT = 3544 };
 
@@ -26,8 +27,10 @@ struct guard {
   struct compilation *compilation;
   size_t place;
   enum ip_version version;
-  const char *sources, *destinations;
+  const char *sources, *foreign, *destinations;
   const char *pinned, *binding, *binding_ranges; /* NULL where no host is pinned (that way) */
+  bool bindings_suffice;                         /* to call a source lawful */
+  const char *refusals;                          /* the chain of that name */
   struct chain_draft *chain;
 };
 
@@ -163,6 +166,26 @@ static struct address_set lawful_sources(struct compilation *compilation, size_t
   return subtract(compilation, lawful, &compilation->broadcasts);
 }
 
+static struct address_set every_address(struct compilation *compilation) {
+  struct address_range ranges[] = {
+      {{.family = FAMILY_IPV4}, {.family = FAMILY_IPV4}},
+      {{.family = FAMILY_IPV6}, {.family = FAMILY_IPV6}},
+  };
+  struct address_set every = {0};
+  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+    memset(ranges[i].last.bytes, 0xff, address_length(ranges[i].last.family));
+  keep(compilation, address_set_build(compilation->arena, ranges, sizeof ranges / sizeof *ranges, &every));
+  return every;
+}
+
+/* What no reason before spoofed-source holds against, but that one does. */
+static struct address_set foreign_sources(struct compilation *compilation, size_t place) {
+  struct address_set foreign = subtract(compilation, every_address(compilation), &compilation->zones[place].addresses);
+  foreign = subtract(compilation, foreign, &compilation->special_sources);
+  foreign = subtract(compilation, foreign, &compilation->own);
+  return subtract(compilation, foreign, &compilation->broadcasts);
+}
+
 /* Where a packet of the zone may go as far as the early guard is concerned. */
 static struct address_set lawful_destinations(struct compilation *compilation, size_t place) {
   const struct zone_part *part = &compilation->zones[place];
@@ -279,42 +302,77 @@ static struct rule_writer begin(struct guard *guard) {
   return rule;
 }
 
-/* Plain TCP or UDP without options: the source is in the set (bound to its MAC, where `bound`). */
-static void accept_lawful(struct guard *guard, uint8_t protocol, const char *sources, bool bound) {
-  const struct ip_words *words = &ip_words[guard->version];
+static void go_to(struct guard *guard, const char *chain) {
+  struct rule_writer rule = begin(guard);
+  rule_end(&rule, VERDICT_GOTO, chain);
+}
+
+/* Plain TCP or UDP to where the zone may speak to. IPv4 is without options by now. */
+static void accept_plain(struct guard *guard, uint8_t protocol) {
   uint16_t teredo = htons(TEREDO_PORT);
   struct rule_writer rule = begin(guard);
   if (guard->version == IP4)
     rule_transport(&rule, protocol);
   else
     rule_equals(&rule, MATCH_IP6_NEXT_HEADER, &protocol, protocol == IPPROTO_TCP ? "tcp" : "udp");
-  if (bound)
-    rule_in(&rule, FIELDS(words->source, MATCH_ETHER_SOURCE), sources);
-  else
-    rule_in(&rule, FIELDS(words->source), sources);
-  rule_in(&rule, FIELDS(words->destination), guard->destinations);
-  if (guard->version == IP4)
-    rule_equals(&rule, MATCH_IP4_HEADER_LENGTH, (const uint8_t[]){5}, "5");
+  rule_in(&rule, FIELDS(ip_words[guard->version].destination), guard->destinations);
   if (protocol == IPPROTO_UDP)
     rule_differs(&rule, MATCH_UDP_DESTINATION, &teredo, "3544");
   rule_end(&rule, VERDICT_ACCEPT, NULL);
+}
+
+/* The chain for packets whose sender is beyond doubt. */
+static const char *compile_sent(const struct guard *outer) {
+  struct guard guard = *outer;
+  struct compilation *compilation = guard.compilation;
+  guard.chain = builder_chain(&compilation->builder, name_for(compilation, "sent", guard.version, guard.place),
+                              zone_label_at(compilation, guard.place));
+  accept_plain(&guard, IPPROTO_TCP);
+  accept_plain(&guard, IPPROTO_UDP);
+  go_to(&guard, guard.refusals);
+  return builder_seal_chain(&compilation->builder, guard.chain);
+}
+
+/* From the first to the last pinned address: two comparisons keep most packets from the costly look at the MAC. */
+static void narrow_to_pinned(struct guard *guard, struct rule_writer *rule) {
+  const struct address_set *pinned = &guard->compilation->zones[guard->place].pinned;
+  const struct ip_words *words = &ip_words[guard->version];
+  const struct address *first = NULL, *last = NULL;
+  for (size_t i = 0; i < pinned->count; i++)
+    if (pinned->ranges[i].first.family == words->family) {
+      first = first == NULL ? &pinned->ranges[i].first : first;
+      last = &pinned->ranges[i].last;
+    }
+  if (first == NULL)
+    return;
+  char first_text[ADDRESS_TEXT_SIZE], last_text[ADDRESS_TEXT_SIZE];
+  address_format(first, first_text);
+  address_format(last, last_text);
+  if (address_equal(first, last))
+    rule_equals(rule, words->source, first->bytes, first_text);
+  else
+    rule_between(rule, words->source, first->bytes, first_text, last->bytes, last_text);
+}
+
+static void go_on_if_lawful(struct guard *guard, const char *sent) {
+  struct rule_writer rule = begin(guard);
+  rule_in(&rule, FIELDS(ip_words[guard->version].source), guard->sources);
+  rule_end(&rule, VERDICT_GOTO, sent);
+}
+
+static void go_on_if_bound(struct guard *guard, const char *binding, const char *sent) {
+  if (binding == NULL || !guard->bindings_suffice)
+    return;
+  struct rule_writer rule = begin(guard);
+  narrow_to_pinned(guard, &rule);
+  rule_in(&rule, FIELDS(ip_words[guard->version].source, MATCH_ETHER_SOURCE), binding);
+  rule_end(&rule, VERDICT_GOTO, sent);
 }
 
 /* A binding says nothing about special, own or broadcast addresses; it may stand here only if no pinned one is such. */
 static bool pinned_is_lawful(struct guard *guard, const struct address_set *lawful) {
   struct address_set doubtful = subtract(guard->compilation, guard->compilation->zones[guard->place].pinned, lawful);
   return doubtful.count == 0;
-}
-
-static void fast_rules(struct guard *guard, bool bindings_suffice) {
-  static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP};
-  for (size_t i = 0; i < sizeof protocols; i++) {
-    accept_lawful(guard, protocols[i], guard->sources, false);
-    if (guard->binding != NULL && bindings_suffice)
-      accept_lawful(guard, protocols[i], guard->binding, true);
-    if (guard->binding_ranges != NULL && bindings_suffice)
-      accept_lawful(guard, protocols[i], guard->binding_ranges, true);
-  }
 }
 
 /* ---- the refusal chain ---- */
@@ -325,6 +383,18 @@ static void refuse(struct guard *guard, struct rule_writer *rule, const char *re
              builder_counter(&compilation->builder, arena_printf(compilation->arena, "guard.%s.%s",
                                                                  zone_name_at(compilation, guard->place), reason)));
   rule_end(rule, VERDICT_DROP, NULL);
+}
+
+/*
+ * The usual forgery is refused at once: no reason that comes before spoofed-source in the table holds against these
+ * sources, nor against a destination to which the zone may speak.
+ */
+static void refuse_foreign(struct guard *guard) {
+  const struct ip_words *words = &ip_words[guard->version];
+  struct rule_writer rule = begin(guard);
+  rule_in(&rule, FIELDS(words->source), guard->foreign);
+  rule_in(&rule, FIELDS(words->destination), guard->destinations);
+  refuse(guard, &rule, "spoofed-source");
 }
 
 static void refuse_in(struct guard *guard, enum match field, const char *set, const char *reason) {
@@ -475,27 +545,36 @@ static void accept_neighbours(struct guard *guard) {
   rule_end(&rule, VERDICT_ACCEPT, NULL);
 }
 
-static void go_to(struct guard *guard, const char *chain) {
-  struct rule_writer rule = begin(guard);
-  rule_end(&rule, VERDICT_GOTO, chain);
+/* Everything to which the rules of the guard refer. */
+static struct guard prepare_guard(struct compilation *compilation, size_t place, enum ip_version version) {
+  struct guard guard = {.compilation = compilation, .place = place, .version = version};
+  struct address_set lawful = lawful_sources(compilation, place);
+  struct address_set unpinned = subtract(compilation, lawful, &compilation->zones[place].pinned);
+  struct address_set foreign = foreign_sources(compilation, place);
+  struct address_set destinations = lawful_destinations(compilation, place);
+  guard.sources =
+      address_interval_set(compilation, name_for(compilation, "source", version, place), version, &unpinned);
+  guard.foreign =
+      address_interval_set(compilation, name_for(compilation, "foreign", version, place), version, &foreign);
+  guard.destinations =
+      address_interval_set(compilation, name_for(compilation, "destination", version, place), version, &destinations);
+  guard.bindings_suffice = pinned_is_lawful(&guard, &lawful);
+  compile_bindings(&guard);
+  guard.refusals = compile_refusals(&guard);
+  return guard;
 }
 
 static void compile_fast(struct guard *guard) {
-  struct compilation *compilation = guard->compilation;
-  struct address_set lawful = lawful_sources(compilation, guard->place);
-  struct address_set unpinned = subtract(compilation, lawful, &compilation->zones[guard->place].pinned);
-  struct address_set destinations = lawful_destinations(compilation, guard->place);
-  guard->sources = address_interval_set(compilation, name_for(compilation, "source", guard->version, guard->place),
-                                        guard->version, &unpinned);
-  guard->destinations = address_interval_set(
-      compilation, name_for(compilation, "destination", guard->version, guard->place), guard->version, &destinations);
-  compile_bindings(guard);
-  fast_rules(guard, pinned_is_lawful(guard, &lawful));
-  go_to(guard, compile_refusals(guard));
+  const char *sent = compile_sent(guard);
+  go_on_if_lawful(guard, sent);
+  go_on_if_bound(guard, guard->binding, sent);
+  go_on_if_bound(guard, guard->binding_ranges, sent);
+  refuse_foreign(guard);
+  go_to(guard, guard->refusals);
 }
 
 static const char *compile_guard6(struct compilation *compilation, size_t place) {
-  struct guard guard = {.compilation = compilation, .place = place, .version = IP6};
+  struct guard guard = prepare_guard(compilation, place, IP6);
   guard.chain = builder_chain(&compilation->builder, name_for(compilation, "guard", IP6, place),
                               zone_label_at(compilation, place));
   accept_neighbours(&guard);
@@ -503,13 +582,26 @@ static const char *compile_guard6(struct compilation *compilation, size_t place)
   return builder_seal_chain(&compilation->builder, guard.chain);
 }
 
+/* For what does not begin with version 4 and a header of five words: IPv6, and IPv4 with options. */
+static const char *compile_odd(const struct guard *outer) {
+  struct guard guard = *outer;
+  struct compilation *compilation = guard.compilation;
+  const char *name = arena_printf(compilation->arena, "odd.%s", zone_name_at(compilation, guard.place));
+  guard.chain = builder_chain(&compilation->builder, name, zone_label_at(compilation, guard.place));
+  struct rule_writer rule = begin(&guard);
+  rule_equals(&rule, MATCH_NFPROTO, (const uint8_t[]){NFPROTO_IPV6}, "ipv6");
+  rule_end(&rule, VERDICT_GOTO, compile_guard6(compilation, guard.place));
+  go_to(&guard, guard.refusals);
+  return builder_seal_chain(&compilation->builder, guard.chain);
+}
+
 const char *compile_guard(struct compilation *compilation, size_t place) {
-  struct guard guard = {.compilation = compilation, .place = place, .version = IP4};
+  struct guard guard = prepare_guard(compilation, place, IP4);
   const char *name = arena_printf(compilation->arena, "guard.%s", zone_name_at(compilation, place));
   guard.chain = builder_chain(&compilation->builder, name, zone_label_at(compilation, place));
   struct rule_writer rule = begin(&guard);
-  rule_equals(&rule, MATCH_NFPROTO, (const uint8_t[]){NFPROTO_IPV6}, "ipv6");
-  rule_end(&rule, VERDICT_GOTO, compile_guard6(compilation, place));
+  rule_differs(&rule, MATCH_IP_FIRST_BYTE, (const uint8_t[]){0x45}, "0x45");
+  rule_end(&rule, VERDICT_GOTO, compile_odd(&guard));
   compile_fast(&guard);
   return builder_seal_chain(&compilation->builder, guard.chain);
 }

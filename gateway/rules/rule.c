@@ -32,6 +32,7 @@ static const struct field {
     [MATCH_L4PROTO] = {"meta l4proto", EXPRESSION_META, NFT_META_L4PROTO, .length = 1},
     [MATCH_ETHER_SOURCE] = {"ether saddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_LL_HEADER, .offset = 6, .length = 6,
                             .ethernet = true},
+    [MATCH_IP_FIRST_BYTE] = {"@nh,0,8", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 0, .length = 1},
     [MATCH_IP4_SOURCE] = {"ip saddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 12, .length = 4,
                           .ip_version = NFPROTO_IPV4},
     [MATCH_IP4_DESTINATION] = {"ip daddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 16, .length = 4,
@@ -192,6 +193,16 @@ void rule_equals(struct rule_writer *writer, enum match field, const void *value
 
 void rule_differs(struct rule_writer *writer, enum match field, const void *value, const char *text) {
   compare(writer, field, NFT_CMP_NEQ, value, text);
+}
+
+void rule_between(struct rule_writer *writer, enum match field, const void *first, const char *first_text,
+                  const void *last, const char *last_text) {
+  check_needs(writer, (const enum match[]){field, MATCH_COUNT_});
+  append_load(writer, &fields[field], 0);
+  append_compare(writer, NFT_CMP_GTE, first, fields[field].length);
+  append_compare(writer, NFT_CMP_LTE, last, fields[field].length);
+  say_blank(writer);
+  say(writer, "%s %s-%s", fields[field].text, first_text, last_text);
 }
 
 void rule_transport(struct rule_writer *writer, uint8_t protocol) {

@@ -15,6 +15,7 @@ enum match {
   MATCH_NFPROTO,
   MATCH_L4PROTO,
   MATCH_ETHER_SOURCE,
+  MATCH_IP_FIRST_BYTE, /* version and, of IPv4, the length of the header in words */
   MATCH_IP4_SOURCE,
   MATCH_IP4_DESTINATION,
   MATCH_IP4_HEADER_LENGTH,
@@ -68,6 +69,9 @@ struct rule_writer rule_begin(struct builder *builder, struct chain_draft *chain
 /* field == value or != value. value: field's size in bytes as the kernel compares them; text: as nft writes it. */
 void rule_equals(struct rule_writer *writer, enum match field, const void *value, const char *text);
 void rule_differs(struct rule_writer *writer, enum match field, const void *value, const char *text);
+/* first <= field <= last, which differ; the texts as nft writes one value. */
+void rule_between(struct rule_writer *writer, enum match field, const void *first, const char *first_text,
+                  const void *last, const char *last_text);
 void rule_transport(struct rule_writer *writer, uint8_t protocol); /* meta l4proto */
 void rule_state(struct rule_writer *writer, enum conntrack_state state);
 /* The fields, concatenated, are (or with rule_not_in are not) in the set. fields end with MATCH_COUNT_. */

@@ -216,6 +216,10 @@ static bool compare(struct machine *machine, const struct expression *expression
     return order == 0;
   case NFT_CMP_NEQ:
     return order != 0;
+  case NFT_CMP_GTE:
+    return order >= 0;
+  case NFT_CMP_LTE:
+    return order <= 0;
   default:
     machine->result.confused = true;
     return false;
