@@ -27,6 +27,14 @@ static size_t cut_of(const uint8_t *data, size_t size) {
   return cut < size ? cut : size;
 }
 
+static bool chain_is_ours(const struct chain *chain) {
+  for (size_t i = 0; i < chain->rule_count; i++)
+    for (size_t j = 0; j < chain->rules[i].expression_count; j++)
+      if (chain->rules[i].expressions[j].kind == EXPRESSION_FOREIGN)
+        return false;
+  return true;
+}
+
 /*
  * What our structs cannot say is never the same as anything, so that it is replaced; and no kernel has two things of
  * one name in a table.
@@ -36,8 +44,9 @@ static bool is_ours(const struct ruleset *ruleset) {
   for (size_t i = 0; i < ruleset->set_count; i++)
     ours = ours && !ruleset->sets[i].foreign && ruleset_find_set(ruleset, ruleset->sets[i].name) == &ruleset->sets[i] &&
            (i == 0 || strcmp(ruleset->sets[i - 1].name, ruleset->sets[i].name) != 0);
-  for (size_t i = 1; i < ruleset->chain_count; i++)
-    ours = ours && strcmp(ruleset->chains[i - 1].name, ruleset->chains[i].name) != 0;
+  for (size_t i = 0; i < ruleset->chain_count; i++)
+    ours = ours && chain_is_ours(&ruleset->chains[i]) &&
+           (i == 0 || strcmp(ruleset->chains[i - 1].name, ruleset->chains[i].name) != 0);
   for (size_t i = 1; i < ruleset->counter_count; i++)
     ours = ours && strcmp(ruleset->counters[i - 1].name, ruleset->counters[i].name) != 0;
   return ours;
