@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "policy/words.h"
+
 /* ---- names ---- */
 
-static const char *const CLASS_NAMES[CLASS_COUNT_] = {
+const char *const zone_class_words[CLASS_COUNT_] = {
     [CLASS_MYNUMBER] = "mynumber",
     [CLASS_MYNUMBER_CLOUD] = "mynumber_cloud",
     [CLASS_LGWAN] = "lgwan",
@@ -21,15 +23,15 @@ static const char *const CLASS_NAMES[CLASS_COUNT_] = {
     [CLASS_UNROUTED] = "unrouted",
 };
 
-static const char *const MODEL_NAMES[MODEL_COUNT_] = {
+const char *const connection_model_words[MODEL_COUNT_] = {
     [MODEL_ALPHA] = "alpha",
     [MODEL_ALPHA_PRIME] = "alpha_prime",
     [MODEL_BETA] = "beta",
     [MODEL_BETA_PRIME] = "beta_prime",
 };
 
-static const char *const ROLE_NAMES[ROLE_COUNT_] = {
-    [ROLE_NONE] = "-",
+const char *const approval_role_words[ROLE_COUNT_] = {
+    [ROLE_NONE] = NULL,
     [ROLE_MANAGER] = "manager",
     [ROLE_SECTION] = "section",
     [ROLE_DEPARTMENT] = "department",
@@ -38,41 +40,54 @@ static const char *const ROLE_NAMES[ROLE_COUNT_] = {
     [ROLE_EMERGENCY] = "emergency",
 };
 
+const char *const flow_method_words[METHOD_COUNT_] = {
+    [METHOD_SCREEN] = "screen",
+    [METHOD_MAILTEXT] = "mailtext",
+    [METHOD_CDR] = "cdr",
+    [METHOD_SPECIFIC] = "specific",
+    [METHOD_LGWAN_SERVICE] = "lgwan_service",
+    [METHOD_AGGREGATE] = "aggregate",
+    [METHOD_BREAKOUT] = "breakout",
+    [METHOD_OPS] = "ops",
+    [METHOD_MAINTENANCE] = "maintenance",
+    [METHOD_EXCEPTION] = "exception",
+};
+
 static const struct {
-  const char *name, *japanese, *english;
-} METHODS[METHOD_COUNT_] = {
-    [METHOD_SCREEN] = {"screen", "画面転送", "screen transfer"},
-    [METHOD_MAILTEXT] = {"mailtext", "メールテキスト化", "mail as text"},
-    [METHOD_CDR] = {"cdr", "危険因子除去", "content disarm"},
-    [METHOD_SPECIFIC] = {"specific", "特定通信", "specific communication"},
-    [METHOD_LGWAN_SERVICE] = {"lgwan_service", "LGWANサービス", "LGWAN service"},
-    [METHOD_AGGREGATE] = {"aggregate", "セキュリティクラウド集約", "security cloud aggregation"},
-    [METHOD_BREAKOUT] = {"breakout", "ローカルブレイクアウト", "local breakout"},
-    [METHOD_OPS] = {"ops", "運用管理", "operations"},
-    [METHOD_MAINTENANCE] = {"maintenance", "保守接続", "maintenance"},
-    [METHOD_EXCEPTION] = {"exception", "例外措置", "exception"},
+  const char *japanese, *english;
+} METHOD_LABELS[METHOD_COUNT_] = {
+    [METHOD_SCREEN] = {"画面転送", "screen transfer"},
+    [METHOD_MAILTEXT] = {"メールテキスト化", "mail as text"},
+    [METHOD_CDR] = {"危険因子除去", "content disarm"},
+    [METHOD_SPECIFIC] = {"特定通信", "specific communication"},
+    [METHOD_LGWAN_SERVICE] = {"LGWANサービス", "LGWAN service"},
+    [METHOD_AGGREGATE] = {"セキュリティクラウド集約", "security cloud aggregation"},
+    [METHOD_BREAKOUT] = {"ローカルブレイクアウト", "local breakout"},
+    [METHOD_OPS] = {"運用管理", "operations"},
+    [METHOD_MAINTENANCE] = {"保守接続", "maintenance"},
+    [METHOD_EXCEPTION] = {"例外措置", "exception"},
 };
 
 const char *zone_class_name(enum zone_class class) {
-  return (unsigned)class < CLASS_COUNT_ ? CLASS_NAMES[class] : "-";
+  return (unsigned)class < CLASS_COUNT_ ? zone_class_words[class] : "-";
 }
 
 const char *flow_method_name(enum flow_method method) {
-  return (unsigned)method < METHOD_COUNT_ ? METHODS[method].name : "-";
+  return (unsigned)method < METHOD_COUNT_ ? flow_method_words[method] : "-";
 }
 
 const char *approval_role_name(enum approval_role role) {
-  return (unsigned)role < ROLE_COUNT_ ? ROLE_NAMES[role] : "-";
+  return (unsigned)role < ROLE_COUNT_ && approval_role_words[role] != NULL ? approval_role_words[role] : "-";
 }
 
 const char *connection_model_name(enum connection_model model) {
-  return (unsigned)model < MODEL_COUNT_ ? MODEL_NAMES[model] : "-";
+  return (unsigned)model < MODEL_COUNT_ ? connection_model_words[model] : "-";
 }
 
 const char *flow_method_label(enum flow_method method, enum language language) {
   if ((unsigned)method >= METHOD_COUNT_)
     return "-";
-  return language_choose(language, METHODS[method].japanese, METHODS[method].english);
+  return language_choose(language, METHOD_LABELS[method].japanese, METHOD_LABELS[method].english);
 }
 
 /* ---- finding ---- */

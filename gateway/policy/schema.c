@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/policy.h"
+#include "policy/words.h"
 
 /* Enum-typed fields are read and printed as unsigned through their offset. */
 static_assert(sizeof(enum zone_class) == sizeof(unsigned) && sizeof(enum flow_log) == sizeof(unsigned), "enum size");
@@ -13,65 +14,16 @@ static_assert(sizeof(enum zone_class) == sizeof(unsigned) && sizeof(enum flow_lo
 #define CHOICES(array)                                                                                                 \
   { (array), (unsigned)COUNT(array) }
 
-static const char *const class_names[] = {
-    [CLASS_MYNUMBER] = "mynumber",
-    [CLASS_MYNUMBER_CLOUD] = "mynumber_cloud",
-    [CLASS_LGWAN] = "lgwan",
-    [CLASS_LGWAN_LINE] = "lgwan_line",
-    [CLASS_RELAY] = "relay",
-    [CLASS_INTERNET] = "internet",
-    [CLASS_CLOUD] = "cloud",
-    [CLASS_BREAKOUT] = "breakout",
-    [CLASS_MANAGEMENT] = "management",
-    [CLASS_MAINTENANCE] = "maintenance",
-    [CLASS_OT] = "ot",
-    [CLASS_UNROUTED] = "unrouted",
-};
-static_assert(COUNT(class_names) == CLASS_COUNT_, "every class has a name");
-
-static const char *const model_names[] = {
-    [MODEL_ALPHA] = "alpha",
-    [MODEL_ALPHA_PRIME] = "alpha_prime",
-    [MODEL_BETA] = "beta",
-    [MODEL_BETA_PRIME] = "beta_prime",
-};
-static_assert(COUNT(model_names) == MODEL_COUNT_, "every model has a name");
-
-static const char *const method_names[] = {
-    [METHOD_SCREEN] = "screen",
-    [METHOD_MAILTEXT] = "mailtext",
-    [METHOD_CDR] = "cdr",
-    [METHOD_SPECIFIC] = "specific",
-    [METHOD_LGWAN_SERVICE] = "lgwan_service",
-    [METHOD_AGGREGATE] = "aggregate",
-    [METHOD_BREAKOUT] = "breakout",
-    [METHOD_OPS] = "ops",
-    [METHOD_MAINTENANCE] = "maintenance",
-    [METHOD_EXCEPTION] = "exception",
-};
-static_assert(COUNT(method_names) == METHOD_COUNT_, "every method has a name");
-
-static const char *const role_names[] = {
-    [ROLE_NONE] = NULL,
-    [ROLE_MANAGER] = "manager",
-    [ROLE_SECTION] = "section",
-    [ROLE_DEPARTMENT] = "department",
-    [ROLE_CHIEF] = "chief",
-    [ROLE_CISO] = "ciso",
-    [ROLE_EMERGENCY] = "emergency",
-};
-static_assert(COUNT(role_names) == ROLE_COUNT_, "every role has a name");
-
 static const char *const language_names[] = {[LANGUAGE_JAPANESE] = "ja", [LANGUAGE_ENGLISH] = "en"};
 static const char *const deny_names[] = {[ON_DENY_DROP] = "drop", [ON_DENY_REJECT] = "reject"};
 static const char *const verdict_names[] = {"deny", "allow"};
 static const char *const scope_names[] = {[MAC_SCOPE_DIRECT] = "direct", [MAC_SCOPE_VIA_ROUTER] = "via_router"};
 static const char *const log_names[] = {[LOG_DEFAULT] = NULL, [LOG_NONE] = "none", [LOG_NEW] = "new"};
 
-static const struct schema_choices classes = CHOICES(class_names);
-static const struct schema_choices models = CHOICES(model_names);
-static const struct schema_choices methods = CHOICES(method_names);
-static const struct schema_choices roles = CHOICES(role_names);
+static const struct schema_choices classes = CHOICES(zone_class_words);
+static const struct schema_choices models = CHOICES(connection_model_words);
+static const struct schema_choices methods = CHOICES(flow_method_words);
+static const struct schema_choices roles = CHOICES(approval_role_words);
 static const struct schema_choices languages = CHOICES(language_names);
 static const struct schema_choices denies = CHOICES(deny_names);
 static const struct schema_choices verdicts = CHOICES(verdict_names);
