@@ -176,11 +176,12 @@ struct field {
   struct arena *arena;
   const struct policy *policy;
   struct ruleset *ruleset;
-  const char *file; /* NULL: none */
+  const char *file; /* that is tried now; NULL: none */
   int in, out;      /* interfaces of the lab */
+  int out_unjoined; /* where the unjoined stream would leave */
   struct packet packet;
   int map;
-  struct stream forward, forward_many, reply, reply_many, spoofed;
+  struct stream forward, forward_many, reply, reply_many, spoofed, unjoined, uncovered;
 };
 
 /* Nanoseconds for each of `count` frames. */
@@ -268,6 +269,43 @@ static void choose_flow(struct field *field) {
   bench_fail("the policy has no UDP flow between zones that is in force");
 }
 
+static bool zones_joined(const struct policy *policy, zone_index left, zone_index right) {
+  for (size_t i = 0; i < policy->flow_count; i++) {
+    const struct flow *flow = &policy->flows[i];
+    if ((flow->from_zone == left && flow->to_zone == right) || (flow->from_zone == right && flow->to_zone == left)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The packet, sent to a zone that no flow joins with its own. */
+static struct packet unjoined_packet(const struct field *field) {
+  const struct policy *policy = field->policy;
+  zone_index from = lab_interface(field->lab, (size_t)field->in)->zone;
+  struct packet packet = field->packet;
+  for (size_t i = 0; i < policy->zone_count; i++) {
+    struct endpoint end = {.kind = ENDPOINT_ZONE, .zone = (zone_index)i};
+    packet.destination = first_address(policy, &end);
+    if (end.zone != from && !zones_joined(policy, from, end.zone) && packet.destination.family == FAMILY_IPV4 &&
+        lab_interface_of(field->lab, &packet.destination) >= 0) {
+      return packet;
+    }
+  }
+  bench_fail("the policy joins the zone of the chosen flow with all others");
+}
+
+/* The packet, sent to a port that no flow opens. */
+static struct packet uncovered_packet(const struct field *field) {
+  const struct lab_interface *in = lab_interface(field->lab, (size_t)field->in);
+  const struct lab_interface *out = lab_interface(field->lab, (size_t)field->out);
+  struct packet packet = field->packet;
+  while (policy_next_covering_flow(field->policy, &packet, in->zone, out->zone, NULL) != NULL) {
+    packet.destination_port++;
+  }
+  return packet;
+}
+
 static struct stream make_stream(const struct field *field, const struct packet *packet, int interface, int16_t vary) {
   struct lab_frame_recipe recipe = {
       .packet = *packet,
@@ -295,7 +333,12 @@ static void make_streams(struct field *field) {
   field->forward_many = make_stream(field, &field->packet, field->in, SOURCE_PORT_OFFSET);
   field->reply = make_stream(field, &reply, field->out, 0);
   field->reply_many = make_stream(field, &reply, field->out, DESTINATION_PORT_OFFSET);
+  struct packet unjoined = unjoined_packet(field);
+  struct packet uncovered = uncovered_packet(field);
+  field->out_unjoined = lab_interface_of(field->lab, &unjoined.destination);
   field->spoofed = make_stream(field, &spoofed, field->in, 0);
+  field->unjoined = make_stream(field, &unjoined, field->in, 0);
+  field->uncovered = make_stream(field, &uncovered, field->in, 0);
 }
 
 /* ---- rulesets ---- */
@@ -335,7 +378,7 @@ static void load_file(struct field *field) {
 static const struct variant {
   const char *name;
   void (*load)(struct field *field);
-} variants[] = {{"none", load_nothing}, {"minimum", load_minimum}, {"kido", load_policy}, {"file", load_file}};
+} variants[] = {{"none", load_nothing}, {"minimum", load_minimum}, {"kido", load_policy}};
 
 /* ---- kinds of packets ---- */
 
@@ -368,39 +411,58 @@ static double new_connections(const struct field *field) {
   return inject(field, &field->forward_many, PACKETS);
 }
 
-static double denied_early(const struct field *field) {
+static double denied(const struct field *field, const struct stream *stream) {
   forget(field);
-  inject(field, &field->spoofed, WARM_UP);
-  return inject(field, &field->spoofed, PACKETS);
+  inject(field, stream, WARM_UP);
+  return inject(field, stream, PACKETS);
+}
+
+static double denied_spoofed(const struct field *field) {
+  return denied(field, &field->spoofed);
+}
+
+static double denied_unjoined(const struct field *field) {
+  return denied(field, &field->unjoined);
+}
+
+static double denied_late(const struct field *field) {
+  return denied(field, &field->uncovered);
 }
 
 static const struct kind {
   const char *name;
   double (*measure)(const struct field *field);
-  bool passes;
+  bool passes, unjoined;
 } kinds[] = {
     {"established_one", established_one, true},
     {"established_many", established_many, true},
     {"new", new_connections, true},
-    {"denied", denied_early, false},
+    {"denied", denied_spoofed, false},
+    {"denied_unjoined", denied_unjoined, false, true},
+    {"denied_late", denied_late, false},
 };
 
 /* ---- rounds ---- */
 
 static void measure_kind(const struct field *field, const struct variant *variant, const struct kind *kind) {
-  uint64_t before = count_left(field, field->out);
+  int out = kind->unjoined ? field->out_unjoined : field->out;
+  uint64_t before = count_left(field, out);
   double time = kind->measure(field);
-  uint64_t left = count_left(field, field->out) - before;
+  uint64_t left = count_left(field, out) - before;
   bool open = variant->load == load_nothing;
   if (kind->passes || open ? left < PACKETS : left != 0) {
-    bench_fail("%s, %s: %llu packets left", variant->name, kind->name, (unsigned long long)left);
+    fprintf(stderr, "%s, %s: %llu packets left\n", variant->name, kind->name, (unsigned long long)left);
+    if (variant->load != load_file) {
+      exit(EXIT_FAILURE);
+    }
   }
   printf("%s\"%s\": %.1f", kind == kinds ? "" : ", ", kind->name, time);
 }
 
-/* The queue of the TAP takes the first frames, and counts them only when somebody reads. */
-static void fill_queue(const struct field *field) {
+/* The queue of a TAP takes the first frames, and counts them only when somebody reads. */
+static void fill_queues(const struct field *field) {
   inject(field, &field->forward, PACKETS);
+  inject(field, &field->unjoined, PACKETS);
 }
 
 static void measure_variant(struct field *field, const struct variant *variant) {
@@ -428,8 +490,9 @@ static void open_field(const char *path, struct field *field) {
   choose_flow(field);
   field->map = make_map();
   make_streams(field);
-  lab_command("tc qdisc replace dev %s root noqueue", lab_interface(field->lab, (size_t)field->in)->name);
-  lab_command("tc qdisc replace dev %s root noqueue", lab_interface(field->lab, (size_t)field->out)->name);
+  for (size_t i = 0; i < lab_interface_count(field->lab); i++) {
+    lab_command("tc qdisc replace dev %s root noqueue", lab_interface(field->lab, i)->name);
+  }
 }
 
 static void pin_to_last_processor(void) {
@@ -441,17 +504,18 @@ static void pin_to_last_processor(void) {
 
 int bench_forward(int count, char **arguments) {
   long rounds = count > 1 ? strtol(arguments[1], NULL, 10) : 1;
-  struct field field = {.file = count > 2 ? arguments[2] : NULL};
+  struct field field = {0};
   lab_require();
   open_field(arguments[0], &field);
   pin_to_last_processor();
-  fill_queue(&field);
+  fill_queues(&field);
   for (long i = 0; i < rounds; i++) {
     for (size_t j = 0; j < sizeof(variants) / sizeof(variants[0]); j++) {
-      if (variants[j].load == load_file && field.file == NULL) {
-        continue;
-      }
       measure_variant(&field, &variants[j]);
+    }
+    for (int j = 2; j < count; j++) {
+      field.file = arguments[j];
+      measure_variant(&field, &(struct variant){arguments[j], load_file});
     }
     printf("}\n");
     fflush(stdout);
