@@ -125,7 +125,7 @@ static int send_policy(const struct invocation *invocation, const struct policy 
     invocation_complain(invocation, "%s", "%s", error.message);
     return EXIT_CODE_NO_ANSWER;
   }
-  int result = client_ask(invocation, CONTROL_APPLY, fd, show_step, &answer, &error);
+  int result = client_ask(invocation, &(struct control_request){.verb = CONTROL_APPLY}, fd, show_step, &answer, &error);
   close(fd);
   if (result < 0) {
     client_complain(invocation, &error);

@@ -237,7 +237,7 @@ static int without_kidod(const struct invocation *invocation, const struct error
 static int show(const struct invocation *invocation) {
   struct client_answer answer = {0};
   struct error error = {0};
-  if (client_ask(invocation, CONTROL_STATUS, -1, NULL, &answer, &error) < 0) {
+  if (client_ask(invocation, &(struct control_request){.verb = CONTROL_STATUS}, -1, NULL, &answer, &error) < 0) {
     return without_kidod(invocation, &error);
   }
   json_t *status = assemble(invocation, answer.body);

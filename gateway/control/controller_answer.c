@@ -253,9 +253,16 @@ static void handle_apply(struct controller *controller, uint64_t client, const s
 }
 
 void controller_handle(uint64_t client, const struct control_request *request, int policy_fd, void *context) {
-  static void (*const handlers[])(struct controller *, uint64_t, const struct control_request *, int) = {
+  static control_handler *const handlers[CONTROL_VERB_END_] = {
       [CONTROL_STATUS] = handle_status, [CONTROL_FLOWS] = handle_flows, [CONTROL_APPLY] = handle_apply};
-  handlers[request->verb](context, client, request, policy_fd);
+  struct controller *controller = context;
+  if (handlers[request->verb]) {
+    handlers[request->verb](controller, client, request, policy_fd);
+  } else {
+    struct error error = {0};
+    error_set(&error, ENOSYS, "this kidod does not know the request %u", request->verb);
+    server_reply(controller->server, client, CONTROL_STEP_NONE, 3, failure_to_json("kido.error/1", &error));
+  }
   if (policy_fd >= 0) {
     close(policy_fd);
   }

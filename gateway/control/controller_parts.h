@@ -110,6 +110,10 @@ void controller_watch_stop(struct controller *controller);
 
 /* ---- controller_answer.c ---- */
 
+/* Answers one request, now or later. text_fd (-1 for none) stays the caller's. */
+typedef void control_handler(struct controller *controller, uint64_t client, const struct control_request *request,
+                             int text_fd);
+
 void controller_handle(uint64_t client, const struct control_request *request, int policy_fd, void *context);
 json_t *controller_status(const struct controller *controller, enum language language);
 json_t *controller_flows(struct controller *controller, enum language language, struct error *error);

@@ -66,7 +66,7 @@ int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *err
 
 static int compile(const struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
                    struct ruleset **ret_ruleset, struct error *error) {
-  struct compile_options options = {.now = now, .own = &gate->own};
+  struct compile_options options = {.now = now, .own = &gate->own, .restrictions = aim->restrictions};
   return aim->open ? ruleset_compile(aim->policy, &options, arena, ret_ruleset, error)
                    : ruleset_compile_closed(aim->policy, &options, arena, ret_ruleset, error);
 }

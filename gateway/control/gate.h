@@ -9,6 +9,7 @@
 #include "base/instant.h"
 #include "kernel/nftables.h"
 #include "policy/policy.h"
+#include "policy/restrictions.h"
 
 /*
  * The gate in the kernel: the table `inet kido` and the sysctls, brought to a policy or closed. Forwarding is turned on
@@ -20,8 +21,9 @@ struct gate;
 
 /* What should stand in the kernel. */
 struct gate_aim {
-  const struct policy *policy; /* NULL: none was ever confirmed */
-  bool open;                   /* false: closed, but for the `gateway` flows of the policy */
+  const struct policy *policy;             /* NULL: none was ever confirmed */
+  bool open;                               /* false: closed, but for the `gateway` flows of the policy */
+  const struct restrictions *restrictions; /* NULL: none */
 };
 
 int gate_new(struct gate **ret_gate, struct error *error);

@@ -5,6 +5,7 @@
 #include "base/instant.h"
 #include "policy/packet.h"
 #include "policy/policy.h"
+#include "policy/restrictions.h"
 
 /*
  * The reference meaning of the policy language: short, obviously right, slow. The kernel's rules, the watchman and the
@@ -65,7 +66,8 @@ struct query {
 /* What the verdict depends on beside policy and packet. */
 struct circumstances {
   struct instant now;
-  const struct address_set *own; /* addresses of the gateway; NULL offline: nothing is own */
+  const struct address_set *own;           /* addresses of the gateway; NULL offline: nothing is own */
+  const struct restrictions *restrictions; /* NULL: none */
 };
 
 struct decision {

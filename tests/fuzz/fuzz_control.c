@@ -71,7 +71,7 @@ static void receive_request(int socket) {
   int fd = -1;
   if (control_request_receive(socket, &request, &fd, NULL) < 0)
     return;
-  if (request.verb < CONTROL_STATUS || request.verb > CONTROL_APPLY || (request.verb == CONTROL_APPLY) != (fd >= 0))
+  if (request.verb < CONTROL_STATUS || request.verb >= CONTROL_VERB_END_ || (request.verb == CONTROL_APPLY && fd < 0))
     abort();
   take(fd, UINT64_MAX);
 }
