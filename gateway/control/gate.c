@@ -152,3 +152,9 @@ int gate_compare(struct gate *gate, const struct gate_aim *aim, struct instant n
   arena_free(scratch);
   return result;
 }
+
+int gate_other_tables(struct gate *gate, struct arena *arena, struct nftables_table_list *ret_list,
+                      struct error *error) {
+  (void)gate;
+  return nftables_other_tables(GATE_TABLE, arena, ret_list, error);
+}

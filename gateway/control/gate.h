@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/instant.h"
 #include "kernel/nftables.h"
+#include "kernel/nftables_tables.h"
 #include "policy/policy.h"
 #include "policy/restrictions.h"
 
@@ -44,5 +45,9 @@ int gate_compare(struct gate *gate, const struct gate_aim *aim, struct instant n
 /* The table as it is, with counters. */
 int gate_read(struct gate *gate, struct instant now, struct arena *arena, struct ruleset **ret_ruleset,
               struct error *error);
+
+/* The tables of others, as they are now. */
+int gate_other_tables(struct gate *gate, struct arena *arena, struct nftables_table_list *ret_list,
+                      struct error *error);
 
 #endif
