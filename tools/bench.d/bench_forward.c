@@ -27,8 +27,6 @@
 
 #include "bench.h"
 #include "kernel/nftables.h"
-#include "lab.h"
-#include "policy/decide.h"
 #include "rules/compile.h"
 
 enum {
@@ -180,7 +178,7 @@ struct field {
   int in, out;      /* interfaces of the lab */
   struct packet packet;
   int map;
-  struct stream forward, forward_many, reply, reply_many, spoofed;
+  struct stream forward, forward_many, reply, reply_many, spoofed, stranger, wrong_port;
 };
 
 /* Nanoseconds for each of `count` frames. */
@@ -222,50 +220,12 @@ static uint64_t count_left(const struct field *field, int interface) {
   bench_fail("the counters of %s cannot be read", wanted);
 }
 
-static struct address first_address(const struct policy *policy, const struct endpoint *end) {
-  if (end->kind == ENDPOINT_HOST) {
-    return end->host->addresses[0].range.first;
+static uint64_t count_all_left(const struct field *field) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < lab_interface_count(field->lab); i++) {
+    sum += count_left(field, (int)i);
   }
-  struct address address = policy->zones[end->zone].networks[0].range.first;
-  for (int i = 0; i < 77; i++) {
-    address_next(&address, &address); /* not the network's own, nor the gateway's */
-  }
-  return address;
-}
-
-/* Whether a UDP packet between these ends opens a connection that the flow allows, and where it travels. */
-static bool try_flow(struct field *field, const struct flow *flow, const struct service *service) {
-  struct circumstances circumstances = {.now = {time(NULL)}, .own = lab_own(field->lab)};
-  struct query query = {.in_zone = flow->from_zone, .out_zone = flow->to_zone, .role = ROLE_OPENS};
-  if (service->protocol != PROTOCOL_UDP || flow->from[0].kind == ENDPOINT_GATEWAY ||
-      flow->to[0].kind == ENDPOINT_GATEWAY || flow->limit.set) {
-    return false;
-  }
-  query.packet = (struct packet){.source = first_address(field->policy, &flow->from[0]),
-                                 .destination = first_address(field->policy, &flow->to[0]),
-                                 .protocol = PROTOCOL_UDP,
-                                 .source_port = 40000,
-                                 .destination_port = service->first_port};
-  struct decision decision = policy_decide(field->policy, &circumstances, &query);
-  field->packet = query.packet;
-  field->in = lab_interface_of(field->lab, &query.packet.source);
-  field->out = lab_interface_of(field->lab, &query.packet.destination);
-  return query.packet.source.family == FAMILY_IPV4 && query.packet.destination.family == FAMILY_IPV4 &&
-         decision.allow && decision.reason == REASON_FLOW && field->in >= 0 && field->out >= 0;
-}
-
-/* A flow from the middle of the file on. */
-static void choose_flow(struct field *field) {
-  const struct policy *policy = field->policy;
-  for (size_t i = 0; i < policy->flow_count; i++) {
-    const struct flow *flow = &policy->flows[(i + policy->flow_count / 2) % policy->flow_count];
-    for (size_t j = 0; j < flow->service_count; j++) {
-      if (try_flow(field, flow, &flow->services[j])) {
-        return;
-      }
-    }
-  }
-  bench_fail("the policy has no UDP flow between zones that is in force");
+  return sum;
 }
 
 static struct stream make_stream(const struct field *field, const struct packet *packet, int interface, int16_t vary) {
@@ -291,11 +251,16 @@ static void make_streams(struct field *field) {
   reply.destination_port = field->packet.source_port;
   struct packet spoofed = field->packet;
   spoofed.source = address_from_ipv4(0x08080808);
+  struct packet stranger, wrong_port = field->packet;
+  bench_choose_stranger(field->policy, field->lab, &field->packet, &stranger);
+  wrong_port.destination_port = 1;
   field->forward = make_stream(field, &field->packet, field->in, 0);
   field->forward_many = make_stream(field, &field->packet, field->in, SOURCE_PORT_OFFSET);
   field->reply = make_stream(field, &reply, field->out, 0);
   field->reply_many = make_stream(field, &reply, field->out, DESTINATION_PORT_OFFSET);
   field->spoofed = make_stream(field, &spoofed, field->in, 0);
+  field->stranger = make_stream(field, &stranger, field->in, 0);
+  field->wrong_port = make_stream(field, &wrong_port, field->in, SOURCE_PORT_OFFSET);
 }
 
 /* ---- rulesets ---- */
@@ -325,9 +290,11 @@ static void load_policy(struct field *field) {
   }
 }
 
-/* A ruleset that somebody tries out. */
+/* A ruleset that somebody tries out, or a script that loads one. */
 static void load_file(struct field *field) {
-  if (lab_command("nft -f '%s'", field->file) != 0) {
+  const char *suffix = strrchr(field->file, '.');
+  bool script = suffix != NULL && strcmp(suffix, ".sh") == 0;
+  if (lab_command("%s '%s'", script ? "sh" : "nft -f", field->file) != 0) {
     bench_fail("%s cannot be loaded", field->file);
   }
 }
@@ -368,10 +335,22 @@ static double new_connections(const struct field *field) {
   return inject(field, &field->forward_many, PACKETS);
 }
 
-static double denied_early(const struct field *field) {
+static double denied(const struct field *field, const struct stream *stream) {
   forget(field);
-  inject(field, &field->spoofed, WARM_UP);
-  return inject(field, &field->spoofed, PACKETS);
+  inject(field, stream, WARM_UP);
+  return inject(field, stream, PACKETS);
+}
+
+static double denied_spoofed(const struct field *field) {
+  return denied(field, &field->spoofed);
+}
+
+static double denied_pair(const struct field *field) {
+  return denied(field, &field->stranger);
+}
+
+static double denied_port(const struct field *field) {
+  return denied(field, &field->wrong_port);
 }
 
 static const struct kind {
@@ -382,15 +361,17 @@ static const struct kind {
     {"established_one", established_one, true},
     {"established_many", established_many, true},
     {"new", new_connections, true},
-    {"denied", denied_early, false},
+    {"spoofed", denied_spoofed, false},
+    {"pair", denied_pair, false},
+    {"port", denied_port, false},
 };
 
 /* ---- rounds ---- */
 
 static void measure_kind(const struct field *field, const struct variant *variant, const struct kind *kind) {
-  uint64_t before = count_left(field, field->out);
+  uint64_t before = count_all_left(field);
   double time = kind->measure(field);
-  uint64_t left = count_left(field, field->out) - before;
+  uint64_t left = count_all_left(field) - before;
   bool open = variant->load == load_nothing;
   if (kind->passes || open ? left < PACKETS : left != 0) {
     bench_fail("%s, %s: %llu packets left", variant->name, kind->name, (unsigned long long)left);
@@ -398,9 +379,10 @@ static void measure_kind(const struct field *field, const struct variant *varian
   printf("%s\"%s\": %.1f", kind == kinds ? "" : ", ", kind->name, time);
 }
 
-/* The queue of the TAP takes the first frames, and counts them only when somebody reads. */
-static void fill_queue(const struct field *field) {
+/* The queue of a TAP takes the first frames, and counts them only when somebody reads. */
+static void fill_queues(const struct field *field) {
   inject(field, &field->forward, PACKETS);
+  inject(field, &field->stranger, PACKETS);
 }
 
 static void measure_variant(struct field *field, const struct variant *variant) {
@@ -425,11 +407,14 @@ static void open_field(const char *path, struct field *field) {
   if (ruleset_compile(field->policy, &compile, field->arena, &field->ruleset, &error) < 0) {
     bench_fail("%s", error.message);
   }
-  choose_flow(field);
+  bench_choose_packet(field->policy, field->lab, PROTOCOL_UDP, &field->packet);
+  field->in = lab_interface_of(field->lab, &field->packet.source);
+  field->out = lab_interface_of(field->lab, &field->packet.destination);
   field->map = make_map();
   make_streams(field);
-  lab_command("tc qdisc replace dev %s root noqueue", lab_interface(field->lab, (size_t)field->in)->name);
-  lab_command("tc qdisc replace dev %s root noqueue", lab_interface(field->lab, (size_t)field->out)->name);
+  for (size_t i = 0; i < lab_interface_count(field->lab); i++) {
+    lab_command("tc qdisc replace dev %s root noqueue", lab_interface(field->lab, i)->name);
+  }
 }
 
 static void pin_to_last_processor(void) {
@@ -445,7 +430,7 @@ int bench_forward(int count, char **arguments) {
   lab_require();
   open_field(arguments[0], &field);
   pin_to_last_processor();
-  fill_queue(&field);
+  fill_queues(&field);
   for (long i = 0; i < rounds; i++) {
     for (size_t j = 0; j < sizeof(variants) / sizeof(variants[0]); j++) {
       if (variants[j].load == load_file && field.file == NULL) {
