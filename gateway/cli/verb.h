@@ -64,7 +64,7 @@ struct invocation {
   const char *settings_file;
   const char *state_directory, *run_directory;
   bool help;
-  const char *help_format; /* NULL, "mdoc" */
+  const char *help_format; /* NULL, "mdoc", "bash", "zsh", "fish" */
   bool version;
 };
 
@@ -95,6 +95,8 @@ void help_print(FILE *stream, enum language language);
 void help_print_verb(FILE *stream, const struct verb *verb, enum language language);
 /* The list of verbs and options as mdoc(7), for the manual. */
 void help_print_mdoc(FILE *stream);
+/* Completion for "bash", "zsh" or "fish"; false for any other shell. */
+bool help_print_completion(FILE *stream, const char *shell);
 
 /* ---- options of a verb ---- */
 
