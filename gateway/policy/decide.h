@@ -23,6 +23,7 @@ enum reason {
   REASON_DIRECTED_BROADCAST,
   REASON_SPOOFED_SOURCE,
   REASON_MAC_MISMATCH,
+  REASON_CUT,
   REASON_IP_OPTIONS,
   REASON_FRAGMENT,
   REASON_TUNNEL,
@@ -35,7 +36,6 @@ enum reason {
   REASON_LIMIT,
   REASON_EXPIRED,
   REASON_OUTSIDE_WINDOW,
-  REASON_CUT,
   REASON_COUNT_,
 };
 
@@ -74,6 +74,7 @@ struct decision {
   bool allow;
   enum reason reason;
   const struct flow *flow; /* the flow that allows, or that would but is not in force or opens the other way; or NULL */
+  const struct cut *cut;   /* for REASON_CUT: the first that holds; or NULL */
   zone_index from_zone, to_zone;
   struct place place; /* where the policy says so: the flow, the zone, the host; file NULL when nowhere */
 };

@@ -11,13 +11,18 @@ const char *cut_kind_name(enum cut_kind kind) {
 
 /* ---- cuts ---- */
 
-bool restrictions_cut_address(const struct restrictions *restrictions, const struct address *address) {
+const struct cut *restrictions_find_address_cut(const struct restrictions *restrictions,
+                                                const struct address *address) {
   for (size_t i = 0; restrictions != NULL && i < restrictions->cut_count; i++) {
     const struct cut *cut = &restrictions->cuts[i];
     if (cut->kind == CUT_HOST && address_equal(&cut->address, address))
-      return true;
+      return cut;
   }
-  return false;
+  return NULL;
+}
+
+bool restrictions_cut_address(const struct restrictions *restrictions, const struct address *address) {
+  return restrictions_find_address_cut(restrictions, address) != NULL;
 }
 
 static bool is_management(const struct policy *policy, zone_index zone) {
@@ -44,16 +49,21 @@ static bool zone_is_cut(const struct policy *policy, const struct cut *cut, zone
   return touched && !is_way_in(policy, left, right);
 }
 
-bool restrictions_cut_zones(const struct restrictions *restrictions, const struct policy *policy, zone_index left,
-                            zone_index right) {
+const struct cut *restrictions_find_zone_cut(const struct restrictions *restrictions, const struct policy *policy,
+                                             zone_index left, zone_index right) {
   for (size_t i = 0; restrictions != NULL && i < restrictions->cut_count; i++) {
     const struct cut *cut = &restrictions->cuts[i];
     if ((cut->kind == CUT_PAIR && pair_is_cut(policy, cut, left, right)) ||
         (cut->kind == CUT_ZONE && zone_is_cut(policy, cut, left, right)) ||
         (cut->kind == CUT_ALL && !is_way_in(policy, left, right)))
-      return true;
+      return cut;
   }
-  return false;
+  return NULL;
+}
+
+bool restrictions_cut_zones(const struct restrictions *restrictions, const struct policy *policy, zone_index left,
+                            zone_index right) {
+  return restrictions_find_zone_cut(restrictions, policy, left, right) != NULL;
 }
 
 /* ---- time ---- */

@@ -58,6 +58,11 @@ struct restrictions {
 /* Host, zone and pair names as the operator writes them: "host", "pair", "zone", "all". */
 const char *cut_kind_name(enum cut_kind kind);
 
+/* The first cut that holds, NULL when none does; the questions are those of the two functions below. */
+const struct cut *restrictions_find_address_cut(const struct restrictions *restrictions, const struct address *address);
+const struct cut *restrictions_find_zone_cut(const struct restrictions *restrictions, const struct policy *policy,
+                                             zone_index left, zone_index right);
+
 /* Whether something cuts the address off. restrictions may be NULL, here and below. */
 bool restrictions_cut_address(const struct restrictions *restrictions, const struct address *address);
 
