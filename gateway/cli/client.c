@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "cli/session.h"
 #include "control/message.h"
 
 enum { ANSWER_SECONDS = 20, APPLY_SECONDS = 300 };
@@ -59,12 +60,29 @@ static void limit_patience(int socket, uint32_t verb) {
   (void)setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 }
 
+static struct control_address numbers_of(const struct address *address) {
+  struct control_address numbers = {.family = address->family == FAMILY_IPV6 ? AF_INET6 : AF_INET};
+  memcpy(numbers.bytes, address->bytes, address_length(address->family));
+  return numbers;
+}
+
+static void tell_session(struct control_request *request) {
+  struct session session;
+  if (session_find(&session)) {
+    request->operator_address = numbers_of(&session.operator_address);
+    request->gateway_address = numbers_of(&session.gateway_address);
+    request->operator_port = session.operator_port;
+    request->gateway_port = session.gateway_port;
+  }
+}
+
 int client_ask(const struct invocation *invocation, const struct control_request *ask, int text_fd,
                client_progress *progress, struct client_answer *ret_answer, struct error *error) {
   struct control_request request = *ask;
   request.magic = CONTROL_MAGIC;
   request.version = CONTROL_VERSION;
   request.language = invocation->language_forced ? (uint32_t)invocation->language + 1 : 0;
+  tell_session(&request);
   int socket = message_connect(invocation->run_directory, CONTROL_SOCKET, error);
   if (socket < 0) {
     return socket;

@@ -24,7 +24,9 @@ enum language controller_language(const struct controller *controller) {
 
 struct gate_aim controller_aim(const struct controller *controller) {
   const struct generation *generation = controller->in_force;
-  return (struct gate_aim){.policy = generation ? generation->policy : NULL, .open = generation != NULL};
+  return (struct gate_aim){.policy = generation ? generation->policy : NULL,
+                           .open = generation != NULL,
+                           .restrictions = &controller->restrictions};
 }
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {

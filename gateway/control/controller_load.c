@@ -111,7 +111,9 @@ int controller_publish(struct controller *controller, enum publication_phase pha
 }
 
 int controller_close_gate(struct controller *controller, struct error *error) {
-  struct gate_aim aim = {.policy = controller->in_force ? controller->in_force->policy : NULL, .open = false};
+  struct gate_aim aim = {.policy = controller->in_force ? controller->in_force->policy : NULL,
+                         .open = false,
+                         .restrictions = &controller->restrictions};
   struct arena *arena = arena_new(0);
   int result = arena ? gate_bring(controller->gate, &aim, controller_now(), arena, NULL, NULL, error)
                      : error_set(error, ENOMEM, "no memory");
@@ -153,7 +155,7 @@ static void take_over(struct controller *controller, struct generation *generati
 /* From a policy in memory to a policy in force. */
 static int put_in_force(struct controller *controller, struct generation *generation, struct arena *arena,
                         struct outcome *outcome, struct error *error) {
-  struct gate_aim aim = {.policy = generation->policy, .open = true};
+  struct gate_aim aim = {.policy = generation->policy, .open = true, .restrictions = &controller->restrictions};
   begin_step(controller, CONTROL_STEP_LOAD);
   controller->publications++;
   int result = controller_publish(controller, PUBLICATION_PENDING, generation, error);

@@ -44,6 +44,8 @@ struct controller {
   struct publisher *publisher;
   struct load load;
   struct generation *in_force; /* NULL: the gate is closed */
+  /* What holds it back: cuts, closed windows, a doubtful clock; and the ends of a trial, which belong to in_force. */
+  struct restrictions restrictions;
   uint64_t loads;              /* of the state directory's life */
   uint64_t publications;
   int lock; /* on the state directory */

@@ -64,6 +64,10 @@ int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *err
   return 0;
 }
 
+const struct address_set *gate_own_addresses(const struct gate *gate) {
+  return &gate->own;
+}
+
 static int compile(const struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
                    struct ruleset **ret_ruleset, struct error *error) {
   struct compile_options options = {.now = now, .own = &gate->own, .restrictions = aim->restrictions};

@@ -33,6 +33,9 @@ struct gate *gate_free(struct gate *gate); /* leaves the kernel as it is; NULL i
 /* Reads the gateway's own addresses; *ret_changed: they are others than before. */
 int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *error);
 
+/* Those it learned last; they stay until it learns others. */
+const struct address_set *gate_own_addresses(const struct gate *gate);
+
 /* Compiles and brings the kernel to it. *ret_changes, *ret_refusal may be NULL; texts of the refusal live in the arena.
  */
 int gate_bring(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
