@@ -10,6 +10,7 @@
 #include "control/controller.h"
 #include "control/gate.h"
 #include "control/generation.h"
+#include "control/person.h"
 #include "control/publisher.h"
 #include "control/reader.h"
 #include "control/server.h"
@@ -82,6 +83,7 @@ struct announcement {
   enum event_severity severity;
   const char *flow, *reason, *zone, *other_zone;      /* NULL for none */
   const char *advice_in_japanese, *advice_in_english; /* what to do; NULL for nothing */
+  const struct person *by;                            /* NULL for nobody */
 };
 /* Writes an event; both formats take the same arguments. */
 void controller_announce(struct controller *controller, const struct announcement *announcement, const char *japanese,
