@@ -168,6 +168,7 @@ int verb_replay(const struct invocation *invocation);
 int verb_apply(const struct invocation *invocation);
 int verb_status(const struct invocation *invocation);
 int verb_flows(const struct invocation *invocation);
+int verb_top(const struct invocation *invocation);
 int verb_events(const struct invocation *invocation);
 
 #endif

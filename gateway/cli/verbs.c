@@ -44,6 +44,10 @@ static const struct option_rule flows_options[] = {
     {"all", OPTION_FLAG, NULL, "計数が零の行も表示する", "also lines whose counters are zero"},
 };
 
+static const struct option_rule top_options[] = {
+    {"once", OPTION_FLAG, NULL, "一度だけ表示する(一秒間を測る)", "look once, over one second"},
+};
+
 static const struct option_rule events_options[] = {
     {"follow", OPTION_FLAG, NULL, "新しい事象を待って表示し続ける", "go on with new events as they happen"},
     {"severity", OPTION_VALUE, "critical|warning|notice|info", "この重大度以上だけ", "only this severity and above"},
@@ -74,6 +78,8 @@ static const struct verb verbs[] = {
      TABLE_OF(status_options), 0, 0, verb_status},
     {"flows", "", "許可した通信ごとの通信量と拒否の計数を示す", "live counters per flow, and what was denied",
      TABLE_OF(flows_options), 0, 0, verb_flows},
+    {"top", "", "いま流れている通信と、拒否が多いところを表示し続ける",
+     "what flows now, what is denied now, who keeps trying", TABLE_OF(top_options), 0, 0, verb_top},
     {"events", "", "起きたことを時刻順に示す", "what happened, in order of time", TABLE_OF(events_options), 0, 0,
      verb_events},
 };
