@@ -16,7 +16,14 @@
 
 #include "bench.h"
 
-enum { TURN = 20, PORTS = 20000, FIRST_PORT = 30000, SEQUENCE = 1000, ANSWER_SEQUENCE = 9000 };
+enum {
+  TURN = 20,
+  PORTS = 20000,
+  FIRST_PORT = 30000,
+  SEQUENCE = 1000,
+  ANSWER_SEQUENCE = 9000,
+  RELOADING_MAX = 40000 /* ms */
+};
 
 enum kind { KIND_ESTABLISHED, KIND_ANSWER, KIND_NEW, KIND_FORBIDDEN_PORT, KIND_FORBIDDEN_REVERSE, KIND_COUNT };
 
@@ -147,7 +154,8 @@ static void reload(struct exchange *exchange, long reloads) {
     bench_fail("no thread");
   }
   printf("{\"reloads\": [");
-  for (long i = 0; i < reloads; i++) {
+  double end = bench_milliseconds() + RELOADING_MAX;
+  for (long i = 0; i < reloads && bench_milliseconds() < end; i++) {
     printf("%s%.1f", i == 0 ? "" : ", ", run_script(exchange, i % 2 == 0 ? "a" : "b"));
     nanosleep(&pause, NULL);
   }

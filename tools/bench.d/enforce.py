@@ -89,7 +89,7 @@ def lost_and_leaked(exchange):
 def peer_row(result):
     head = [result["flows"], result["peer"]]
     if result["error"]:
-        return [*head, result["error"], *[""] * 9]
+        return [*head, "not measured", *[""] * 9]
     rates, exchange = result["rates"], result["exchange"]
     lost, leaked = lost_and_leaked(exchange)
     live = [name for name in ("tcp", "udp") if exchange[f"revoked_{name}"]]
@@ -99,10 +99,13 @@ def peer_row(result):
 
 def print_peers(results, arguments):
     print(f"Packets a second : those of the minimum in the same rounds ({arguments.rounds} interleaved rounds, medians); "
-          f"{arguments.reloads} reloads with {arguments.rate} packets a second, of which three in five are permitted.\n")
+          f"up to {arguments.reloads} reloads in 40 s with {arguments.rate} packets a second, three in five permitted.\n")
     table(["flows", "firewall", *KINDS.values(), "reload, ms", "permitted packets lost per reload",
            "forbidden packets passed per reload", "revoked connections that live on"],
           [peer_row(result) for result in results])
+    for result in results:
+        if result["error"]:
+            print(f"Not measured: {result['peer']} with {result['flows']} flows: {result['error']}\n")
 
 
 # ---- the goals ----

@@ -15,7 +15,7 @@ class Flow:
     """UDP and TCP in turn."""
 
     def __init__(self, number):
-        block = number * 16
+        block = (number + 16) * 16  # the first addresses are the gateway's
         self.number = number
         self.source = f"10.1.{block >> 8}.{block & 255}/28"
         self.destination = f"10.2.{number // 200}.{number % 200 + 10}"
