@@ -5,11 +5,17 @@
  * Each commit raises the kernel's generation by one, so the phases of one apply follow each other without asking.
  *
  * An acknowledgement is not a commit, and a lost one not a failure: nftables_apply() believes only what it reads back.
+ *
+ * What was proven once stays known until the generation moves by another's hand. While it stands, an apply computes the
+ * difference from memory, sends it, and reads back what it touched (nftables_confirm.c): its cost is that of the
+ * change. Whatever does not come out as foreseen on that way, a generation that moved, an element that ended by itself
+ * in between, an answer that was lost, ends in the other way: all is read, and all is read back.
  */
 #include "kernel/nftables.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "kernel/nftables_parts.h"
@@ -21,30 +27,37 @@ int nftables_open(struct nftables **ret_nftables, struct error *error) {
   if (nftables == NULL) {
     return error_set(error, ENOMEM, "no memory for a netlink socket");
   }
-  struct netlink *netlink = NULL;
-  int status = netlink_open(NETLINK_NETFILTER, &netlink, error);
+  int status = nftables_need(&nftables->reader, error);
   if (status < 0) {
     free(nftables);
     return status;
   }
-  netlink_close(netlink);
   *ret_nftables = nftables;
   return 0;
 }
 
 struct nftables *nftables_close(struct nftables *nftables) {
-  free(nftables);
+  if (nftables != NULL) {
+    netlink_close(nftables->sender);
+    netlink_close(nftables->reader);
+    memory_free(&nftables->memory);
+    free(nftables);
+  }
   return NULL;
 }
 
+int nftables_need(struct netlink **netlink, struct error *error) {
+  return *netlink != NULL ? 0 : netlink_open(NETLINK_NETFILTER, netlink, error);
+}
+
 int nftables_generation(struct nftables *nftables, uint32_t *ret_generation, struct error *error) {
-  (void)nftables;
-  struct netlink *netlink = NULL;
-  int status = netlink_open(NETLINK_NETFILTER, &netlink, error);
+  int status = nftables_need(&nftables->reader, error);
   if (status == 0) {
-    status = nftables_ask_generation(netlink, ret_generation, error);
+    status = nftables_ask_generation(nftables->reader, ret_generation, error);
   }
-  netlink_close(netlink);
+  if (status < 0) {
+    nftables->reader = netlink_close(nftables->reader);
+  }
   return status;
 }
 
@@ -63,79 +76,89 @@ static int64_t application_now(const struct application *application) {
   return application->now + clock_milliseconds(CLOCK_BOOTTIME) - application->started;
 }
 
-static bool element_ended(const struct element *element, int64_t now) {
-  return element->expires.seconds <= now / 1000;
-}
-
-static int copy_living_elements(const struct set *from, int64_t now, struct arena *arena, struct set *set) {
-  set->elements = ARENA_ARRAY(arena, from->element_count, struct element);
-  if (set->elements == NULL) {
-    return -ENOMEM;
-  }
-  set->element_count = 0;
-  for (size_t i = 0; i < from->element_count; i++) {
-    if (!element_ended(&from->elements[i], now)) {
-      set->elements[set->element_count++] = from->elements[i];
-    }
-  }
-  return 0;
-}
-
-static bool any_ended(const struct set *set, int64_t now) {
-  for (size_t i = 0; set->timeouts && i < set->element_count; i++) {
-    if (element_ended(&set->elements[i], now)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/* What is wanted at this moment: elements whose end has come would not stay in the kernel. */
-static int living_ruleset(const struct ruleset *from, int64_t now, struct arena *arena,
-                          const struct ruleset **ret_ruleset) {
-  struct ruleset *copy = NULL;
-  for (size_t i = 0; i < from->set_count; i++) {
-    if (!any_ended(&from->sets[i], now)) {
-      continue;
-    }
-    if (copy == NULL) {
-      copy = arena_memdup(arena, from, sizeof(*from));
-      struct set *sets = arena_memdup(arena, from->sets, from->set_count * sizeof(*from->sets));
-      if (copy == NULL || sets == NULL) {
-        return -ENOMEM;
-      }
-      copy->sets = sets;
-    }
-    if (copy_living_elements(&from->sets[i], now, arena, &copy->sets[i]) < 0) {
-      return -ENOMEM;
-    }
-  }
-  *ret_ruleset = copy != NULL ? copy : from;
-  return 0;
-}
-
 static uint32_t next_generation(uint32_t generation) {
   return generation + 1 == 0 ? 1 : generation + 1;
 }
 
-static int send_phases(struct application *application, const struct delta *delta, uint32_t generation) {
+/* *generation: that of the difference; then what it has become. */
+static int send_phases(struct application *application, const struct delta *delta, uint32_t *generation) {
   for (unsigned phase = 0; phase < PHASE_COUNT_; phase++) {
     if (delta->phases[phase].count == 0) {
       continue;
     }
     int status = nftables_send_at(application->nftables, delta, (enum phase)phase, application_now(application),
-                                  generation, application->refusal, application->error);
+                                  *generation, application->refusal, application->error);
     if (status != 0) {
       return status;
     }
     application->changes += delta->phases[phase].count;
-    generation = next_generation(generation);
+    *generation = next_generation(*generation);
   }
   return 0;
 }
 
+static int no_memory(const struct application *application) {
+  return error_set(application->error, ENOMEM, "no memory to compare rulesets");
+}
+
+/* ---- by memory ---- */
+
+/* Whether it is still what the kernel holds; what does not hold any more is forgotten. */
+static bool memory_holds(struct application *application) {
+  struct nftables *nftables = application->nftables;
+  struct memory *memory = &nftables->memory;
+  int64_t now = application_now(application);
+  uint32_t generation = 0;
+  if (!memory->valid) {
+    return false;
+  }
+  bool holds = strcmp(memory->ruleset->table, application->wanted->table) == 0 && memory_keeps_time(memory, now) &&
+               nftables_generation(nftables, &generation, application->error) == 0 &&
+               generation == memory->generation && memory_leave_out_ended(memory, now) == 0;
+  memory->valid = holds;
+  return holds;
+}
+
+static int send_and_confirm(struct application *application, const struct delta *delta, const struct ruleset *wanted,
+                            struct arena *arena) {
+  struct nftables *nftables = application->nftables;
+  uint32_t generation = nftables->memory.generation;
+  int status = nftables_need(&nftables->reader, application->error);
+  if (status == 0 && delta->carried_count > 0) {
+    status = nftables_read_carried(nftables->reader, delta, wanted, application_now(application), generation, arena,
+                                   application->error);
+  }
+  if (status == 0) {
+    status = send_phases(application, delta, &generation);
+  }
+  if (status == 0) {
+    status = nftables_confirm_touched(nftables->reader, delta, wanted, application_now(application), generation, arena,
+                                      application->error);
+  }
+  if (status == 0 && memory_update(&nftables->memory, delta, wanted, generation, application_now(application)) < 0) {
+    return no_memory(application);
+  }
+  return status;
+}
+
+static int apply_by_memory(struct application *application, struct arena *arena) {
+  struct memory *memory = &application->nftables->memory;
+  const struct ruleset *wanted = NULL;
+  struct delta *delta = NULL;
+  if (ruleset_living(application->wanted, memory->ruleset, application_now(application), arena, &wanted) < 0 ||
+      ruleset_difference(memory->ruleset, wanted, arena, &delta) < 0) {
+    return no_memory(application);
+  }
+  if (delta_empty(delta)) {
+    return 0;
+  }
+  return delta_starts_anew(delta) ? -EAGAIN : send_and_confirm(application, delta, wanted, arena);
+}
+
+/* ---- by reading all ---- */
+
 /* Reads back; -EAGAIN with the first difference when it is not what is wanted. */
-static int confirm(struct application *application, struct arena *arena) {
+static int confirm(struct application *application, struct arena *arena, uint32_t *ret_generation) {
   struct ruleset *found = NULL;
   const struct ruleset *wanted = NULL;
   const char *what = NULL;
@@ -144,18 +167,19 @@ static int confirm(struct application *application, struct arena *arena) {
   if (status != 0) {
     return status;
   }
-  if (living_ruleset(application->wanted, application_now(application), arena, &wanted) < 0) {
-    return error_set(application->error, ENOMEM, "no memory to compare rulesets");
+  if (ruleset_living(application->wanted, NULL, application_now(application), arena, &wanted) < 0) {
+    return no_memory(application);
   }
   if (!found->present || !ruleset_equal(found, wanted, arena, &what)) {
     return error_set(application->error, EAGAIN, "the kernel does not hold what was sent: %s",
                      found->present && what != NULL ? what : "the table is gone");
   }
+  *ret_generation = found->generation;
   return 0;
 }
 
 /* One attempt: 0 when equal; -EAGAIN, -ERESTART or -ENOENT when it may be tried again. */
-static int apply_once(struct application *application, struct arena *arena) {
+static int apply_by_reading(struct application *application, struct arena *arena, uint32_t *ret_generation) {
   struct ruleset *found = NULL;
   const struct ruleset *wanted = NULL;
   struct delta *delta = NULL;
@@ -164,45 +188,89 @@ static int apply_once(struct application *application, struct arena *arena) {
   if (status != 0) {
     return status;
   }
-  if (living_ruleset(application->wanted, now, arena, &wanted) < 0 ||
+  if (ruleset_living(application->wanted, NULL, now, arena, &wanted) < 0 ||
       ruleset_difference(found, wanted, arena, &delta) < 0) {
-    return error_set(application->error, ENOMEM, "no memory to compare rulesets");
+    return no_memory(application);
   }
+  *ret_generation = found->generation;
   if (delta_empty(delta)) {
     return 0;
   }
-  status = send_phases(application, delta, found->generation);
-  return status == 0 ? confirm(application, arena) : status;
+  uint32_t generation = found->generation;
+  status = send_phases(application, delta, &generation);
+  return status == 0 ? confirm(application, arena, ret_generation) : status;
 }
+
+/* What is proven is kept; where there is no memory for that, the next apply reads all. */
+static void remember(struct application *application, uint32_t generation) {
+  (void)memory_take(&application->nftables->memory, application->wanted, generation, application_now(application));
+}
+
+/* ---- both ---- */
 
 static bool worth_another_attempt(int status) {
   return status == -EAGAIN || status == -ERESTART || status == -ENOENT;
 }
 
-int nftables_apply(struct nftables *nftables, const struct ruleset *wanted, struct instant now, size_t *ret_changes,
-                   struct refusal *ret_refusal, struct error *error) {
-  struct application application = {
-      .nftables = nftables,
-      .wanted = wanted,
-      .now = instant_milliseconds(now),
-      .started = clock_milliseconds(CLOCK_BOOTTIME),
-      .refusal = ret_refusal,
-      .error = error,
-  };
+static int attempt_apply(struct application *application, bool by_memory) {
+  struct arena *arena = arena_new(0);
+  uint32_t generation = 0;
+  if (arena == NULL) {
+    return no_memory(application);
+  }
+  int status = by_memory ? apply_by_memory(application, arena) : apply_by_reading(application, arena, &generation);
+  if (status == 0 && !by_memory) {
+    remember(application, generation);
+  }
+  arena_free(arena);
+  return status;
+}
+
+static int apply_by_attempts(struct application *application) {
   int status = -EAGAIN;
   for (unsigned attempt = 0; worth_another_attempt(status) && attempt < APPLY_ATTEMPTS; attempt++) {
     if (attempt > 0) {
       nftables_pause(attempt);
     }
-    struct arena *arena = arena_new(0);
-    if (arena == NULL) {
-      return error_set(error, ENOMEM, "no memory to compare rulesets");
-    }
-    status = apply_once(&application, arena);
-    arena_free(arena);
+    status = attempt_apply(application, false);
+  }
+  return status;
+}
+
+int nftables_apply(struct nftables *nftables, const struct ruleset *wanted, struct instant now, size_t *ret_changes,
+                   struct refusal *ret_refusal, struct error *error) {
+  struct refusal refusal = {.origin = {.subject = ""}};
+  struct application application = {
+      .nftables = nftables,
+      .wanted = wanted,
+      .now = instant_milliseconds(now),
+      .started = clock_milliseconds(CLOCK_BOOTTIME),
+      .refusal = &refusal,
+      .error = error,
+  };
+  int status = memory_holds(&application) ? attempt_apply(&application, true) : -EAGAIN;
+  if (status != 0) {
+    nftables->memory.valid = false;
+    nftables->reader = netlink_close(nftables->reader); /* it may have answers left to what was asked */
+    refusal = (struct refusal){.origin = {.subject = ""}};
+    status = apply_by_attempts(&application);
+  }
+  if (ret_refusal != NULL) {
+    *ret_refusal = refusal;
   }
   if (status == 0 && ret_changes != NULL) {
     *ret_changes = application.changes;
   }
   return status;
+}
+
+const struct ruleset *nftables_known(struct nftables *nftables, struct instant now) {
+  struct memory *memory = &nftables->memory;
+  int64_t present = instant_milliseconds(now);
+  bool usable = memory->valid && memory_keeps_time(memory, present) && memory_leave_out_ended(memory, present) == 0;
+  return usable ? memory->ruleset : NULL;
+}
+
+void nftables_forget(struct nftables *nftables) {
+  memory_free(&nftables->memory);
 }

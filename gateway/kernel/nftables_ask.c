@@ -16,6 +16,7 @@
  */
 enum {
   RECORD_ATTEMPTS = 20,
+  RECENT_SECONDS = 60,
   REQUEST_ROOM = 1024,
   PAUSE_NANOSECONDS = 2 * 1000 * 1000,
 };
@@ -28,7 +29,8 @@ int64_t clock_milliseconds(clockid_t clock) {
 
 int64_t instant_milliseconds(struct instant now) {
   int64_t real = clock_milliseconds(CLOCK_REALTIME);
-  return real / 1000 == now.seconds ? real : now.seconds * 1000;
+  bool recent = real / 1000 >= now.seconds && real / 1000 - now.seconds <= RECENT_SECONDS;
+  return recent ? real : now.seconds * 1000;
 }
 
 void nftables_pause(unsigned attempt) {

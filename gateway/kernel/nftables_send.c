@@ -81,16 +81,14 @@ static int report_complaint(struct nftables *nftables, const struct nftables_bat
 
 static int send_batch(struct nftables *nftables, const struct nftables_batch *batch, struct refusal *ret_refusal,
                       struct error *error) {
-  struct netlink *netlink = NULL;
-  int status = netlink_open(NETLINK_NETFILTER, &netlink, error);
+  int status = nftables_need(&nftables->sender, error);
   if (status != 0) {
     return status;
   }
   struct netlink_complaint complaint = {0};
   bool acknowledged = false;
-  status = netlink_send_batch(netlink, batch->data, batch->length, nftables_batch_last_sequence(batch), &complaint,
-                              &acknowledged, error);
-  netlink_close(netlink);
+  status = netlink_send_batch(nftables->sender, batch->data, batch->length, nftables_batch_last_sequence(batch),
+                              &complaint, &acknowledged, error);
   if (status == 0 && complaint.code != 0) {
     status = report_complaint(nftables, batch, &complaint, ret_refusal, error);
   }
