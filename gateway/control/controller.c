@@ -134,7 +134,7 @@ static int start(struct controller *controller, struct error *error) {
   if (result == 0) {
     result = gate_learn_addresses(controller->gate, &changed, error);
   }
-  return result;
+  return result < 0 ? result : controller_load_orders(controller, error);
 }
 
 /* After a crash or a restart the rules stand and go on standing; after a boot there are none yet. */
@@ -185,6 +185,7 @@ static void release(struct controller *controller) {
   publisher_close(controller->publisher);
   gate_free(controller->gate);
   generation_free(controller->in_force);
+  controller_drop_orders(controller);
   event_log_close(controller->log);
   free(controller->drift_what);
   sd_event_unref(controller->loop);
@@ -227,6 +228,16 @@ static struct generation *read_confirmed(const char *state_directory) {
   return generation;
 }
 
+/* Quietly: whoever closes the gate at boot has no log. A damaged record cuts everything here too. */
+static void read_orders(struct controller *controller) {
+  struct orders *orders = NULL;
+  struct error ignored = {0};
+  orders_load(controller->options->state_directory, controller_now(), &orders, &ignored);
+  if (orders) {
+    controller_adopt_orders(controller, orders);
+  }
+}
+
 int controller_close(const struct controller_options *options, struct error *error) {
   struct controller controller = {.options = options, .lock = -1, .load.reader = {-1, -1, -1}};
   bool changed = false;
@@ -243,6 +254,7 @@ int controller_close(const struct controller_options *options, struct error *err
   }
   if (result == 0) {
     controller.in_force = read_confirmed(options->state_directory);
+    read_orders(&controller);
     result = controller_close_gate(&controller, error);
   }
   release(&controller);

@@ -253,8 +253,13 @@ static void handle_apply(struct controller *controller, uint64_t client, const s
 }
 
 void controller_handle(uint64_t client, const struct control_request *request, int policy_fd, void *context) {
-  static control_handler *const handlers[CONTROL_VERB_END_] = {
-      [CONTROL_STATUS] = handle_status, [CONTROL_FLOWS] = handle_flows, [CONTROL_APPLY] = handle_apply};
+  static control_handler *const handlers[CONTROL_VERB_END_] = {[CONTROL_STATUS] = handle_status,
+                                                               [CONTROL_FLOWS] = handle_flows,
+                                                               [CONTROL_APPLY] = handle_apply,
+                                                               [CONTROL_CUT] = controller_take_order,
+                                                               [CONTROL_LIFT] = controller_take_order,
+                                                               [CONTROL_WINDOW_CLOSE] = controller_take_order,
+                                                               [CONTROL_WINDOW_REOPEN] = controller_take_order};
   struct controller *controller = context;
   if (handlers[request->verb]) {
     handlers[request->verb](controller, client, request, policy_fd);

@@ -148,7 +148,7 @@ static void take_over(struct controller *controller, struct generation *generati
   generation_free(controller->in_force);
   controller->in_force = generation;
   controller->loads = generation->number;
-  generation_update_forces(generation, controller_now(), NULL, NULL);
+  generation_update_forces(generation, &controller->restrictions, controller_now(), NULL, NULL);
   controller_schedule_change(controller);
 }
 

@@ -10,6 +10,7 @@
 #include "control/controller.h"
 #include "control/gate.h"
 #include "control/generation.h"
+#include "control/orders.h"
 #include "control/person.h"
 #include "control/publisher.h"
 #include "control/reader.h"
@@ -47,7 +48,9 @@ struct controller {
   struct generation *in_force; /* NULL: the gate is closed */
   /* What holds it back: cuts, closed windows, a doubtful clock; and the ends of a trial, which belong to in_force. */
   struct restrictions restrictions;
-  uint64_t loads;              /* of the state directory's life */
+  struct orders *orders; /* cuts and closed windows as they are kept; NULL before the state directory was read */
+  struct order *reading; /* orders whose text is being read */
+  uint64_t loads;        /* of the state directory's life */
   uint64_t publications;
   int lock; /* on the state directory */
 
@@ -101,10 +104,63 @@ int controller_publish(struct controller *controller, enum publication_phase pha
                        struct error *error);
 int controller_close_gate(struct controller *controller, struct error *error);
 
+/* ---- controller_order.c: cuts and closed windows ---- */
+
+/* One order on its way from its text to the kernel. */
+struct order {
+  struct controller *controller;
+  struct order *next;
+  uint64_t client;
+  struct control_request request;
+  struct person by;
+  struct policy_reader reader;
+  sd_event_source *child;
+};
+
+/* What the reader made of its text. */
+struct order_text {
+  const char *names[2];
+  size_t name_count;
+  const char *why;
+};
+
+/* Reads what is kept in the state directory. Damage cuts everything, is told, and is no failure. */
+int controller_load_orders(struct controller *controller, struct error *error);
+void controller_drop_orders(struct controller *controller);
+/* A control_handler for CUT, LIFT and WINDOW_*: the text goes to a reader, the order is done when it is read. */
+void controller_take_order(struct controller *controller, uint64_t client, const struct control_request *request,
+                           int text_fd);
+
+/* Replaces the orders, which are the controller's then; nothing else happens yet. */
+void controller_adopt_orders(struct controller *controller, struct orders *orders);
+/* Brings the kernel and the followers to the orders. 0 or a negative errno with *error. */
+int controller_enforce_orders(struct controller *controller, struct error *error);
+/* Forgets the closings of windows whose end has come. */
+void controller_forget_past_orders(struct controller *controller);
+/* Answers an order and ends it. extra (may be NULL) is released; its keys go into the answer. */
+void controller_answer_order(struct order *order, int code, const char *message, json_t *extra);
+enum language controller_order_language(const struct order *order);
+
+/* ---- controller_cut.c, controller_window.c ---- */
+
+typedef void order_handler(struct order *order, const struct order_text *text, struct arena *arena);
+void controller_cut(struct order *order, const struct order_text *text, struct arena *arena);
+void controller_lift(struct order *order, const struct order_text *text, struct arena *arena);
+void controller_close_window(struct order *order, const struct order_text *text, struct arena *arena);
+void controller_reopen_window(struct order *order, const struct order_text *text, struct arena *arena);
+
+/* "cuts", "closed_windows" and "clock" for people: kido.cut/1, kido.status/1. */
+json_t *controller_cuts_to_json(const struct controller *controller);
+json_t *controller_closed_windows_to_json(const struct controller *controller);
+/* An instant in the policy's timezone; that of Japan without a policy; null for INSTANT_NEVER. */
+json_t *controller_instant_to_json(const struct controller *controller, struct instant instant);
+
 /* ---- controller_time.c ---- */
 
 /* Brings the kernel to what is in force now; tries again by itself when that fails. */
 void controller_refresh(struct controller *controller);
+/* The same for those who must know. 0 or a negative errno with *error. */
+int controller_bring(struct controller *controller, struct error *error);
 void controller_schedule_change(struct controller *controller);
 
 /* ---- controller_watch.c: what others do to the machine ---- */

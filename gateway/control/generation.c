@@ -51,11 +51,12 @@ struct generation *generation_free(struct generation *generation) {
   return NULL;
 }
 
-struct instant generation_next_change(const struct generation *generation, struct instant now) {
+struct instant generation_next_change(const struct generation *generation, const struct restrictions *restrictions,
+                                      struct instant now) {
   struct instant next = INSTANT_NEVER;
   for (size_t i = 0; i < generation->policy->flow_count; i++) {
     struct instant until = INSTANT_NEVER;
-    policy_flow_force(generation->policy, &generation->policy->flows[i], now, &until);
+    restricted_flow_force(generation->policy, restrictions, &generation->policy->flows[i], now, &until);
     if (until.seconds > now.seconds && until.seconds < next.seconds) {
       next = until;
     }
@@ -63,12 +64,12 @@ struct instant generation_next_change(const struct generation *generation, struc
   return next;
 }
 
-void generation_update_forces(struct generation *generation, struct instant now, force_changed *changed,
-                              void *context) {
+void generation_update_forces(struct generation *generation, const struct restrictions *restrictions,
+                              struct instant now, force_changed *changed, void *context) {
   for (size_t i = 0; i < generation->policy->flow_count; i++) {
     const struct flow *flow = &generation->policy->flows[i];
     enum force_state before = generation->forces[i];
-    enum force_state after = policy_flow_force(generation->policy, flow, now, NULL);
+    enum force_state after = restricted_flow_force(generation->policy, restrictions, flow, now, NULL);
     generation->forces[i] = after;
     if (changed && before != after) {
       changed(flow, before, after, context);

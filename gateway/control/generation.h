@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/instant.h"
 #include "policy/policy.h"
+#include "policy/restrictions.h"
 
 /* One policy as kidod holds it, with its arena: what is in force, or is about to be. */
 struct generation {
@@ -24,11 +25,14 @@ struct generation {
 int generation_new(const char *text, size_t size, struct generation **ret_generation, struct error *error);
 struct generation *generation_free(struct generation *generation); /* NULL is allowed; returns NULL */
 
-/* The next instant after now at which any flow opens or ends; INSTANT_NEVER when none does. */
-struct instant generation_next_change(const struct generation *generation, struct instant now);
+/* The next instant after now at which any flow opens or ends; INSTANT_NEVER when none does. restrictions: what holds
+ * it back, here and below. */
+struct instant generation_next_change(const struct generation *generation, const struct restrictions *restrictions,
+                                      struct instant now);
 
 typedef void force_changed(const struct flow *flow, enum force_state before, enum force_state after, void *context);
 /* Brings `forces` to now; calls back (may be NULL) for each flow whose state changed. */
-void generation_update_forces(struct generation *generation, struct instant now, force_changed *changed, void *context);
+void generation_update_forces(struct generation *generation, const struct restrictions *restrictions,
+                              struct instant now, force_changed *changed, void *context);
 
 #endif
