@@ -183,6 +183,16 @@ bool system_forwards(void) {
   return false;
 }
 
+bool system_forwarding_is(bool on) {
+  for (size_t i = 0; i < sizeof(forwarding_paths) / sizeof(forwarding_paths[0]); i++) {
+    char value[VALUE_ROOM];
+    if (read_setting(forwarding_paths[i], value) == 0 && (strcmp(value, "0") != 0) != on) {
+      return false;
+    }
+  }
+  return true;
+}
+
 struct checking {
   struct arena *arena;
   struct system_report *report;
