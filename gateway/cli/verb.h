@@ -166,6 +166,8 @@ int verb_explain(const struct invocation *invocation);
 int verb_compile(const struct invocation *invocation);
 int verb_replay(const struct invocation *invocation);
 int verb_apply(const struct invocation *invocation);
+int verb_cut(const struct invocation *invocation);
+int verb_window(const struct invocation *invocation);
 int verb_status(const struct invocation *invocation);
 int verb_flows(const struct invocation *invocation);
 int verb_top(const struct invocation *invocation);

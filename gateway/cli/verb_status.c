@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/client.h"
 #include "cli/event_lines.h"
+#include "cli/order.h"
 #include "cli/watch_state.h"
 
 enum { ALERT_HOURS = 24, EXPIRIES_SHOWN = 5 };
@@ -191,11 +192,34 @@ static void print_expiries(const struct screen *screen, const json_t *status) {
   }
 }
 
+/* ---- what is held back by order ---- */
+
+static void print_cuts(const struct screen *screen, const json_t *status) {
+  const json_t *cut, *cuts = json_object_get(status, "cuts");
+  size_t index;
+  json_array_foreach(cuts, index, cut) {
+    print_label(screen, index == 0 ? "緊急遮断" : "", index == 0 ? "CUT OFF" : "");
+    order_print_cut(screen->invocation, cut);
+  }
+}
+
+static void print_closed_windows(const struct screen *screen, const json_t *status) {
+  const json_t *closed, *windows = json_object_get(status, "closed_windows");
+  size_t index;
+  json_array_foreach(windows, index, closed) {
+    print_label(screen, index == 0 ? "早期終了" : "", index == 0 ? "closed early" : "");
+    printf(choose(screen, "%s  %s まで  %s: %s\n", "%s  until %s  %s: %s\n"), escape(screen, text_of(closed, "flow")),
+           text_of(closed, "until"), escape(screen, text_of(closed, "by")), escape(screen, text_of(closed, "why")));
+  }
+}
+
 static int print_screen(const struct invocation *invocation, const json_t *status) {
   struct screen screen = {.invocation = invocation, .language = client_language(invocation, status)};
+  print_cuts(&screen, status);
   print_policy(&screen, status);
   print_kidod(&screen, status);
   print_drift(&screen, status);
+  print_closed_windows(&screen, status);
   print_label(&screen, "証明", "proof");
   printf("%s\n", choose(&screen, "この版では行いません", "not made in this version"));
   print_watch(&screen, status);
@@ -206,11 +230,16 @@ static int print_screen(const struct invocation *invocation, const json_t *statu
 
 /* The members in the order of the contract. */
 static json_t *assemble(const struct invocation *invocation, json_t *body) {
-  return json_pack("{s:s, s:O, s:O, s:o, s:o, s:O, s:O, s:O, s:O}", "schema", "kido.status/1", "policy",
-                   json_object_get(body, "policy"), "proof", json_object_get(body, "proof"), "watch",
-                   watch_state(invocation), "alerts", alerts(invocation), "expiries", json_object_get(body, "expiries"),
-                   "flows", json_object_get(body, "flows"), "kidod", json_object_get(body, "kidod"), "language",
-                   json_object_get(body, "language"));
+  static const char *const more[] = {"cuts", "closed_windows"};
+  json_t *status = json_pack("{s:s, s:O, s:O, s:o, s:o, s:O, s:O, s:O, s:O}", "schema", "kido.status/1", "policy",
+                             json_object_get(body, "policy"), "proof", json_object_get(body, "proof"), "watch",
+                             watch_state(invocation), "alerts", alerts(invocation), "expiries",
+                             json_object_get(body, "expiries"), "flows", json_object_get(body, "flows"), "kidod",
+                             json_object_get(body, "kidod"), "language", json_object_get(body, "language"));
+  for (size_t i = 0; status && i < sizeof more / sizeof more[0]; i++) {
+    json_object_set(status, more[i], json_object_get(body, more[i]));
+  }
+  return status;
 }
 
 static int print_object(const struct invocation *invocation, json_t *object, int code) {

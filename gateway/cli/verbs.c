@@ -55,6 +55,19 @@ static const struct option_rule events_options[] = {
     {"last", OPTION_VALUE, "N", "直近 N 件だけ", "only the last N"},
 };
 
+static const struct option_rule cut_options[] = {
+    {"why", OPTION_VALUE, "TEXT", "理由(記録に残る)", "the reason, which is kept"},
+    {"lift", OPTION_FLAG, NULL, "緊急遮断を解除する(番号がなければすべて)",
+     "lift a cut by its id, without an id all of them"},
+    {"dry-run", OPTION_FLAG, NULL, "止まる通信を示すだけで、何もしない", "only show what would stop"},
+    {"yes", OPTION_FLAG, NULL, "端末で確認を求めない", "do not ask at the terminal"},
+    {"allow-lockout", OPTION_FLAG, NULL, "自分の接続や管理の経路が切れてもよい", "even if it cuts your own way in"},
+};
+
+static const struct option_rule window_options[] = {
+    {"why", OPTION_VALUE, "TEXT", "理由(記録に残る)", "the reason, which is kept"},
+};
+
 static const struct verb verbs[] = {
     {"check", "[FILE]", "ポリシーの誤りをすべて挙げ、expect を実行する",
      "everything wrong with a policy, and its expect cases", TABLE_OF(check_options), 0, 1, verb_check},
@@ -74,6 +87,10 @@ static const struct verb verbs[] = {
     {"replay", "ZONE=FILE.pcap ...", "記録したパケットを木戸番に判定させる", "the watchman over capture files",
      TABLE_OF(replay_options), 1, SIZE_MAX, verb_replay},
     {"apply", "[FILE]", "ポリシーを適用する", "puts a policy in force", {NULL, 0}, 0, 1, verb_apply},
+    {"cut", "[host ADDRESS | pair ZONE ZONE | zone ZONE | all | --lift [ID]]", "緊急遮断: かける、解除する、一覧する",
+     "emergency cut: cut off, lift, list", TABLE_OF(cut_options), 0, 3, verb_cut},
+    {"window", "close|reopen FLOW", "開放時間帯を早く終わらせる、またはそれを取り消す",
+     "ends a declared window early, or takes that back", TABLE_OF(window_options), 2, 2, verb_window},
     {"status", "", "いまの状態を一画面で示す", "one screen: what is in force, what needs attention",
      TABLE_OF(status_options), 0, 0, verb_status},
     {"flows", "", "許可した通信ごとの通信量と拒否の計数を示す", "live counters per flow, and what was denied",

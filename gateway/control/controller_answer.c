@@ -51,11 +51,12 @@ static int compare_coming(const void *left, const void *right) {
   return a->flow->index < b->flow->index ? -1 : 1;
 }
 
-static size_t find_coming(const struct policy *policy, struct instant now, struct coming *coming) {
+static size_t find_coming(const struct policy *policy, const struct restrictions *restrictions, struct instant now,
+                          struct coming *coming) {
   size_t count = 0;
   for (size_t i = 0; i < policy->flow_count; i++) {
     struct instant at = INSTANT_NEVER;
-    enum force_state state = policy_flow_force(policy, &policy->flows[i], now, &at);
+    enum force_state state = restricted_flow_force(policy, restrictions, &policy->flows[i], now, &at);
     if (state != FORCE_EXPIRED && at.seconds > now.seconds && at.seconds - now.seconds < (int64_t)EXPIRY_DAYS * 86400) {
       coming[count++] = (struct coming){&policy->flows[i], state, at};
     }
@@ -64,14 +65,14 @@ static size_t find_coming(const struct policy *policy, struct instant now, struc
   return count;
 }
 
-static json_t *status_expiries(const struct generation *generation, struct arena *arena) {
+static json_t *status_expiries(const struct controller *controller, struct arena *arena) {
   json_t *array = json_array();
-  if (!generation) {
+  if (!controller->in_force) {
     return array;
   }
-  const struct policy *policy = generation->policy;
+  const struct policy *policy = controller->in_force->policy;
   struct coming *coming = ARENA_ARRAY(arena, policy->flow_count, struct coming);
-  size_t count = coming ? find_coming(policy, controller_now(), coming) : 0;
+  size_t count = coming ? find_coming(policy, &controller->restrictions, controller_now(), coming) : 0;
   for (size_t i = 0; i < count && i < EXPIRY_LIMIT; i++) {
     json_array_append_new(array, json_pack("{s:s, s:o, s:s}", "flow", coming[i].flow->name, "at",
                                            instant_to_json(policy, coming[i].at), "kind",
@@ -80,10 +81,11 @@ static json_t *status_expiries(const struct generation *generation, struct arena
   return array;
 }
 
-static json_t *status_flows(const struct generation *generation) {
+static json_t *status_flows(const struct controller *controller) {
+  const struct policy *policy = controller->in_force ? controller->in_force->policy : NULL;
   size_t counts[FORCE_OUTSIDE_WINDOW + 1] = {0};
-  for (size_t i = 0; generation && i < generation->policy->flow_count; i++) {
-    counts[policy_flow_force(generation->policy, &generation->policy->flows[i], controller_now(), NULL)]++;
+  for (size_t i = 0; policy && i < policy->flow_count; i++) {
+    counts[restricted_flow_force(policy, &controller->restrictions, &policy->flows[i], controller_now(), NULL)]++;
   }
   return json_pack("{s:I, s:I, s:I}", "in_force", (json_int_t)counts[FORCE_YES], "closed",
                    (json_int_t)counts[FORCE_OUTSIDE_WINDOW], "expired", (json_int_t)counts[FORCE_EXPIRED]);
@@ -104,8 +106,9 @@ json_t *controller_status(const struct controller *controller, enum language lan
   const char *name = language == LANGUAGE_JAPANESE ? "ja" : "en";
   json_t *status = json_pack("{s:s, s:o, s:{s:n, s:n}, s:o, s:o, s:o, s:s}", "schema", "kido.status/1", "policy",
                              status_policy(controller->in_force), "proof", "result", "at", "expiries",
-                             arena ? status_expiries(controller->in_force, arena) : json_array(), "flows",
-                             status_flows(controller->in_force), "kidod", status_kidod(controller), "language", name);
+                             arena ? status_expiries(controller, arena) : json_array(), "flows",
+                             status_flows(controller), "kidod", status_kidod(controller), "language", name);
+  controller_add_restrictions(controller, status);
   arena_free(arena);
   return status;
 }

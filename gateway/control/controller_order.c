@@ -97,6 +97,11 @@ enum language controller_order_language(const struct order *order) {
                                       : (enum language)(order->request.language - 1);
 }
 
+void controller_add_restrictions(const struct controller *controller, json_t *answer) {
+  json_object_set_new(answer, "cuts", controller_cuts_to_json(controller));
+  json_object_set_new(answer, "closed_windows", controller_closed_windows_to_json(controller));
+}
+
 static bool is_about_a_window(const struct order *order) {
   return order->request.verb == CONTROL_WINDOW_CLOSE || order->request.verb == CONTROL_WINDOW_REOPEN;
 }
@@ -111,8 +116,7 @@ void controller_answer_order(struct order *order, int code, const char *message,
     json_object_update(body, extra);
     json_decref(extra);
   }
-  json_object_set_new(body, "cuts", controller_cuts_to_json(controller));
-  json_object_set_new(body, "closed_windows", controller_closed_windows_to_json(controller));
+  controller_add_restrictions(controller, body);
   json_object_set_new(body, "language", json_string(japanese ? "ja" : "en"));
   server_reply(controller->server, order->client, CONTROL_STEP_NONE, code, body);
 }

@@ -152,6 +152,8 @@ void controller_reopen_window(struct order *order, const struct order_text *text
 /* "cuts", "closed_windows" and "clock" for people: kido.cut/1, kido.status/1. */
 json_t *controller_cuts_to_json(const struct controller *controller);
 json_t *controller_closed_windows_to_json(const struct controller *controller);
+/* Adds both, and the clock, to an answer. */
+void controller_add_restrictions(const struct controller *controller, json_t *answer);
 /* An instant in the policy's timezone; that of Japan without a policy; null for INSTANT_NEVER. */
 json_t *controller_instant_to_json(const struct controller *controller, struct instant instant);
 
