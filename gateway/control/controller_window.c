@@ -82,6 +82,13 @@ static json_t *flow_to_json(const struct controller *controller, const struct fl
 
 /* ---- closing ---- */
 
+/* Hours round the clock have no end: those of today do. */
+static struct instant next_midnight(const struct policy *policy, struct instant now) {
+  struct civil_time today;
+  timezone_civil(policy->header.timezone, (struct instant){now.seconds + 86400}, &today);
+  return timezone_instant(policy->header.timezone, today.year, today.month, today.day, 0, 0, 0);
+}
+
 /* The end of the window in which the flow is now; false after an answer when there is none to end. */
 static bool find_end(struct order *order, const struct flow *flow, struct instant *ret_until) {
   const struct controller *controller = order->controller;
@@ -98,7 +105,11 @@ static bool find_end(struct order *order, const struct flow *flow, struct instan
     controller_answer_order(order, 1, wrong, NULL);
     return false;
   }
-  policy_flow_force(controller->in_force->policy, flow, controller_now(), ret_until);
+  const struct policy *policy = controller->in_force->policy;
+  policy_flow_force(policy, flow, controller_now(), ret_until);
+  if (ret_until->seconds == INSTANT_NEVER.seconds) {
+    *ret_until = next_midnight(policy, controller_now());
+  }
   return true;
 }
 
