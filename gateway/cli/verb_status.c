@@ -89,6 +89,14 @@ static const char *paint(const struct screen *screen, const char *colour) {
   return screen->invocation->colour_output ? colour : "";
 }
 
+static void print_trial(const struct screen *screen, const json_t *policy) {
+  const json_t *back = json_object_get(policy, "returns_to");
+  print_label(screen, "試行期限", "on trial until");
+  printf("%s%s%s  ", paint(screen, "\033[1;33m"), text_of(policy, "deadline"), paint(screen, "\033[0m"));
+  printf(choose(screen, "kido confirm で確定。しなければ元に戻る: %s\n", "kido confirm keeps it; else back to: %s\n"),
+         json_is_object(back) ? escape(screen, text_of(back, "number")) : choose(screen, "なし", "none"));
+}
+
 static void print_policy(const struct screen *screen, const json_t *status) {
   const json_t *policy = json_object_get(status, "policy");
   print_label(screen, "ポリシー", "policy");
@@ -101,9 +109,18 @@ static void print_policy(const struct screen *screen, const json_t *status) {
   }
   printf("%s  %s\n", escape(screen, text_of(policy, "number")), escape(screen, text_of(policy, "name")));
   print_label(screen, "", "");
-  printf("SHA-256 %.16s…  %s\n", text_of(policy, "sha256"), choose(screen, "確定済み", "confirmed"));
+  bool pending = strcmp(text_of(policy, "state"), "pending") == 0;
+  printf("SHA-256 %.16s…  %s\n", text_of(policy, "sha256"),
+         pending ? choose(screen, "確定待ち", "on trial") : choose(screen, "確定済み", "confirmed"));
   print_label(screen, "適用日時", "applied at");
-  printf("%s\n", text_of(policy, "applied_at"));
+  printf("%s", text_of(policy, "applied_at"));
+  if (number_of(policy, "history") > 0) {
+    printf(choose(screen, "  履歴 %" PRId64, "  history %" PRId64), (int64_t)number_of(policy, "history"));
+  }
+  printf("  %s\n", escape(screen, text_of(policy, "by")));
+  if (pending) {
+    print_trial(screen, policy);
+  }
 }
 
 static void print_kidod(const struct screen *screen, const json_t *status) {

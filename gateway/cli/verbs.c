@@ -35,6 +35,13 @@ static const struct option_rule replay_options[] = {
      "address of the gateway in a zone; may be repeated"},
 };
 
+static const struct option_rule apply_options[] = {
+    {"confirm-within", OPTION_VALUE, "TIME", "この時間内に kido confirm しなければ元に戻す (90s、10m、2h)",
+     "go back unless kido confirm comes within this time (90s, 10m, 2h)"},
+    {"allow-lockout", OPTION_FLAG, NULL, "運用管理系や自分の接続が締め出されても適用する",
+     "even if management, or your own connection, is locked out"},
+};
+
 static const struct option_rule status_options[] = {
     {"watch", OPTION_FLAG, NULL, "二秒ごとに表示し直す", "show it again every two seconds"},
 };
@@ -86,7 +93,25 @@ static const struct verb verbs[] = {
      "the verdict on a packet, why, and where the file says so", TABLE_OF(explain_options), 1, 4, verb_explain},
     {"replay", "ZONE=FILE.pcap ...", "記録したパケットを木戸番に判定させる", "the watchman over capture files",
      TABLE_OF(replay_options), 1, SIZE_MAX, verb_replay},
-    {"apply", "[FILE]", "ポリシーを適用する", "puts a policy in force", {NULL, 0}, 0, 1, verb_apply},
+    {"apply", "[FILE]", "ポリシーを適用する", "puts a policy in force", TABLE_OF(apply_options), 0, 1, verb_apply},
+    {"confirm",
+     "",
+     "試しに適用したポリシーを確定する",
+     "keeps the policy that is on trial",
+     {NULL, 0},
+     0,
+     0,
+     verb_confirm},
+    {"rollback", "[NUMBER]", "以前に確定したポリシー、または試行前に戻す",
+     "goes back to a policy confirmed before, or out of a trial", TABLE_OF(apply_options), 0, 1, verb_rollback},
+    {"history",
+     "",
+     "これまでに確定したポリシーを一覧する",
+     "the policies that were ever confirmed",
+     {NULL, 0},
+     0,
+     0,
+     verb_history},
     {"cut", "[host ADDRESS | pair ZONE ZONE | zone ZONE | all | --lift [ID]]", "緊急遮断: かける、解除する、一覧する",
      "emergency cut: cut off, lift, list", TABLE_OF(cut_options), 0, 3, verb_cut},
     {"window", "close|reopen FLOW", "開放時間帯を早く終わらせる、またはそれを取り消す",

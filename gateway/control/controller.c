@@ -22,8 +22,9 @@ enum language controller_language(const struct controller *controller) {
   return controller->options->language;
 }
 
-struct gate_aim controller_aim(const struct controller *controller) {
+struct gate_aim controller_aim(struct controller *controller) {
   const struct generation *generation = controller->in_force;
+  controller_trial_follow_clock(controller);
   return (struct gate_aim){.policy = generation ? generation->policy : NULL,
                            .open = generation != NULL,
                            .restrictions = &controller->restrictions};
@@ -163,6 +164,7 @@ static int bring_up(struct controller *controller, struct error *error) {
 static int shut_down(struct controller *controller, struct error *error) {
   sd_notify(0, "STOPPING=1");
   controller_watch_stop(controller);
+  controller_trial_abandon(controller);
   int result = controller_close_gate(controller, error);
   struct error ignored = {0};
   controller_publish(controller, PUBLICATION_CLOSED, NULL, &ignored);
@@ -180,7 +182,9 @@ static void release(struct controller *controller) {
   sd_event_source_disable_unref(controller->load.child);
   if (controller->load.origin != LOAD_NONE) {
     policy_reader_close(&controller->load.reader);
+    arena_free(controller->load.arena);
   }
+  controller_trial_abandon(controller);
   server_close(controller->server);
   publisher_close(controller->publisher);
   gate_free(controller->gate);

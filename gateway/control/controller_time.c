@@ -32,7 +32,7 @@ static void announce_change(const struct flow *flow, enum force_state before, en
 static int on_change(sd_event_source *source, uint64_t time, void *context) {
   (void)source, (void)time;
   struct controller *controller = context;
-  if (!controller->in_force) {
+  if (!controller->in_force || controller_trial_end_if_due(controller)) {
     return 0;
   }
   controller_refresh(controller);

@@ -2,6 +2,7 @@
 #include "control/generation.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "policy/read.h"
 
@@ -49,6 +50,23 @@ struct generation *generation_free(struct generation *generation) {
     arena_free(generation->arena);
   }
   return NULL;
+}
+
+int generation_set_record(struct generation *generation, const struct confirmed_policy *record) {
+  const struct policy_header *header = &generation->policy->header;
+  struct confirmed_policy copy = *record;
+  copy.text = NULL;
+  copy.size = 0;
+  copy.by = arena_strdup(generation->arena, record->by ? record->by : "");
+  copy.confirmed_by = arena_strdup(generation->arena, record->confirmed_by ? record->confirmed_by : "");
+  copy.policy_number = header->number.text ? header->number.text : "";
+  copy.policy_name = header->name.text ? header->name.text : "";
+  memcpy(copy.sha256, generation->policy->sha256, sizeof copy.sha256);
+  if (!copy.by || !copy.confirmed_by) {
+    return -ENOMEM;
+  }
+  generation->record = copy;
+  return 0;
 }
 
 struct instant generation_next_change(const struct generation *generation, const struct restrictions *restrictions,

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/instant.h"
+#include "control/state.h"
 #include "policy/policy.h"
 #include "policy/restrictions.h"
 
@@ -16,14 +17,16 @@ struct generation {
   const struct policy *policy;
   const char *text; /* canonical */
   size_t size;
-  uint64_t number; /* count of confirmed loads */
-  struct instant applied_at;
-  enum force_state *forces; /* per flow, as of the last generation_update_forces() */
+  struct confirmed_policy record; /* how it came here, without its text; generation 0: not confirmed yet */
+  enum force_state *forces;       /* per flow, as of the last generation_update_forces() */
 };
 
 /* From a canonical text that the reader found good. 0, or a negative errno with *error. */
 int generation_new(const char *text, size_t size, struct generation **ret_generation, struct error *error);
 struct generation *generation_free(struct generation *generation); /* NULL is allowed; returns NULL */
+
+/* Keeps a copy of the record, without its text. 0 or -ENOMEM. */
+int generation_set_record(struct generation *generation, const struct confirmed_policy *record);
 
 /* The next instant after now at which any flow opens or ends; INSTANT_NEVER when none does. restrictions: what holds
  * it back, here and below. */
