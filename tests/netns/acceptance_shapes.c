@@ -165,6 +165,99 @@ START_TEST(AC_B8_a_pinned_address_from_another_mac_is_dropped_and_counted) {
 }
 END_TEST
 
+/* ---- D11: each reason has a counter of its own ---- */
+
+static struct lab_probe town_probe(const char *source, const char *destination, uint8_t protocol, uint16_t port) {
+  return probe_from("ens1f1.210", address_of(source), address_of(destination), protocol, port);
+}
+
+static struct lab_probe with_options(void) {
+  static const uint8_t router_alert[] = {148, 4, 0, 0};
+  struct lab_probe probe = lawful(FAMILY_IPV4, PROTOCOL_UDP);
+  probe.recipe.ip_options = router_alert;
+  probe.recipe.ip_option_length = sizeof(router_alert);
+  return probe;
+}
+
+static struct lab_probe from_another_mac(void) {
+  struct lab_probe probe =
+      probe_from("ens1f0.110", address_of("10.110.0.22"), address_of("198.51.100.130"), PROTOCOL_TCP, 443);
+  probe.recipe.source_mac.bytes[5] ^= 0x40;
+  return probe;
+}
+
+static struct lab_probe without_syn(void) {
+  struct lab_probe probe = lawful(FAMILY_IPV4, PROTOCOL_TCP);
+  probe.recipe.packet.tcp_flags = TCP_ACK;
+  return probe;
+}
+
+static struct lab_probe redirect(void) {
+  struct lab_probe opener = lawful(FAMILY_IPV4, PROTOCOL_UDP);
+  ck_assert(passes(&opener));
+  return error_about(&opener, 5, 1);
+}
+
+static struct lab_probe probe_for(const char *reason) {
+  static const struct {
+    const char *reason, *source, *destination;
+    uint8_t protocol;
+    uint16_t port;
+  } plain[] = {
+      {"special-source", "240.0.0.1", "198.51.100.53", PROTOCOL_UDP, 53},
+      {"special-destination", "10.210.0.14", "240.0.0.1", PROTOCOL_UDP, 53},
+      {"broadcast-source", "10.210.0.255", "198.51.100.53", PROTOCOL_UDP, 53},
+      {"directed-broadcast", "10.210.0.14", "10.140.0.255", PROTOCOL_UDP, 53},
+      {"spoofed-source", "8.8.8.8", "198.51.100.53", PROTOCOL_UDP, 53},
+      {"tunnel", "10.210.0.14", "198.51.100.53", 47, 0},
+      {"no-flow", "10.210.0.14", "10.120.0.3", PROTOCOL_UDP, 53},
+  };
+  for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+    if (strcmp(plain[i].reason, reason) == 0)
+      return town_probe(plain[i].source, plain[i].destination, plain[i].protocol, plain[i].port);
+  struct lab_probe own = lawful(FAMILY_IPV4, PROTOCOL_UDP);
+  own.recipe.packet.source = lab_interface(the_lab(), (size_t)own.interface)->ipv4;
+  return strcmp(reason, "ip-options") == 0      ? with_options()
+         : strcmp(reason, "mac-mismatch") == 0  ? from_another_mac()
+         : strcmp(reason, "invalid-state") == 0 ? without_syn()
+         : strcmp(reason, "icmp") == 0          ? redirect()
+                                                : own;
+}
+
+/* The reasons of the counters of denials that moved, one after the other. */
+static void moved_reasons(const struct lab_counters *before, const struct lab_counters *after, size_t size,
+                          char *text) {
+  text[0] = '\0';
+  for (size_t i = 0; i < after->count; i++) {
+    const char *name = after->items[i].name;
+    bool denial = strncmp(name, "guard.", 6) == 0 || strncmp(name, "denied.", 7) == 0;
+    if (denial && after->items[i].packets != lab_counter_value(before, name))
+      snprintf(text + strlen(text), size - strlen(text), "%s ", strrchr(name, '.') + 1);
+  }
+}
+
+START_TEST(AC_D11_each_denial_moves_one_counter_that_names_its_reason_and_no_other) {
+  static const char *const reasons[] = {
+      "special-source", "special-destination", "own-source", "broadcast-source", "directed-broadcast", "spoofed-source",
+      "mac-mismatch",   "ip-options",          "tunnel",     "no-flow",          "invalid-state",      "icmp"};
+  open_town();
+  for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+    struct arena *scratch = arena_new(0);
+    struct lab_probe probe = probe_for(reasons[i]);
+    struct lab_counters before, after;
+    char moved[256], wanted[64];
+    ck_assert_int_eq(lab_read_counters(the_lab(), scratch, &before), 0);
+    ck_assert_msg(!passes(&probe), "%s passed", reasons[i]);
+    ck_assert_int_eq(lab_read_counters(the_lab(), scratch, &after), 0);
+    moved_reasons(&before, &after, sizeof(moved), moved);
+    snprintf(wanted, sizeof(wanted), "%s ", reasons[i]);
+    ck_assert_str_eq(moved, wanted);
+    arena_free(scratch);
+  }
+  close_town();
+}
+END_TEST
+
 void add_shapes(Suite *suite) {
   TCase *test = add_case(suite, "B D shapes");
   tcase_add_test(test, AC_D8_D9_every_ipv4_option_is_dropped_and_counted);
@@ -173,4 +266,5 @@ void add_shapes(Suite *suite) {
   tcase_add_test(test, AC_D1_D2_fragments_that_make_no_packet_do_not_pass_and_are_counted);
   tcase_add_test(test, AC_D1_a_lawful_packet_in_fragments_passes_and_a_denied_one_does_not);
   tcase_add_test(test, AC_B8_a_pinned_address_from_another_mac_is_dropped_and_counted);
+  tcase_add_test(test, AC_D11_each_denial_moves_one_counter_that_names_its_reason_and_no_other);
 }

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* C: the state of connections. */
+/* A, C: the state of connections. */
 #include "acceptance.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 
 START_TEST(the_lawful_packet_of_these_tests_passes) {
   open_town();
@@ -192,8 +197,78 @@ START_TEST(AC_C9_an_error_ends_no_connection) {
 }
 END_TEST
 
+/* ---- A6: the connection table is full ---- */
+
+enum { TABLE_MAX = 600000 };
+
+static long table_size(void) {
+  char text[32] = "";
+  FILE *stream = fopen("/proc/sys/net/netfilter/nf_conntrack_max", "r");
+  if (stream != NULL) {
+    (void)!fgets(text, sizeof(text), stream);
+    fclose(stream);
+  }
+  return strtol(text, NULL, 10);
+}
+
+/* An entry that the kernel does not give up for another. */
+static int add_entry(struct nfct_handle *handle, uint32_t number) {
+  struct nf_conntrack *entry = nfct_new();
+  ck_assert_ptr_nonnull(entry);
+  nfct_set_attr_u8(entry, ATTR_L3PROTO, AF_INET);
+  nfct_set_attr_u32(entry, ATTR_IPV4_SRC, htonl(0x0b000000 + number));
+  nfct_set_attr_u32(entry, ATTR_IPV4_DST, htonl(0x0c000001));
+  nfct_set_attr_u8(entry, ATTR_L4PROTO, IPPROTO_UDP);
+  nfct_set_attr_u16(entry, ATTR_PORT_SRC, htons(1000));
+  nfct_set_attr_u16(entry, ATTR_PORT_DST, htons(53));
+  nfct_setobjopt(entry, NFCT_SOPT_SETUP_REPLY);
+  nfct_set_attr_u32(entry, ATTR_STATUS, IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED);
+  nfct_set_attr_u32(entry, ATTR_TIMEOUT, 600);
+  int result = nfct_query(handle, NFCT_Q_CREATE, entry) < 0 ? -errno : 0;
+  nfct_destroy(entry);
+  return result;
+}
+
+static void fill_table(long size) {
+  struct nfct_handle *handle = nfct_open(CONNTRACK, 0);
+  uint32_t number = 0;
+  ck_assert_ptr_nonnull(handle);
+  while (number < TABLE_MAX && add_entry(handle, number) == 0)
+    number++;
+  nfct_close(handle);
+  ck_assert_msg(number > size / 2 && number < TABLE_MAX, "%u entries fit", number);
+}
+
+START_TEST(AC_A6_a_full_connection_table_opens_nothing_and_ends_nothing) {
+  long size = table_size();
+  if (size <= 0 || size >= TABLE_MAX) {
+    printf("not tried: a connection table of %ld entries\n", size);
+    return;
+  }
+  open_town();
+  struct lab_probe live = lawful(FAMILY_IPV4, PROTOCOL_UDP), fresh = lawful(FAMILY_IPV4, PROTOCOL_UDP);
+  struct lab_probe denied = lawful(FAMILY_IPV4, PROTOCOL_UDP), middle = lawful(FAMILY_IPV4, PROTOCOL_TCP);
+  ck_assert(passes(&live));
+  struct lab_probe answer = later(&live, false, 0, 0, 0);
+  ck_assert(passes(&answer));
+  struct lab_probe established = shake_hands(FAMILY_IPV4);
+  denied.recipe.packet.destination_port = 54;
+  middle.recipe.packet.tcp_flags = TCP_ACK;
+  fill_table(size);
+  ck_assert_msg(!passes(&fresh), "a new connection that nobody tracks");
+  ck_assert_msg(!passes(&denied), "a packet that no flow covers");
+  ck_assert_msg(!passes(&middle), "an ACK out of nowhere");
+  struct lab_probe more = later(&established, true, TCP_ACK, OPENER_SEQUENCE + 17, ANSWER_SEQUENCE + 17);
+  ck_assert_msg(passes(&more), "an established connection goes on");
+  ck_assert_int_eq(lab_forget_connections(the_lab()), 0);
+  ck_assert_msg(passes(&fresh), "with room again a new one opens");
+  close_town();
+}
+END_TEST
+
 void add_state(Suite *suite) {
   TCase *test = add_case(suite, "C state");
+  tcase_add_test(test, AC_A6_a_full_connection_table_opens_nothing_and_ends_nothing);
   tcase_add_test(test, the_lawful_packet_of_these_tests_passes);
   tcase_add_test(test, AC_C1_tcp_with_nonsense_flags_opens_nothing);
   tcase_add_test(test, AC_C2_an_established_connection_takes_no_packet_that_differs_in_one_attribute);
