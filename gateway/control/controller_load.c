@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -169,17 +170,32 @@ static void begin_step(struct controller *controller, enum control_step step) {
   }
 }
 
+/* The ends of a trial belong to the policy in force, and to no other. To be freed; NULL without memory. */
+static char *restrictions_of(const struct controller *controller, const struct generation *generation) {
+  struct restrictions restrictions = controller->restrictions;
+  const struct policy *policy = generation->policy;
+  if (generation != controller->in_force) {
+    restrictions.flow_deadlines = restrictions.within_deadlines = NULL;
+  }
+  return restrictions_to_text(&restrictions, policy->flow_count, policy->zone_count);
+}
+
 int controller_publish(struct controller *controller, enum publication_phase phase, const struct generation *generation,
                        struct error *error) {
   struct publication publication = {.phase = phase, .generation = controller->publications};
-  if (generation && phase != PUBLICATION_CLOSED) {
-    const struct policy *policy = generation->policy;
-    snprintf(publication.policy_sha256, sizeof publication.policy_sha256, "%s", policy->sha256);
-    snprintf(publication.policy_number, sizeof publication.policy_number, "%s",
-             policy->header.number.text ? policy->header.number.text : "");
-    return publisher_publish(controller->publisher, &publication, generation->text, generation->size, error);
+  if (!generation || phase == PUBLICATION_CLOSED) {
+    return publisher_publish(controller->publisher, &publication, NULL, 0, NULL, error);
   }
-  return publisher_publish(controller->publisher, &publication, NULL, 0, error);
+  const struct policy *policy = generation->policy;
+  snprintf(publication.policy_sha256, sizeof publication.policy_sha256, "%s", policy->sha256);
+  snprintf(publication.policy_number, sizeof publication.policy_number, "%s",
+           policy->header.number.text ? policy->header.number.text : "");
+  char *restrictions = restrictions_of(controller, generation);
+  int result = restrictions ? publisher_publish(controller->publisher, &publication, generation->text, generation->size,
+                                                restrictions, error)
+                            : error_set(error, ENOMEM, "no memory to publish what holds the policy back");
+  free(restrictions);
+  return result;
 }
 
 int controller_close_gate(struct controller *controller, struct error *error) {

@@ -116,7 +116,16 @@ static void check_cut(struct restoring *restoring, const struct cut *cut, const 
   }
 }
 
+/* Every key is asked for, so one more would be one that nobody knows. */
+static void check_keys(struct restoring *restoring, const json_t *object, size_t count) {
+  if (json_object_size(object) != count) {
+    fail(restoring, "keys");
+  }
+}
+
 static void take_cut(struct restoring *restoring, const json_t *object, struct cut *cut) {
+  enum { CUT_KEYS = 8 };
+  check_keys(restoring, object, CUT_KEYS);
   const char *address = take_text(restoring, object, "address", true);
   *cut = (struct cut){.id = (uint64_t)take_seconds(restoring, object, "id"),
                       .kind = take_kind(restoring, object),
@@ -125,6 +134,9 @@ static void take_cut(struct restoring *restoring, const json_t *object, struct c
                       .at = {take_seconds(restoring, object, "at")},
                       .by = take_text(restoring, object, "by", false),
                       .why = take_text(restoring, object, "why", false)};
+  if (cut->id > INT64_MAX) {
+    fail(restoring, "id");
+  }
   check_cut(restoring, cut, address);
   if (address && !address_parse(address, &cut->address)) {
     fail(restoring, "address");
@@ -132,6 +144,8 @@ static void take_cut(struct restoring *restoring, const json_t *object, struct c
 }
 
 static void take_window(struct restoring *restoring, const json_t *object, struct closed_window *closed) {
+  enum { WINDOW_KEYS = 5 };
+  check_keys(restoring, object, WINDOW_KEYS);
   *closed = (struct closed_window){.flow = take_text(restoring, object, "flow", false),
                                    .until = {take_seconds(restoring, object, "until")},
                                    .at = {take_seconds(restoring, object, "at")},
@@ -192,11 +206,13 @@ static const struct instant *take_deadlines(struct restoring *restoring, const j
 
 int restrictions_from_json(const json_t *object, size_t flow_count, size_t zone_count, struct arena *arena,
                            struct restrictions *ret_restrictions, struct error *error) {
+  enum { ALL_KEYS = 5 };
   struct restoring restoring = {.arena = arena};
   struct restrictions restrictions = {.clock_doubtful = json_is_true(json_object_get(object, "clock_doubtful"))};
   if (!json_is_boolean(json_object_get(object, "clock_doubtful"))) {
     fail(&restoring, "clock_doubtful");
   }
+  check_keys(&restoring, object, ALL_KEYS);
   take_cuts(&restoring, object, &restrictions);
   take_windows(&restoring, object, &restrictions);
   restrictions.flow_deadlines = take_deadlines(&restoring, object, "flow_deadlines", flow_count);
@@ -209,4 +225,25 @@ int restrictions_from_json(const json_t *object, size_t flow_count, size_t zone_
   }
   *ret_restrictions = restrictions;
   return 0;
+}
+
+/* ---- as text ---- */
+
+char *restrictions_to_text(const struct restrictions *restrictions, size_t flow_count, size_t zone_count) {
+  json_t *object = restrictions_to_json(restrictions, flow_count, zone_count);
+  char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+  json_decref(object);
+  return text;
+}
+
+int restrictions_from_text(const char *text, size_t size, size_t flow_count, size_t zone_count, struct arena *arena,
+                           struct restrictions *ret_restrictions, struct error *error) {
+  json_error_t wrong;
+  json_t *object = json_loadb(text, size, JSON_REJECT_DUPLICATES, &wrong);
+  if (!object) {
+    return error_set(error, EBADMSG, "restrictions: %s", wrong.text);
+  }
+  int result = restrictions_from_json(object, flow_count, zone_count, arena, ret_restrictions, error);
+  json_decref(object);
+  return result;
 }

@@ -26,4 +26,9 @@ json_t *restrictions_to_json(const struct restrictions *restrictions, size_t flo
 int restrictions_from_json(const json_t *object, size_t flow_count, size_t zone_count, struct arena *arena,
                            struct restrictions *ret_restrictions, struct error *error);
 
+/* The same as text; to be freed by the caller, NULL without memory. */
+char *restrictions_to_text(const struct restrictions *restrictions, size_t flow_count, size_t zone_count);
+int restrictions_from_text(const char *text, size_t size, size_t flow_count, size_t zone_count, struct arena *arena,
+                           struct restrictions *ret_restrictions, struct error *error);
+
 #endif
