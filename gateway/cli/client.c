@@ -2,11 +2,13 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "cli/session.h"
 #include "control/message.h"
 
 enum { ANSWER_SECONDS = 20, APPLY_SECONDS = 300 };
@@ -50,25 +52,43 @@ static int wait_for_answer(const struct invocation *invocation, int socket, clie
   }
 }
 
-/* kidod answers at once, but for a load; whoever does not is not waited for. */
-static void limit_patience(int socket, enum control_verb verb) {
-  struct timeval patience = {.tv_sec = verb == CONTROL_APPLY ? APPLY_SECONDS : ANSWER_SECONDS};
+/* kidod answers at once, but for what loads a policy; whoever does not is not waited for. */
+static void limit_patience(int socket, uint32_t verb) {
+  bool quick = verb == CONTROL_STATUS || verb == CONTROL_FLOWS || verb == CONTROL_HISTORY;
+  struct timeval patience = {.tv_sec = quick ? ANSWER_SECONDS : APPLY_SECONDS};
   (void)setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   (void)setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 }
 
-int client_ask(const struct invocation *invocation, enum control_verb verb, int policy_fd, client_progress *progress,
-               struct client_answer *ret_answer, struct error *error) {
-  struct control_request request = {.magic = CONTROL_MAGIC,
-                                    .version = CONTROL_VERSION,
-                                    .verb = verb,
-                                    .language = invocation->language_forced ? (uint32_t)invocation->language + 1 : 0};
+static struct control_address numbers_of(const struct address *address) {
+  struct control_address numbers = {.family = address->family == FAMILY_IPV6 ? AF_INET6 : AF_INET};
+  memcpy(numbers.bytes, address->bytes, address_length(address->family));
+  return numbers;
+}
+
+static void tell_session(struct control_request *request) {
+  struct session session;
+  if (session_find(&session)) {
+    request->operator_address = numbers_of(&session.operator_address);
+    request->gateway_address = numbers_of(&session.gateway_address);
+    request->operator_port = session.operator_port;
+    request->gateway_port = session.gateway_port;
+  }
+}
+
+int client_ask(const struct invocation *invocation, const struct control_request *ask, int text_fd,
+               client_progress *progress, struct client_answer *ret_answer, struct error *error) {
+  struct control_request request = *ask;
+  request.magic = CONTROL_MAGIC;
+  request.version = CONTROL_VERSION;
+  request.language = invocation->language_forced ? (uint32_t)invocation->language + 1 : 0;
+  tell_session(&request);
   int socket = message_connect(invocation->run_directory, CONTROL_SOCKET, error);
   if (socket < 0) {
     return socket;
   }
-  limit_patience(socket, verb);
-  int result = control_request_send(socket, &request, policy_fd);
+  limit_patience(socket, request.verb);
+  int result = control_request_send(socket, &request, text_fd);
   if (result < 0) {
     error_set(error, -result, "kidod hung up: %s", strerror(-result));
   } else {

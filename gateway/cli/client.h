@@ -16,11 +16,12 @@ struct client_answer {
 typedef void client_progress(const struct invocation *invocation, enum control_step step);
 
 /*
- * Sends one request and waits for the final answer. policy_fd -1 for none; progress (may be NULL) hears of the steps.
+ * Sends one request and waits for the final answer. ask: verb and what it takes; who we are, our language and the
+ * connection by which the operator came are filled in. text_fd -1 for none; progress (may be NULL) hears of the steps.
  * Returns 0, or a negative errno with *error when kidod does not run, does not let us in, or hung up.
  */
-int client_ask(const struct invocation *invocation, enum control_verb verb, int policy_fd, client_progress *progress,
-               struct client_answer *ret_answer, struct error *error);
+int client_ask(const struct invocation *invocation, const struct control_request *ask, int text_fd,
+               client_progress *progress, struct client_answer *ret_answer, struct error *error);
 
 /* --language, else the language that the answer names: that of the policy in force. */
 enum language client_language(const struct invocation *invocation, const json_t *answer);

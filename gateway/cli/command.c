@@ -90,9 +90,15 @@ static int set_run_directory(struct building *building, const char *value, struc
 }
 
 static int set_help(struct building *building, const char *value, struct error *error) {
-  if (value && strcmp(value, "mdoc") != 0) {
-    return usage_error_set(error, building->invocation->language, "--help に付けられる値は mdoc だけです",
-                           "--help takes no value but mdoc");
+  static const char *const formats[] = {"mdoc", "bash", "zsh", "fish"};
+  bool known = !value;
+  for (size_t i = 0; !known && i < sizeof formats / sizeof formats[0]; i++) {
+    known = strcmp(value, formats[i]) == 0;
+  }
+  if (!known) {
+    return usage_error_set(error, building->invocation->language,
+                           "--help に付けられる値は mdoc、bash、zsh、fish だけです",
+                           "--help takes no value but mdoc, bash, zsh or fish");
   }
   building->invocation->help = true;
   building->invocation->help_format = value;
@@ -318,7 +324,9 @@ const char *invocation_value(const struct invocation *invocation, const char *op
 
 static int print_help(const struct invocation *invocation) {
   if (invocation->help_format) {
-    help_print_mdoc(stdout);
+    if (!help_print_completion(stdout, invocation->help_format)) {
+      help_print_mdoc(stdout);
+    }
   } else if (invocation->verb) {
     help_print_verb(stdout, invocation->verb, invocation->language);
   } else {

@@ -64,7 +64,7 @@ struct invocation {
   const char *settings_file;
   const char *state_directory, *run_directory;
   bool help;
-  const char *help_format; /* NULL, "mdoc" */
+  const char *help_format; /* NULL, "mdoc", "bash", "zsh", "fish" */
   bool version;
 };
 
@@ -95,6 +95,8 @@ void help_print(FILE *stream, enum language language);
 void help_print_verb(FILE *stream, const struct verb *verb, enum language language);
 /* The list of verbs and options as mdoc(7), for the manual. */
 void help_print_mdoc(FILE *stream);
+/* Completion for "bash", "zsh" or "fish"; false for any other shell. */
+bool help_print_completion(FILE *stream, const char *shell);
 
 /* ---- options of a verb ---- */
 
@@ -164,8 +166,14 @@ int verb_explain(const struct invocation *invocation);
 int verb_compile(const struct invocation *invocation);
 int verb_replay(const struct invocation *invocation);
 int verb_apply(const struct invocation *invocation);
+int verb_confirm(const struct invocation *invocation);
+int verb_rollback(const struct invocation *invocation);
+int verb_history(const struct invocation *invocation);
+int verb_cut(const struct invocation *invocation);
+int verb_window(const struct invocation *invocation);
 int verb_status(const struct invocation *invocation);
 int verb_flows(const struct invocation *invocation);
+int verb_top(const struct invocation *invocation);
 int verb_events(const struct invocation *invocation);
 
 #endif

@@ -3,8 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/text.h"
-#include "cli/client.h"
+#include "cli/applying.h"
 #include "control/publication.h"
 #include "policy/check.h"
 #include "policy/print.h"
@@ -14,21 +13,6 @@
  * is the canonical form; it judges that again by itself. When the kernel refuses, kidod names the flow, and its place
  * in the operator's file is found here.
  */
-
-static void show_step(const struct invocation *invocation, enum control_step step) {
-  static const struct {
-    const char *japanese, *english;
-  } steps[] = {
-      [CONTROL_STEP_NONE] = {"", ""},
-      [CONTROL_STEP_CHECK] = {"検査しています", "checking"},
-      [CONTROL_STEP_COMPILE] = {"ルールを作っています", "compiling"},
-      [CONTROL_STEP_LOAD] = {"カーネルに入れ、読み戻して照合しています", "loading, reading back, comparing"},
-      [CONTROL_STEP_CONFIRM] = {"確定しています", "confirming"},
-  };
-  if (!invocation->json && step != CONTROL_STEP_NONE) {
-    fprintf(stderr, "%s ...\n", language_choose(invocation->language, steps[step].japanese, steps[step].english));
-  }
-}
 
 static int seal_policy(const struct invocation *invocation, const struct policy *policy, struct error *error) {
   size_t size = 0;
@@ -65,43 +49,6 @@ static void locate_refusal(const struct policy *policy, json_t *body) {
   }
 }
 
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
-
-static const char *escape(const struct invocation *invocation, const char *text) {
-  const char *escaped = text_escape(invocation->arena, text);
-  return escaped ? escaped : "";
-}
-
-static void print_refusal(const struct invocation *invocation, const json_t *body) {
-  const json_t *refusal = json_object_get(body, "refusal");
-  invocation_complain(invocation, "適用されませんでした。いままでのルールがそのまま有効です: %s",
-                      "not applied, the rules in force are as they were: %s", text_of(body, "message"));
-  if (json_is_object(refusal) && text_of(refusal, "file")[0] != '\0') {
-    fprintf(stderr, "%s:%lld: %s: %s\n", escape(invocation, text_of(refusal, "file")),
-            json_integer_value(json_object_get(refusal, "line")), escape(invocation, text_of(refusal, "subject")),
-            escape(invocation, text_of(refusal, "what")));
-  }
-}
-
-static int print_answer(const struct invocation *invocation, const struct client_answer *answer) {
-  if (invocation->json) {
-    return invocation_print_json(invocation, json_incref(answer->body), answer->code);
-  }
-  if (answer->code != EXIT_CODE_YES) {
-    print_refusal(invocation, answer->body);
-    return answer->code;
-  }
-  const json_t *policy = json_object_get(answer->body, "policy");
-  printf(language_choose(invocation->language, "適用しました: ポリシー %s (%.12s)、変更 %lld 件\n",
-                         "in force: policy %s (%.12s), %lld changes\n"),
-         escape(invocation, text_of(policy, "number")), text_of(policy, "sha256"),
-         json_integer_value(json_object_get(answer->body, "changes")));
-  return invocation_finish(invocation, EXIT_CODE_YES);
-}
-
 /* A policy with errors is refused before anybody is asked. */
 static int refuse(const struct invocation *invocation, struct policy_reading *reading) {
   invocation_print_diagnostics(invocation, &reading->diagnostics);
@@ -117,7 +64,8 @@ static int refuse(const struct invocation *invocation, struct policy_reading *re
                                EXIT_CODE_NO);
 }
 
-static int send_policy(const struct invocation *invocation, const struct policy *policy) {
+static int send_policy(const struct invocation *invocation, const struct policy *policy,
+                       const struct control_request *request) {
   struct error error = {0};
   struct client_answer answer = {0};
   int fd = seal_policy(invocation, policy, &error);
@@ -125,20 +73,21 @@ static int send_policy(const struct invocation *invocation, const struct policy 
     invocation_complain(invocation, "%s", "%s", error.message);
     return EXIT_CODE_NO_ANSWER;
   }
-  int result = client_ask(invocation, CONTROL_APPLY, fd, show_step, &answer, &error);
+  int result = client_ask(invocation, request, fd, applying_show_step, &answer, &error);
   close(fd);
   if (result < 0) {
     client_complain(invocation, &error);
     return EXIT_CODE_NO_ANSWER;
   }
   locate_refusal(policy, answer.body);
-  int code = print_answer(invocation, &answer);
+  int code = applying_print_answer(invocation, &answer);
   json_decref(answer.body);
   return code;
 }
 
 /* From here on the language is that of the policy, unless another was asked for. */
-static int apply(const struct invocation *invocation, struct policy_reading *reading) {
+static int apply(const struct invocation *invocation, struct policy_reading *reading,
+                 const struct control_request *request) {
   if (reading->policy) {
     struct check_options options = {.now = invocation->now};
     policy_check(reading->policy, &options, &reading->diagnostics);
@@ -149,17 +98,22 @@ static int apply(const struct invocation *invocation, struct policy_reading *rea
   if (!invocation->json) {
     invocation_print_diagnostics(invocation, &reading->diagnostics);
   }
-  return send_policy(invocation, reading->policy);
+  return send_policy(invocation, reading->policy, request);
 }
 
 int verb_apply(const struct invocation *invocation) {
+  struct control_request request = {.verb = CONTROL_APPLY};
   struct policy_reading reading = {0};
+  int code = applying_take_options(invocation, &request);
+  if (code != EXIT_CODE_YES) {
+    return code;
+  }
   const char *positional = invocation->argument_count > 0 ? invocation->arguments[0] : NULL;
-  int code = invocation_read_policy(invocation, positional, &reading);
+  code = invocation_read_policy(invocation, positional, &reading);
   if (code != EXIT_CODE_YES) {
     return code;
   }
   struct invocation speaking = *invocation;
   speaking.language = reading.diagnostics.language;
-  return apply(&speaking, &reading);
+  return apply(&speaking, &reading, &request);
 }

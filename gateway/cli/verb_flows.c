@@ -82,7 +82,7 @@ static void print_denied(const struct invocation *invocation, enum language lang
 int verb_flows(const struct invocation *invocation) {
   struct client_answer answer = {0};
   struct error error = {0};
-  if (client_ask(invocation, CONTROL_FLOWS, -1, NULL, &answer, &error) < 0) {
+  if (client_ask(invocation, &(struct control_request){.verb = CONTROL_FLOWS}, -1, NULL, &answer, &error) < 0) {
     client_complain(invocation, &error);
     return EXIT_CODE_NO_ANSWER;
   }

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/client.h"
 #include "cli/event_lines.h"
+#include "cli/order.h"
 #include "cli/watch_state.h"
 
 enum { ALERT_HOURS = 24, EXPIRIES_SHOWN = 5 };
@@ -88,6 +89,14 @@ static const char *paint(const struct screen *screen, const char *colour) {
   return screen->invocation->colour_output ? colour : "";
 }
 
+static void print_trial(const struct screen *screen, const json_t *policy) {
+  const json_t *back = json_object_get(policy, "returns_to");
+  print_label(screen, "試行期限", "on trial until");
+  printf("%s%s%s  ", paint(screen, "\033[1;33m"), text_of(policy, "deadline"), paint(screen, "\033[0m"));
+  printf(choose(screen, "kido confirm で確定。しなければ元に戻る: %s\n", "kido confirm keeps it; else back to: %s\n"),
+         json_is_object(back) ? escape(screen, text_of(back, "number")) : choose(screen, "なし", "none"));
+}
+
 static void print_policy(const struct screen *screen, const json_t *status) {
   const json_t *policy = json_object_get(status, "policy");
   print_label(screen, "ポリシー", "policy");
@@ -100,9 +109,18 @@ static void print_policy(const struct screen *screen, const json_t *status) {
   }
   printf("%s  %s\n", escape(screen, text_of(policy, "number")), escape(screen, text_of(policy, "name")));
   print_label(screen, "", "");
-  printf("SHA-256 %.16s…  %s\n", text_of(policy, "sha256"), choose(screen, "確定済み", "confirmed"));
+  bool pending = strcmp(text_of(policy, "state"), "pending") == 0;
+  printf("SHA-256 %.16s…  %s\n", text_of(policy, "sha256"),
+         pending ? choose(screen, "確定待ち", "on trial") : choose(screen, "確定済み", "confirmed"));
   print_label(screen, "適用日時", "applied at");
-  printf("%s\n", text_of(policy, "applied_at"));
+  printf("%s", text_of(policy, "applied_at"));
+  if (number_of(policy, "history") > 0) {
+    printf(choose(screen, "  履歴 %" PRId64, "  history %" PRId64), (int64_t)number_of(policy, "history"));
+  }
+  printf("  %s\n", escape(screen, text_of(policy, "by")));
+  if (pending) {
+    print_trial(screen, policy);
+  }
 }
 
 static void print_kidod(const struct screen *screen, const json_t *status) {
@@ -191,11 +209,34 @@ static void print_expiries(const struct screen *screen, const json_t *status) {
   }
 }
 
+/* ---- what is held back by order ---- */
+
+static void print_cuts(const struct screen *screen, const json_t *status) {
+  const json_t *cut, *cuts = json_object_get(status, "cuts");
+  size_t index;
+  json_array_foreach(cuts, index, cut) {
+    print_label(screen, index == 0 ? "緊急遮断" : "", index == 0 ? "CUT OFF" : "");
+    order_print_cut(screen->invocation, cut);
+  }
+}
+
+static void print_closed_windows(const struct screen *screen, const json_t *status) {
+  const json_t *closed, *windows = json_object_get(status, "closed_windows");
+  size_t index;
+  json_array_foreach(windows, index, closed) {
+    print_label(screen, index == 0 ? "早期終了" : "", index == 0 ? "closed early" : "");
+    printf(choose(screen, "%s  %s まで  %s: %s\n", "%s  until %s  %s: %s\n"), escape(screen, text_of(closed, "flow")),
+           text_of(closed, "until"), escape(screen, text_of(closed, "by")), escape(screen, text_of(closed, "why")));
+  }
+}
+
 static int print_screen(const struct invocation *invocation, const json_t *status) {
   struct screen screen = {.invocation = invocation, .language = client_language(invocation, status)};
+  print_cuts(&screen, status);
   print_policy(&screen, status);
   print_kidod(&screen, status);
   print_drift(&screen, status);
+  print_closed_windows(&screen, status);
   print_label(&screen, "証明", "proof");
   printf("%s\n", choose(&screen, "この版では行いません", "not made in this version"));
   print_watch(&screen, status);
@@ -206,11 +247,16 @@ static int print_screen(const struct invocation *invocation, const json_t *statu
 
 /* The members in the order of the contract. */
 static json_t *assemble(const struct invocation *invocation, json_t *body) {
-  return json_pack("{s:s, s:O, s:O, s:o, s:o, s:O, s:O, s:O, s:O}", "schema", "kido.status/1", "policy",
-                   json_object_get(body, "policy"), "proof", json_object_get(body, "proof"), "watch",
-                   watch_state(invocation), "alerts", alerts(invocation), "expiries", json_object_get(body, "expiries"),
-                   "flows", json_object_get(body, "flows"), "kidod", json_object_get(body, "kidod"), "language",
-                   json_object_get(body, "language"));
+  static const char *const more[] = {"cuts", "closed_windows"};
+  json_t *status = json_pack("{s:s, s:O, s:O, s:o, s:o, s:O, s:O, s:O, s:O}", "schema", "kido.status/1", "policy",
+                             json_object_get(body, "policy"), "proof", json_object_get(body, "proof"), "watch",
+                             watch_state(invocation), "alerts", alerts(invocation), "expiries",
+                             json_object_get(body, "expiries"), "flows", json_object_get(body, "flows"), "kidod",
+                             json_object_get(body, "kidod"), "language", json_object_get(body, "language"));
+  for (size_t i = 0; status && i < sizeof more / sizeof more[0]; i++) {
+    json_object_set(status, more[i], json_object_get(body, more[i]));
+  }
+  return status;
 }
 
 static int print_object(const struct invocation *invocation, json_t *object, int code) {
@@ -237,7 +283,7 @@ static int without_kidod(const struct invocation *invocation, const struct error
 static int show(const struct invocation *invocation) {
   struct client_answer answer = {0};
   struct error error = {0};
-  if (client_ask(invocation, CONTROL_STATUS, -1, NULL, &answer, &error) < 0) {
+  if (client_ask(invocation, &(struct control_request){.verb = CONTROL_STATUS}, -1, NULL, &answer, &error) < 0) {
     return without_kidod(invocation, &error);
   }
   json_t *status = assemble(invocation, answer.body);

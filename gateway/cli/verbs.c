@@ -35,6 +35,13 @@ static const struct option_rule replay_options[] = {
      "address of the gateway in a zone; may be repeated"},
 };
 
+static const struct option_rule apply_options[] = {
+    {"confirm-within", OPTION_VALUE, "TIME", "この時間内に kido confirm しなければ元に戻す (90s、10m、2h)",
+     "go back unless kido confirm comes within this time (90s, 10m, 2h)"},
+    {"allow-lockout", OPTION_FLAG, NULL, "運用管理系や自分の接続が締め出されても適用する",
+     "even if management, or your own connection, is locked out"},
+};
+
 static const struct option_rule status_options[] = {
     {"watch", OPTION_FLAG, NULL, "二秒ごとに表示し直す", "show it again every two seconds"},
 };
@@ -44,11 +51,28 @@ static const struct option_rule flows_options[] = {
     {"all", OPTION_FLAG, NULL, "計数が零の行も表示する", "also lines whose counters are zero"},
 };
 
+static const struct option_rule top_options[] = {
+    {"once", OPTION_FLAG, NULL, "一度だけ表示する(一秒間を測る)", "look once, over one second"},
+};
+
 static const struct option_rule events_options[] = {
     {"follow", OPTION_FLAG, NULL, "新しい事象を待って表示し続ける", "go on with new events as they happen"},
     {"severity", OPTION_VALUE, "critical|warning|notice|info", "この重大度以上だけ", "only this severity and above"},
     {"kind", OPTION_VALUE, "KIND", "この種類だけ(繰り返し可)", "only this kind; may be repeated"},
     {"last", OPTION_VALUE, "N", "直近 N 件だけ", "only the last N"},
+};
+
+static const struct option_rule cut_options[] = {
+    {"why", OPTION_VALUE, "TEXT", "理由(記録に残る)", "the reason, which is kept"},
+    {"lift", OPTION_FLAG, NULL, "緊急遮断を解除する(番号がなければすべて)",
+     "lift a cut by its id, without an id all of them"},
+    {"dry-run", OPTION_FLAG, NULL, "止まる通信を示すだけで、何もしない", "only show what would stop"},
+    {"yes", OPTION_FLAG, NULL, "端末で確認を求めない", "do not ask at the terminal"},
+    {"allow-lockout", OPTION_FLAG, NULL, "自分の接続や管理の経路が切れてもよい", "even if it cuts your own way in"},
+};
+
+static const struct option_rule window_options[] = {
+    {"why", OPTION_VALUE, "TEXT", "理由(記録に残る)", "the reason, which is kept"},
 };
 
 static const struct verb verbs[] = {
@@ -69,11 +93,35 @@ static const struct verb verbs[] = {
      "the verdict on a packet, why, and where the file says so", TABLE_OF(explain_options), 1, 4, verb_explain},
     {"replay", "ZONE=FILE.pcap ...", "記録したパケットを木戸番に判定させる", "the watchman over capture files",
      TABLE_OF(replay_options), 1, SIZE_MAX, verb_replay},
-    {"apply", "[FILE]", "ポリシーを適用する", "puts a policy in force", {NULL, 0}, 0, 1, verb_apply},
+    {"apply", "[FILE]", "ポリシーを適用する", "puts a policy in force", TABLE_OF(apply_options), 0, 1, verb_apply},
+    {"confirm",
+     "",
+     "試しに適用したポリシーを確定する",
+     "keeps the policy that is on trial",
+     {NULL, 0},
+     0,
+     0,
+     verb_confirm},
+    {"rollback", "[NUMBER]", "以前に確定したポリシー、または試行前に戻す",
+     "goes back to a policy confirmed before, or out of a trial", TABLE_OF(apply_options), 0, 1, verb_rollback},
+    {"history",
+     "",
+     "これまでに確定したポリシーを一覧する",
+     "the policies that were ever confirmed",
+     {NULL, 0},
+     0,
+     0,
+     verb_history},
+    {"cut", "[host ADDRESS | pair ZONE ZONE | zone ZONE | all | --lift [ID]]", "緊急遮断: かける、解除する、一覧する",
+     "emergency cut: cut off, lift, list", TABLE_OF(cut_options), 0, 3, verb_cut},
+    {"window", "close|reopen FLOW", "開放時間帯を早く終わらせる、またはそれを取り消す",
+     "ends a declared window early, or takes that back", TABLE_OF(window_options), 2, 2, verb_window},
     {"status", "", "いまの状態を一画面で示す", "one screen: what is in force, what needs attention",
      TABLE_OF(status_options), 0, 0, verb_status},
     {"flows", "", "許可した通信ごとの通信量と拒否の計数を示す", "live counters per flow, and what was denied",
      TABLE_OF(flows_options), 0, 0, verb_flows},
+    {"top", "", "いま流れている通信と、拒否が多いところを表示し続ける",
+     "what flows now, what is denied now, who keeps trying", TABLE_OF(top_options), 0, 0, verb_top},
     {"events", "", "起きたことを時刻順に示す", "what happened, in order of time", TABLE_OF(events_options), 0, 0,
      verb_events},
 };

@@ -25,8 +25,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "cli/alert_print.h"
 #include "control/publication.h"
+#include "control/restrictions_json.h"
 #include "events/log.h"
 #include "policy/check.h"
 #include "policy/read.h"
@@ -46,6 +48,7 @@ struct watchman {
   bool following, said_gone;
   bool stop;
   int64_t started;
+  char in_force[SHA256_TEXT_SIZE]; /* of what kidod published last as in force; "" before */
 };
 
 static int64_t now(void) {
@@ -68,14 +71,14 @@ static void tell(void *context, struct event *event, const struct timezone *cloc
 
 /* ---- policies ---- */
 
-static int take_policy(struct watchman *watchman, const struct policy *policy, struct arena *arena, bool pending,
-                       struct error *error) {
+static int take_policy(struct watchman *watchman, const struct policy *policy, const struct restrictions *restrictions,
+                       struct arena *arena, bool pending, struct error *error) {
   int result = live_set_policy(watchman->live, policy, pending, error);
   if (result < 0) {
     arena_free(arena);
     return result;
   }
-  result = watch_set_policy(watchman->watch, policy, arena, pending, now());
+  result = watch_set_restricted_policy(watchman->watch, policy, restrictions, arena, pending, now());
   if (result < 0)
     return error_set(error, ENOMEM, "no memory for the policy");
   live_look_after(watchman->live, now());
@@ -110,32 +113,66 @@ static int read_policy_file(struct watchman *watchman, struct error *error) {
   }
   if (policy == NULL || diagnostics.errors > 0 || diagnostics.out_of_memory)
     return refuse(path, arena, &diagnostics, error);
-  return take_policy(watchman, policy, arena, false, error);
+  return take_policy(watchman, policy, NULL, arena, false, error);
+}
+
+/* Which policy with which restrictions: what is the same need not be read again. */
+static void digest_of(const struct publication *publication, const char *text, char digest[static SHA256_TEXT_SIZE]) {
+  sha256_text(text, publication->policy_size + publication->restrictions_size, digest);
+}
+
+static int read_restrictions(const struct publication *publication, const char *text, const struct policy *policy,
+                             struct arena *arena, struct restrictions **ret_restrictions, struct error *error) {
+  *ret_restrictions = ARENA_NEW(arena, struct restrictions);
+  if (*ret_restrictions == NULL)
+    return error_set(error, ENOMEM, "no memory for the policy");
+  if (publication->restrictions_size == 0)
+    return 0;
+  return restrictions_from_text(text + publication->policy_size, publication->restrictions_size, policy->flow_count,
+                                policy->zone_count, arena, *ret_restrictions, error);
+}
+
+static int read_generation(struct watchman *watchman, const struct publication *publication, const char *text,
+                           struct error *error) {
+  struct arena *arena = arena_new(0);
+  if (arena == NULL)
+    return error_set(error, ENOMEM, "no memory for the policy");
+  struct diagnostic_list diagnostics;
+  struct restrictions *restrictions = NULL;
+  const struct policy *policy = NULL;
+  diagnostic_list_init(&diagnostics, arena, watchman->options->language);
+  int result = policy_read_text("kidod", text, publication->policy_size, arena, watchman->options->language_forced,
+                                &policy, &diagnostics, error);
+  if (result < 0 || policy == NULL || diagnostics.errors > 0)
+    return refuse("kidod", arena, &diagnostics, error);
+  result = read_restrictions(publication, text, policy, arena, &restrictions, error);
+  if (result < 0) {
+    arena_free(arena);
+    return result;
+  }
+  return take_policy(watchman, policy, restrictions, arena, publication->phase == PUBLICATION_PENDING, error);
 }
 
 static int read_published(struct watchman *watchman, const struct publication *publication, int descriptor,
                           struct error *error) {
-  bool pending = publication->phase == PUBLICATION_PENDING;
+  size_t size = publication->policy_size + publication->restrictions_size;
   const struct policy *current = watch_policy(watchman->watch);
-  if (current != NULL && strcmp(current->sha256, publication->policy_sha256) == 0) {
-    watch_drop_pending(watchman->watch);
-    return live_set_policy(watchman->live, current, false, error);
-  }
-  struct arena *arena = arena_new(0);
-  void *text = mmap(NULL, publication->policy_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  if (arena == NULL || text == MAP_FAILED) {
-    arena_free(arena);
+  char digest[SHA256_TEXT_SIZE];
+  char *text = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  if (text == MAP_FAILED)
     return error_set(error, ENOMEM, "no memory for the policy");
+  digest_of(publication, text, digest);
+  int result;
+  if (current != NULL && strcmp(digest, watchman->in_force) == 0) {
+    watch_drop_pending(watchman->watch);
+    result = live_set_policy(watchman->live, current, false, error);
+  } else {
+    result = read_generation(watchman, publication, text, error);
+    if (result == 0 && publication->phase == PUBLICATION_IN_FORCE)
+      memcpy(watchman->in_force, digest, sizeof watchman->in_force);
   }
-  struct diagnostic_list diagnostics;
-  diagnostic_list_init(&diagnostics, arena, watchman->options->language);
-  const struct policy *policy = NULL;
-  int result = policy_read_text("kidod", text, publication->policy_size, arena, watchman->options->language_forced,
-                                &policy, &diagnostics, error);
-  munmap(text, publication->policy_size);
-  if (result < 0 || policy == NULL || diagnostics.errors > 0)
-    return refuse("kidod", arena, &diagnostics, error);
-  return take_policy(watchman, policy, arena, pending, error);
+  munmap(text, size);
+  return result;
 }
 
 /* ---- following kidod ---- */

@@ -22,9 +22,12 @@ enum language controller_language(const struct controller *controller) {
   return controller->options->language;
 }
 
-struct gate_aim controller_aim(const struct controller *controller) {
+struct gate_aim controller_aim(struct controller *controller) {
   const struct generation *generation = controller->in_force;
-  return (struct gate_aim){.policy = generation ? generation->policy : NULL, .open = generation != NULL};
+  controller_trial_follow_clock(controller);
+  return (struct gate_aim){.policy = generation ? generation->policy : NULL,
+                           .open = generation != NULL,
+                           .restrictions = &controller->restrictions};
 }
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
@@ -132,7 +135,7 @@ static int start(struct controller *controller, struct error *error) {
   if (result == 0) {
     result = gate_learn_addresses(controller->gate, &changed, error);
   }
-  return result;
+  return result < 0 ? result : controller_load_orders(controller, error);
 }
 
 /* After a crash or a restart the rules stand and go on standing; after a boot there are none yet. */
@@ -161,6 +164,7 @@ static int bring_up(struct controller *controller, struct error *error) {
 static int shut_down(struct controller *controller, struct error *error) {
   sd_notify(0, "STOPPING=1");
   controller_watch_stop(controller);
+  controller_trial_abandon(controller);
   int result = controller_close_gate(controller, error);
   struct error ignored = {0};
   controller_publish(controller, PUBLICATION_CLOSED, NULL, &ignored);
@@ -178,11 +182,14 @@ static void release(struct controller *controller) {
   sd_event_source_disable_unref(controller->load.child);
   if (controller->load.origin != LOAD_NONE) {
     policy_reader_close(&controller->load.reader);
+    arena_free(controller->load.arena);
   }
+  controller_trial_abandon(controller);
   server_close(controller->server);
   publisher_close(controller->publisher);
   gate_free(controller->gate);
   generation_free(controller->in_force);
+  controller_drop_orders(controller);
   event_log_close(controller->log);
   free(controller->drift_what);
   sd_event_unref(controller->loop);
@@ -225,6 +232,16 @@ static struct generation *read_confirmed(const char *state_directory) {
   return generation;
 }
 
+/* Quietly: whoever closes the gate at boot has no log. A damaged record cuts everything here too. */
+static void read_orders(struct controller *controller) {
+  struct orders *orders = NULL;
+  struct error ignored = {0};
+  orders_load(controller->options->state_directory, controller_now(), &orders, &ignored);
+  if (orders) {
+    controller_adopt_orders(controller, orders);
+  }
+}
+
 int controller_close(const struct controller_options *options, struct error *error) {
   struct controller controller = {.options = options, .lock = -1, .load.reader = {-1, -1, -1}};
   bool changed = false;
@@ -241,6 +258,7 @@ int controller_close(const struct controller_options *options, struct error *err
   }
   if (result == 0) {
     controller.in_force = read_confirmed(options->state_directory);
+    read_orders(&controller);
     result = controller_close_gate(&controller, error);
   }
   release(&controller);

@@ -18,9 +18,14 @@ static const char *advice(const struct controller *controller, const struct anno
                                                               : announcement->advice_in_english;
 }
 
+static const char *name_of(const struct person *by, char text[static PERSON_TEXT_SIZE]) {
+  return by ? person_text(by, text) : NULL;
+}
+
 static void write_event(struct controller *controller, const struct announcement *announcement, const char *message) {
   const struct policy *policy = controller->in_force ? controller->in_force->policy : NULL;
   struct event_time now = time_of_event();
+  char by[PERSON_TEXT_SIZE];
   struct event event = {.time = now,
                         .first_seen = now,
                         .last_seen = now,
@@ -38,7 +43,8 @@ static void write_event(struct controller *controller, const struct announcement
                         .flow = announcement->flow,
                         .reason = announcement->reason,
                         .what_to_do = advice(controller, announcement),
-                        .message = message};
+                        .message = message,
+                        .by = name_of(announcement->by, by)};
   struct arena *arena = arena_new(0);
   const struct timezone *rules = policy ? policy->header.timezone : NULL;
   if (!rules && arena) {

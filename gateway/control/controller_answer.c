@@ -26,14 +26,36 @@ static json_t *instant_to_json(const struct policy *policy, struct instant insta
 
 /* ---- status ---- */
 
-static json_t *status_policy(const struct generation *generation) {
+static json_t *text_or_null(const char *text) {
+  return text[0] == '\0' ? json_null() : json_string(text);
+}
+
+/* What a trial returns to. */
+static json_t *returns_to(const struct controller *controller) {
+  const struct generation *confirmed = controller_trial_confirmed(controller);
+  if (!controller->trial || !confirmed) {
+    return json_null();
+  }
+  return json_pack("{s:s?, s:s, s:I}", "number", confirmed->policy->header.number.text, "sha256",
+                   confirmed->policy->sha256, "history", (json_int_t)confirmed->record.generation);
+}
+
+json_t *controller_policy_to_json(const struct controller *controller) {
+  const struct generation *generation = controller->in_force;
   if (!generation) {
-    return json_pack("{s:n, s:n, s:s, s:n, s:n}", "number", "sha256", "state", "none", "applied_at", "name");
+    return json_pack("{s:n, s:n, s:s, s:n, s:n, s:n, s:n, s:n, s:n}", "number", "sha256", "state", "none", "applied_at",
+                     "name", "history", "by", "deadline", "returns_to");
   }
   const struct policy *policy = generation->policy;
-  return json_pack("{s:s?, s:s, s:s, s:o, s:s?}", "number", policy->header.number.text, "sha256", policy->sha256,
-                   "state", "confirmed", "applied_at", instant_to_json(policy, generation->applied_at), "name",
-                   policy->header.name.text);
+  const struct confirmed_policy *record = &generation->record;
+  bool pending = controller->trial != NULL;
+  return json_pack("{s:s?, s:s, s:s, s:o, s:s?, s:o, s:o, s:o, s:o}", "number", policy->header.number.text, "sha256",
+                   policy->sha256, "state", pending ? "pending" : "confirmed", "applied_at",
+                   instant_to_json(policy, record->applied_at), "name", policy->header.name.text, "history",
+                   record->generation > 0 ? json_integer((json_int_t)record->generation) : json_null(), "by",
+                   text_or_null(record->by), "deadline",
+                   pending ? instant_to_json(policy, controller_trial_deadline(controller)) : json_null(), "returns_to",
+                   returns_to(controller));
 }
 
 /* The next change of each flow within EXPIRY_DAYS, nearest first. */
@@ -51,11 +73,12 @@ static int compare_coming(const void *left, const void *right) {
   return a->flow->index < b->flow->index ? -1 : 1;
 }
 
-static size_t find_coming(const struct policy *policy, struct instant now, struct coming *coming) {
+static size_t find_coming(const struct policy *policy, const struct restrictions *restrictions, struct instant now,
+                          struct coming *coming) {
   size_t count = 0;
   for (size_t i = 0; i < policy->flow_count; i++) {
     struct instant at = INSTANT_NEVER;
-    enum force_state state = policy_flow_force(policy, &policy->flows[i], now, &at);
+    enum force_state state = restricted_flow_force(policy, restrictions, &policy->flows[i], now, &at);
     if (state != FORCE_EXPIRED && at.seconds > now.seconds && at.seconds - now.seconds < (int64_t)EXPIRY_DAYS * 86400) {
       coming[count++] = (struct coming){&policy->flows[i], state, at};
     }
@@ -64,14 +87,14 @@ static size_t find_coming(const struct policy *policy, struct instant now, struc
   return count;
 }
 
-static json_t *status_expiries(const struct generation *generation, struct arena *arena) {
+static json_t *status_expiries(const struct controller *controller, struct arena *arena) {
   json_t *array = json_array();
-  if (!generation) {
+  if (!controller->in_force) {
     return array;
   }
-  const struct policy *policy = generation->policy;
+  const struct policy *policy = controller->in_force->policy;
   struct coming *coming = ARENA_ARRAY(arena, policy->flow_count, struct coming);
-  size_t count = coming ? find_coming(policy, controller_now(), coming) : 0;
+  size_t count = coming ? find_coming(policy, &controller->restrictions, controller_now(), coming) : 0;
   for (size_t i = 0; i < count && i < EXPIRY_LIMIT; i++) {
     json_array_append_new(array, json_pack("{s:s, s:o, s:s}", "flow", coming[i].flow->name, "at",
                                            instant_to_json(policy, coming[i].at), "kind",
@@ -80,10 +103,11 @@ static json_t *status_expiries(const struct generation *generation, struct arena
   return array;
 }
 
-static json_t *status_flows(const struct generation *generation) {
+static json_t *status_flows(const struct controller *controller) {
+  const struct policy *policy = controller->in_force ? controller->in_force->policy : NULL;
   size_t counts[FORCE_OUTSIDE_WINDOW + 1] = {0};
-  for (size_t i = 0; generation && i < generation->policy->flow_count; i++) {
-    counts[policy_flow_force(generation->policy, &generation->policy->flows[i], controller_now(), NULL)]++;
+  for (size_t i = 0; policy && i < policy->flow_count; i++) {
+    counts[restricted_flow_force(policy, &controller->restrictions, &policy->flows[i], controller_now(), NULL)]++;
   }
   return json_pack("{s:I, s:I, s:I}", "in_force", (json_int_t)counts[FORCE_YES], "closed",
                    (json_int_t)counts[FORCE_OUTSIDE_WINDOW], "expired", (json_int_t)counts[FORCE_EXPIRED]);
@@ -103,9 +127,10 @@ json_t *controller_status(const struct controller *controller, enum language lan
   struct arena *arena = arena_new(0);
   const char *name = language == LANGUAGE_JAPANESE ? "ja" : "en";
   json_t *status = json_pack("{s:s, s:o, s:{s:n, s:n}, s:o, s:o, s:o, s:s}", "schema", "kido.status/1", "policy",
-                             status_policy(controller->in_force), "proof", "result", "at", "expiries",
-                             arena ? status_expiries(controller->in_force, arena) : json_array(), "flows",
-                             status_flows(controller->in_force), "kidod", status_kidod(controller), "language", name);
+                             controller_policy_to_json(controller), "proof", "result", "at", "expiries",
+                             arena ? status_expiries(controller, arena) : json_array(), "flows",
+                             status_flows(controller), "kidod", status_kidod(controller), "language", name);
+  controller_add_restrictions(controller, status);
   arena_free(arena);
   return status;
 }
@@ -214,18 +239,18 @@ json_t *controller_flows(struct controller *controller, enum language language, 
 
 /* ---- requests ---- */
 
-static enum language request_language(const struct controller *controller, const struct control_request *request) {
+enum language controller_request_language(const struct controller *controller, const struct control_request *request) {
   return request->language == 0 ? controller_language(controller) : (enum language)(request->language - 1);
 }
 
-static json_t *failure_to_json(const char *schema, const struct error *error) {
-  return json_pack("{s:s, s:b, s:s}", "schema", schema, "ok", false, "message", error->message);
+json_t *controller_failure(const char *schema, const char *message) {
+  return json_pack("{s:s, s:b, s:s}", "schema", schema, "ok", false, "message", message);
 }
 
 static void handle_status(struct controller *controller, uint64_t client, const struct control_request *request,
                           int policy_fd) {
   (void)policy_fd;
-  json_t *answer = controller_status(controller, request_language(controller, request));
+  json_t *answer = controller_status(controller, controller_request_language(controller, request));
   server_reply(controller->server, client, CONTROL_STEP_NONE, 0, answer);
 }
 
@@ -233,29 +258,52 @@ static void handle_flows(struct controller *controller, uint64_t client, const s
                          int policy_fd) {
   (void)policy_fd;
   struct error error = {0};
-  json_t *answer = controller_flows(controller, request_language(controller, request), &error);
+  json_t *answer = controller_flows(controller, controller_request_language(controller, request), &error);
   server_reply(controller->server, client, CONTROL_STEP_NONE, answer ? 0 : 3,
-               answer ? answer : failure_to_json("kido.flows/1", &error));
+               answer ? answer : controller_failure("kido.flows/1", error.message));
 }
 
 static void handle_apply(struct controller *controller, uint64_t client, const struct control_request *request,
                          int policy_fd) {
-  struct load load = {.origin = LOAD_CLIENT, .client = client};
+  struct load load = {.origin = LOAD_CLIENT,
+                      .client = client,
+                      .by = server_person(controller->server, client),
+                      .way = operator_way_of(request),
+                      .allow_lockout = (request->flags & CONTROL_ALLOW_LOCKOUT) != 0,
+                      .seconds = request->seconds,
+                      .language = controller_request_language(controller, request)};
   struct reader_request reading = {.policy_fd = policy_fd,
                                    .path = "policy",
-                                   .language = request_language(controller, request),
+                                   .language = load.language,
                                    .language_forced = request->language != 0,
                                    .now = controller_now()};
   struct error error = {0};
-  if (controller_load(controller, &load, &reading, &error) < 0) {
-    server_reply(controller->server, client, CONTROL_STEP_NONE, 3, failure_to_json("kido.apply/1", &error));
+  int result = controller_load(controller, &load, &reading, &error);
+  if (result < 0) {
+    server_reply(controller->server, client, CONTROL_STEP_NONE, result == -EBUSY ? 1 : 3,
+                 controller_failure("kido.apply/1", error.message));
   }
 }
 
 void controller_handle(uint64_t client, const struct control_request *request, int policy_fd, void *context) {
-  static void (*const handlers[])(struct controller *, uint64_t, const struct control_request *, int) = {
-      [CONTROL_STATUS] = handle_status, [CONTROL_FLOWS] = handle_flows, [CONTROL_APPLY] = handle_apply};
-  handlers[request->verb](context, client, request, policy_fd);
+  static control_handler *const handlers[CONTROL_VERB_END_] = {[CONTROL_STATUS] = handle_status,
+                                                               [CONTROL_FLOWS] = handle_flows,
+                                                               [CONTROL_APPLY] = handle_apply,
+                                                               [CONTROL_CONFIRM] = controller_handle_confirm,
+                                                               [CONTROL_ROLLBACK] = controller_handle_rollback,
+                                                               [CONTROL_HISTORY] = controller_handle_history,
+                                                               [CONTROL_CUT] = controller_take_order,
+                                                               [CONTROL_LIFT] = controller_take_order,
+                                                               [CONTROL_WINDOW_CLOSE] = controller_take_order,
+                                                               [CONTROL_WINDOW_REOPEN] = controller_take_order};
+  struct controller *controller = context;
+  if (handlers[request->verb]) {
+    handlers[request->verb](controller, client, request, policy_fd);
+  } else {
+    struct error error = {0};
+    error_set(&error, ENOSYS, "this kidod does not know the request %u", request->verb);
+    server_reply(controller->server, client, CONTROL_STEP_NONE, 3, controller_failure("kido.error/1", error.message));
+  }
   if (policy_fd >= 0) {
     close(policy_fd);
   }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -9,7 +10,8 @@
 #include <unistd.h>
 
 #include "control/controller_parts.h"
-#include "control/state.h"
+#include "control/history.h"
+#include "control/restrictions_json.h"
 
 /*
  * Theory of operation. A load goes through the steps of enum control_step. Until the kernel was read back and the
@@ -17,6 +19,9 @@
  * one is brought back, in the kernel and on the publication socket, and the load is refused.
  *
  *   read and check (child) -> compile -> publish PENDING -> load, read back -> write the state -> publish IN_FORCE
+ *
+ * A policy on trial (controller_trial.c) goes the same way, but instead of being confirmed it is noted as a trial
+ * before it goes into the kernel.
  */
 
 /* What goes back to whoever asked. */
@@ -25,6 +30,7 @@ struct outcome {
   const char *message;
   json_t *diagnostics;
   struct refusal refusal;
+  enum lockout lockout;
   size_t changes;
   const struct generation *generation;
 };
@@ -45,73 +51,157 @@ static json_t *refusal_to_json(const struct refusal *refusal) {
                    refusal->origin.place.file, "line", (json_int_t)refusal->origin.place.line);
 }
 
-static json_t *outcome_to_json(const struct load *load, const struct outcome *outcome) {
-  return json_pack("{s:s, s:b, s:s, s:o, s:I, s:s?, s:o, s:O?}", "schema", "kido.apply/1", "ok", outcome->code == 0,
-                   "step", control_step_name(load->step), "policy", policy_to_json(outcome->generation), "changes",
-                   (json_int_t)outcome->changes, "message", outcome->message, "refusal",
-                   refusal_to_json(&outcome->refusal), "diagnostics", outcome->diagnostics);
+static json_t *deadline_to_json(const struct controller *controller, const struct outcome *outcome) {
+  return outcome->code == 0 && controller->trial
+             ? controller_instant_to_json(controller, controller_trial_deadline(controller))
+             : json_null();
+}
+
+static json_t *outcome_to_json(const struct controller *controller, const struct outcome *outcome) {
+  const struct load *load = &controller->load;
+  json_int_t number = outcome->generation ? (json_int_t)outcome->generation->record.generation : 0;
+  return json_pack(
+      "{s:s, s:b, s:s, s:o, s:I, s:s?, s:o, s:O?, s:s, s:o, s:o, s:s?, s:s}", "schema", "kido.apply/1", "ok",
+      outcome->code == 0, "step", control_step_name(load->step), "policy", policy_to_json(outcome->generation),
+      "changes", (json_int_t)outcome->changes, "message", outcome->message, "refusal",
+      refusal_to_json(&outcome->refusal), "diagnostics", outcome->diagnostics, "state",
+      !outcome->generation ? "none"
+      : controller->trial  ? "pending"
+                           : "confirmed",
+      "history", number > 0 ? json_integer(number) : json_null(), "deadline", deadline_to_json(controller, outcome),
+      "lockout", outcome->lockout == LOCKOUT_NONE ? NULL : lockout_name(outcome->lockout), "language",
+      load->language == LANGUAGE_JAPANESE ? "ja" : "en");
 }
 
 /* systemd waits for READY after a start and after each RELOADING. */
-static void say_ready(struct controller *controller) {
+void controller_say_ready(const struct controller *controller) {
   const struct generation *generation = controller->in_force;
-  sd_notifyf(0, "READY=1\nSTATUS=%s %s", generation ? "in force:" : "the gate is closed",
-             generation && generation->policy->header.number.text ? generation->policy->header.number.text : "");
+  sd_notifyf(0, "READY=1\nSTATUS=%s %s",
+             !generation         ? "the gate is closed"
+             : controller->trial ? "on trial:"
+                                 : "in force:",
+             generation ? generation->record.policy_number : "");
 }
 
-static void announce_outcome(struct controller *controller, const struct outcome *outcome) {
-  if (outcome->code == 0) {
-    struct announcement applied = {.kind = "policy-applied", .severity = EVENT_NOTICE};
-    controller_announce(
-        controller, &applied, "ポリシー %s を適用しました (%.12s、変更 %zu 件)",
-        "policy %s is in force (%.12s, %zu changes)",
-        outcome->generation->policy->header.number.text ? outcome->generation->policy->header.number.text : "-",
-        outcome->generation->policy->sha256, outcome->changes);
+static const char *number_of(const struct generation *generation) {
+  const char *number = generation->policy->header.number.text;
+  return number ? number : "-";
+}
+
+static void announce_trial(struct controller *controller, const struct outcome *outcome) {
+  const struct load *load = &controller->load;
+  char deadline[INSTANT_TEXT_SIZE], by[PERSON_TEXT_SIZE];
+  struct announcement applied = {
+      .kind = load->origin == LOAD_ROLLBACK ? "policy-rolled-back" : "policy-applied",
+      .severity = EVENT_NOTICE,
+      .reason = "trial",
+      .advice_in_japanese = "動作を確かめ、期限までに kido confirm で確定する。しなければ元のポリシーに戻る",
+      .advice_in_english = "Try what matters, and keep it with kido confirm before the deadline; else it goes back",
+      .by = &load->by};
+  instant_format(outcome->generation->policy->header.timezone, controller_trial_deadline(controller), deadline);
+  controller_announce(controller, &applied, "ポリシー %s を試しに適用しました (%.12s、変更 %zu 件、%s まで、操作 %s)",
+                      "policy %s is in force on trial (%.12s, %zu changes, until %s, by %s)",
+                      number_of(outcome->generation), outcome->generation->policy->sha256, outcome->changes, deadline,
+                      person_text(&load->by, by));
+}
+
+static void announce_in_force(struct controller *controller, const struct outcome *outcome) {
+  const struct load *load = &controller->load;
+  const struct generation *generation = outcome->generation;
+  char by[PERSON_TEXT_SIZE];
+  struct announcement applied = {.kind = "policy-applied", .severity = EVENT_NOTICE};
+  if (load->origin == LOAD_START) {
+    controller_announce(controller, &applied, "確定済みのポリシー %s を適用しました (%.12s、変更 %zu 件)",
+                        "the confirmed policy %s is in force (%.12s, %zu changes)", number_of(generation),
+                        generation->policy->sha256, outcome->changes);
     return;
   }
+  bool rollback = load->origin == LOAD_ROLLBACK;
+  applied.kind = rollback ? "policy-rolled-back" : "policy-applied";
+  applied.by = &load->by;
+  const char *what = !rollback ? language_choose(controller_language(controller), "適用しました", "is in force")
+                               : language_choose(controller_language(controller), "履歴から戻しました",
+                                                 "is in force again, out of the history");
+  controller_announce(controller, &applied, "ポリシー %s を%s (%.12s、変更 %zu 件、操作 %s)",
+                      "policy %s %s (%.12s, %zu changes, by %s)", number_of(generation), what,
+                      generation->policy->sha256, outcome->changes, person_text(&load->by, by));
+}
+
+static void announce_refusal(struct controller *controller, const struct outcome *outcome) {
+  const struct load *load = &controller->load;
   struct announcement refused = {.kind = "policy-refused",
                                  .severity = controller->in_force ? EVENT_WARNING : EVENT_CRITICAL,
                                  .flow = outcome->refusal.known ? outcome->refusal.origin.subject : NULL,
+                                 .reason = outcome->lockout == LOCKOUT_NONE ? NULL : lockout_name(outcome->lockout),
                                  .advice_in_japanese = "kido check で誤りを確かめて直し、kido apply をやり直す",
-                                 .advice_in_english = "See what is wrong with kido check, correct it, and apply again"};
+                                 .advice_in_english = "See what is wrong with kido check, correct it, and apply again",
+                                 .by = load->origin == LOAD_START ? NULL : &load->by};
   controller_announce(controller, &refused, "ポリシーを受け付けませんでした: %s", "the policy was refused: %s",
                       outcome->message ? outcome->message : "");
+}
+
+static void announce_outcome(struct controller *controller, const struct outcome *outcome) {
+  if (outcome->code != 0) {
+    announce_refusal(controller, outcome);
+  } else if (controller->trial) {
+    announce_trial(controller, outcome);
+  } else {
+    announce_in_force(controller, outcome);
+  }
 }
 
 static void finish_load(struct controller *controller, struct outcome *outcome) {
   struct load *load = &controller->load;
   announce_outcome(controller, outcome);
-  if (load->origin == LOAD_CLIENT) {
-    server_reply(controller->server, load->client, load->step, outcome->code, outcome_to_json(load, outcome));
+  if (load->client != 0) {
+    server_reply(controller->server, load->client, load->step, outcome->code, outcome_to_json(controller, outcome));
   }
   json_decref(outcome->diagnostics);
   load->child = sd_event_source_disable_unref(load->child);
+  load->arena = arena_free(load->arena);
   load->origin = LOAD_NONE;
-  say_ready(controller);
+  controller_say_ready(controller);
 }
 
 static void begin_step(struct controller *controller, enum control_step step) {
   controller->load.step = step;
-  if (controller->load.origin == LOAD_CLIENT) {
+  if (controller->load.client != 0) {
     server_step(controller->server, controller->load.client, step);
   }
+}
+
+/* The ends of a trial belong to the policy in force, and to no other. To be freed; NULL without memory. */
+static char *restrictions_of(const struct controller *controller, const struct generation *generation) {
+  struct restrictions restrictions = controller->restrictions;
+  const struct policy *policy = generation->policy;
+  if (generation != controller->in_force) {
+    restrictions.flow_deadlines = restrictions.within_deadlines = NULL;
+  }
+  return restrictions_to_text(&restrictions, policy->flow_count, policy->zone_count);
 }
 
 int controller_publish(struct controller *controller, enum publication_phase phase, const struct generation *generation,
                        struct error *error) {
   struct publication publication = {.phase = phase, .generation = controller->publications};
-  if (generation && phase != PUBLICATION_CLOSED) {
-    const struct policy *policy = generation->policy;
-    snprintf(publication.policy_sha256, sizeof publication.policy_sha256, "%s", policy->sha256);
-    snprintf(publication.policy_number, sizeof publication.policy_number, "%s",
-             policy->header.number.text ? policy->header.number.text : "");
-    return publisher_publish(controller->publisher, &publication, generation->text, generation->size, error);
+  if (!generation || phase == PUBLICATION_CLOSED) {
+    return publisher_publish(controller->publisher, &publication, NULL, 0, NULL, error);
   }
-  return publisher_publish(controller->publisher, &publication, NULL, 0, error);
+  const struct policy *policy = generation->policy;
+  snprintf(publication.policy_sha256, sizeof publication.policy_sha256, "%s", policy->sha256);
+  snprintf(publication.policy_number, sizeof publication.policy_number, "%s",
+           policy->header.number.text ? policy->header.number.text : "");
+  char *restrictions = restrictions_of(controller, generation);
+  int result = restrictions ? publisher_publish(controller->publisher, &publication, generation->text, generation->size,
+                                                restrictions, error)
+                            : error_set(error, ENOMEM, "no memory to publish what holds the policy back");
+  free(restrictions);
+  return result;
 }
 
 int controller_close_gate(struct controller *controller, struct error *error) {
-  struct gate_aim aim = {.policy = controller->in_force ? controller->in_force->policy : NULL, .open = false};
+  struct gate_aim aim = {.policy = controller->in_force ? controller->in_force->policy : NULL,
+                         .open = false,
+                         .restrictions = &controller->restrictions};
   struct arena *arena = arena_new(0);
   int result = arena ? gate_bring(controller->gate, &aim, controller_now(), arena, NULL, NULL, error)
                      : error_set(error, ENOMEM, "no memory");
@@ -127,49 +217,109 @@ static void go_back(struct controller *controller) {
   controller_publish(controller, phase, controller->in_force, &error);
 }
 
-static int store(const struct controller *controller, struct generation *generation, struct error *error) {
-  if (controller->load.origin == LOAD_START) {
-    generation->applied_at = controller->load.applied_at;
-    generation->number = controller->load.number;
-    return 0;
+/* ---- from a policy in memory to a policy in force ---- */
+
+static struct confirmed_policy make_record(const struct controller *controller, const struct generation *generation,
+                                           const char *by) {
+  static const enum state_origin origins[] = {
+      [LOAD_CLIENT] = STATE_APPLY, [LOAD_RELOAD] = STATE_RELOAD, [LOAD_ROLLBACK] = STATE_ROLLBACK};
+  const struct load *load = &controller->load;
+  if (load->origin == LOAD_START) {
+    return *load->record;
   }
-  generation->applied_at = controller_now();
-  generation->number = controller->loads + 1;
-  struct confirmed_policy confirmed = {.text = generation->text,
-                                       .size = generation->size,
-                                       .applied_at = generation->applied_at,
-                                       .generation = generation->number};
-  return state_save(controller->options->state_directory, &confirmed, error);
+  return (struct confirmed_policy){.text = generation->text,
+                                   .size = generation->size,
+                                   .applied_at = controller_now(),
+                                   .source = load->source,
+                                   .origin = origins[load->origin],
+                                   .by = by};
 }
 
 static void take_over(struct controller *controller, struct generation *generation) {
   generation_free(controller->in_force);
   controller->in_force = generation;
-  controller->loads = generation->number;
-  generation_update_forces(generation, controller_now(), NULL, NULL);
+  generation_update_forces(generation, &controller->restrictions, controller_now(), NULL, NULL);
   controller_schedule_change(controller);
 }
 
-/* From a policy in memory to a policy in force. */
-static int put_in_force(struct controller *controller, struct generation *generation, struct arena *arena,
-                        struct outcome *outcome, struct error *error) {
-  struct gate_aim aim = {.policy = generation->policy, .open = true};
+static int bring(struct controller *controller, const struct generation *generation,
+                 const struct restrictions *restrictions, struct arena *arena, struct outcome *outcome,
+                 struct error *error) {
+  struct gate_aim aim = {.policy = generation->policy, .open = true, .restrictions = restrictions};
   begin_step(controller, CONTROL_STEP_LOAD);
   controller->publications++;
   int result = controller_publish(controller, PUBLICATION_PENDING, generation, error);
   if (result == 0) {
     result = gate_bring(controller->gate, &aim, controller_now(), arena, &outcome->changes, &outcome->refusal, error);
   }
+  return result;
+}
+
+static int put_in_force(struct controller *controller, struct generation *generation,
+                        const struct confirmed_policy *record, struct arena *arena, struct outcome *outcome,
+                        struct error *error) {
+  int result = bring(controller, generation, &controller->restrictions, arena, outcome, error);
   if (result == 0) {
     begin_step(controller, CONTROL_STEP_CONFIRM);
-    result = store(controller, generation, error);
+    result = controller->load.origin == LOAD_START ? generation_set_record(generation, record)
+                                                   : controller_confirm(controller, generation, record, error);
   }
   if (result < 0) {
     go_back(controller);
     return result;
   }
   take_over(controller, generation);
-  return controller_publish(controller, PUBLICATION_IN_FORCE, generation, error);
+  return 0;
+}
+
+static int put_on_trial(struct controller *controller, struct generation *generation,
+                        const struct confirmed_policy *record, struct arena *arena, struct outcome *outcome,
+                        struct error *error) {
+  struct trial *trial = NULL;
+  int result = controller_trial_prepare(controller, generation, controller->load.seconds, record, &trial, error);
+  if (result < 0) {
+    return result;
+  }
+  struct restrictions restrictions = controller_trial_restrictions(controller, trial);
+  result = bring(controller, generation, &restrictions, arena, outcome, error);
+  if (result < 0) {
+    go_back(controller);
+    controller_trial_drop(controller, trial);
+    return result;
+  }
+  controller_trial_begin(controller, trial, generation);
+  return 0;
+}
+
+static enum lockout judge_lockout(const struct controller *controller, const struct generation *generation) {
+  const struct load *load = &controller->load;
+  if (load->origin == LOAD_START || load->allow_lockout) {
+    return LOCKOUT_NONE;
+  }
+  return lockout_judge(&(struct lockout_question){
+      .before = {controller->in_force ? controller->in_force->policy : NULL, &controller->restrictions},
+      .after = {generation->policy, &controller->restrictions},
+      .way = load->way,
+      .own = gate_own_addresses(controller->gate),
+      .now = controller_now()});
+}
+
+/* On success the generation is the controller's. */
+static int go_on_with_generation(struct controller *controller, struct generation *generation, struct arena *arena,
+                                 struct outcome *outcome, struct error *error) {
+  char by[PERSON_TEXT_SIZE];
+  outcome->lockout = judge_lockout(controller, generation);
+  if (outcome->lockout != LOCKOUT_NONE) {
+    return error_set(error, EPERM, "%s", lockout_message(outcome->lockout, controller->load.language));
+  }
+  struct confirmed_policy record = make_record(controller, generation, person_text(&controller->load.by, by));
+  int result = controller->load.seconds > 0 ? put_on_trial(controller, generation, &record, arena, outcome, error)
+                                            : put_in_force(controller, generation, &record, arena, outcome, error);
+  struct error ignored = {0};
+  if (result == 0) {
+    controller_publish(controller, PUBLICATION_IN_FORCE, generation, &ignored);
+  }
+  return result;
 }
 
 static void go_on_with_text(struct controller *controller, const struct reader_result *read, struct arena *arena,
@@ -179,12 +329,12 @@ static void go_on_with_text(struct controller *controller, const struct reader_r
   begin_step(controller, CONTROL_STEP_COMPILE);
   int result = generation_new(read->text, read->size, &generation, &error);
   if (result == 0) {
-    result = put_in_force(controller, generation, arena, outcome, &error);
+    result = go_on_with_generation(controller, generation, arena, outcome, &error);
   }
-  if (result < 0 && controller->in_force != generation) {
+  if (result < 0) {
     generation_free(generation);
   }
-  outcome->code = result == 0 ? 0 : 3;
+  outcome->code = result == 0 ? 0 : outcome->lockout != LOCKOUT_NONE ? 1 : 3;
   outcome->message = result == 0 ? NULL : arena_strdup(arena, error.message);
   outcome->generation = controller->in_force;
 }
@@ -215,7 +365,7 @@ static void judge_reading(struct controller *controller, const struct reader_res
     break;
   case READER_ERRORS:
     outcome.code = 1;
-    outcome.message = first_error(&outcome, controller_language(controller), arena);
+    outcome.message = first_error(&outcome, controller->load.language, arena);
     break;
   case READER_FAILED:
     outcome.code = 3;
@@ -247,33 +397,72 @@ static int on_reader(sd_event_source *source, const siginfo_t *info, void *conte
   return 0;
 }
 
-int controller_load(struct controller *controller, const struct load *load, const struct reader_request *request,
-                    struct error *error) {
+int controller_check_free(const struct controller *controller, enum language language, struct error *error) {
+  char deadline[INSTANT_TEXT_SIZE], by[PERSON_TEXT_SIZE];
   if (controller->load.origin != LOAD_NONE) {
-    return error_set(error, EBUSY, "another policy is being loaded");
+    return error_set(error, EBUSY,
+                     language_choose(language,
+                                     "別のポリシーを適用している最中です (操作 %s)。終わってからやり直してください",
+                                     "another policy is being loaded (by %s): try again when that is done"),
+                     person_text(&controller->load.by, by));
   }
-  controller->load = *load;
-  begin_step(controller, CONTROL_STEP_CHECK);
-  int result = policy_reader_start(request, &controller->load.reader, error);
-  if (result == 0) {
-    result = sd_event_add_child(controller->loop, &controller->load.child, controller->load.reader.pid, WEXITED,
-                                on_reader, controller);
+  if (!controller->trial) {
+    return 0;
   }
-  if (result < 0) {
-    policy_reader_close(&controller->load.reader);
-    controller->load.origin = LOAD_NONE;
-    return result;
-  }
-  return 0;
+  struct person person = controller_trial_person(controller);
+  instant_format(controller->in_force->policy->header.timezone, controller_trial_deadline(controller), deadline);
+  return error_set(
+      error, EBUSY,
+      language_choose(language,
+                      "ポリシー %s が確定待ちです (%s まで、操作 %s)。kido confirm で確定するか、kido rollback で"
+                      "元に戻してからやり直してください",
+                      "policy %s awaits its confirmation (until %s, by %s): confirm it with kido confirm or "
+                      "go back with kido rollback first"),
+      number_of(controller->in_force), deadline, person_text(&person, by));
 }
 
-/* The text was confirmed once; it is judged again all the same. */
-static int load_text(struct controller *controller, const struct confirmed_policy *confirmed, struct error *error) {
+static int start_reader(struct controller *controller, const struct reader_request *request, struct error *error) {
+  struct load *load = &controller->load;
+  begin_step(controller, CONTROL_STEP_CHECK);
+  int result = policy_reader_start(request, &load->reader, error);
+  if (result == 0) {
+    result = sd_event_add_child(controller->loop, &load->child, load->reader.pid, WEXITED, on_reader, controller);
+  }
+  if (result < 0) {
+    policy_reader_close(&load->reader);
+  }
+  return result;
+}
+
+int controller_load(struct controller *controller, const struct load *load, const struct reader_request *request,
+                    struct error *error) {
+  int result = controller_check_free(controller, load->language, error);
+  if (result == 0) {
+    controller->load = *load;
+    result = start_reader(controller, request, error);
+    controller->load.origin = result < 0 ? LOAD_NONE : load->origin;
+  }
+  if (result < 0) {
+    arena_free(load->arena);
+  }
+  return result;
+}
+
+/* ---- at start ---- */
+
+/* The text was confirmed once; it is judged again all the same. confirmed lives in arena, which the load takes. */
+static int load_text(struct controller *controller, const struct confirmed_policy *confirmed, struct arena *arena,
+                     struct error *error) {
   int fd = sealed_memfd("confirmed", confirmed->text, confirmed->size);
   if (fd < 0) {
+    arena_free(arena);
     return error_set(error, -fd, "memfd: %s", strerror(-fd));
   }
-  struct load load = {.origin = LOAD_START, .applied_at = confirmed->applied_at, .number = confirmed->generation};
+  struct load load = {.origin = LOAD_START,
+                      .by = person_none(),
+                      .language = controller->options->language,
+                      .record = confirmed,
+                      .arena = arena};
   struct reader_request request = {.policy_fd = fd,
                                    .path = STATE_CONFIRMED,
                                    .language = controller->options->language,
@@ -296,22 +485,35 @@ static void announce_nothing_confirmed(struct controller *controller, int result
                       "the confirmed policy cannot be read, the gate is closed: %s", error->message);
 }
 
-int controller_load_confirmed(struct controller *controller, struct error *error) {
+static int load_confirmed(struct controller *controller, struct error *error) {
+  const char *directory = controller->options->state_directory;
+  struct error ignored = {0};
   struct arena *arena = arena_new(0);
-  struct confirmed_policy confirmed;
-  struct error reason = {0};
-  int result = arena ? state_load(controller->options->state_directory, arena, &confirmed, &reason) : -ENOMEM;
-  if (result == 0) {
-    result = load_text(controller, &confirmed, &reason);
+  struct confirmed_policy *confirmed = arena ? ARENA_NEW(arena, struct confirmed_policy) : NULL;
+  int result = confirmed ? state_load(directory, arena, confirmed, error) : error_set(error, ENOMEM, "no memory");
+  controller->loads = history_newest(directory);
+  controller_trial_recover(controller, result == 0 ? confirmed->generation : 0);
+  if (result < 0) {
+    arena_free(arena);
+    return result;
   }
+  history_complete(directory, confirmed, &ignored);
+  controller->loads = confirmed->generation > controller->loads ? confirmed->generation : controller->loads;
+  return load_text(controller, confirmed, arena, error);
+}
+
+int controller_load_confirmed(struct controller *controller, struct error *error) {
+  struct error reason = {0};
+  int result = load_confirmed(controller, &reason);
   if (result < 0) {
     announce_nothing_confirmed(controller, result, &reason);
     result = controller_close_gate(controller, error);
-    say_ready(controller);
+    controller_say_ready(controller);
   }
-  arena_free(arena);
   return result;
 }
+
+/* ---- SIGHUP ---- */
 
 static void say_reloading(void) {
   struct timespec now;
@@ -320,7 +522,7 @@ static void say_reloading(void) {
 }
 
 void controller_reload(struct controller *controller) {
-  struct load load = {.origin = LOAD_RELOAD};
+  struct load load = {.origin = LOAD_RELOAD, .by = person_none(), .language = controller_language(controller)};
   struct reader_request request = {.policy_fd = -1,
                                    .path = controller->options->policy_file,
                                    .language = controller->options->language,
@@ -331,6 +533,6 @@ void controller_reload(struct controller *controller) {
   if (controller_load(controller, &load, &request, &error) < 0) {
     struct announcement refused = {.kind = "policy-refused", .severity = EVENT_WARNING};
     controller_announce(controller, &refused, "再読み込みできません: %s", "cannot reload: %s", error.message);
-    say_ready(controller);
+    controller_say_ready(controller);
   }
 }

@@ -10,6 +10,9 @@
 #include "control/controller.h"
 #include "control/gate.h"
 #include "control/generation.h"
+#include "control/lockout.h"
+#include "control/orders.h"
+#include "control/person.h"
 #include "control/publisher.h"
 #include "control/reader.h"
 #include "control/server.h"
@@ -18,21 +21,35 @@
 /* Inside kidod, shared by controller_*.c. */
 
 enum load_origin {
-  LOAD_NONE,   /* no load is under way */
-  LOAD_START,  /* the last confirmed policy, at start */
-  LOAD_CLIENT, /* `kido apply` */
-  LOAD_RELOAD, /* SIGHUP */
+  LOAD_NONE,     /* no load is under way */
+  LOAD_START,    /* the last confirmed policy, at start */
+  LOAD_CLIENT,   /* `kido apply` */
+  LOAD_RELOAD,   /* SIGHUP */
+  LOAD_ROLLBACK, /* `kido rollback` */
 };
 
 /* One load on its way from bytes to the kernel; only one at a time. */
 struct load {
   enum load_origin origin;
-  uint64_t client; /* LOAD_CLIENT */
+  uint64_t client; /* who waits for the answer; 0: nobody */
+  struct person by;
+  struct operator_way way;
+  bool allow_lockout;
+  uint64_t seconds;                      /* on trial for so long; 0: confirmed once it was read back */
+  uint64_t source;                       /* LOAD_ROLLBACK: number of the history */
+  enum language language;                /* of the answer */
+  const struct confirmed_policy *record; /* LOAD_START: in `arena` */
+  struct arena *arena;                   /* goes with the load; NULL for none */
+
   enum control_step step;
   struct policy_reader reader;
   sd_event_source *child;
-  struct instant applied_at; /* LOAD_START: when it was confirmed, and as which load */
-  uint64_t number;
+};
+
+/* The last trial that ended unconfirmed, for who confirms too late. at 0: none since the start. */
+struct trial_end {
+  struct instant at;
+  char policy_number[64];
 };
 
 struct controller {
@@ -44,7 +61,13 @@ struct controller {
   struct publisher *publisher;
   struct load load;
   struct generation *in_force; /* NULL: the gate is closed */
-  uint64_t loads;              /* of the state directory's life */
+  struct trial *trial;         /* NULL: what is in force is confirmed */
+  struct trial_end last_trial;
+  /* What holds it back: cuts, closed windows, a doubtful clock; and the ends of a trial, which belong to in_force. */
+  struct restrictions restrictions;
+  struct orders *orders; /* cuts and closed windows as they are kept; NULL before the state directory was read */
+  struct order *reading; /* orders whose text is being read */
+  uint64_t loads;        /* of the state directory's life */
   uint64_t publications;
   int lock; /* on the state directory */
 
@@ -71,7 +94,11 @@ struct flow_sighting {
 
 struct instant controller_now(void);
 enum language controller_language(const struct controller *controller);
-struct gate_aim controller_aim(const struct controller *controller);
+struct gate_aim controller_aim(struct controller *controller);
+
+/* Answers one request, now or later. text_fd (-1 for none) stays the caller's. */
+typedef void control_handler(struct controller *controller, uint64_t client, const struct control_request *request,
+                             int text_fd);
 
 /* ---- controller_announce.c ---- */
 
@@ -80,6 +107,7 @@ struct announcement {
   enum event_severity severity;
   const char *flow, *reason, *zone, *other_zone;      /* NULL for none */
   const char *advice_in_japanese, *advice_in_english; /* what to do; NULL for nothing */
+  const struct person *by;                            /* NULL for nobody */
 };
 /* Writes an event; both formats take the same arguments. */
 void controller_announce(struct controller *controller, const struct announcement *announcement, const char *japanese,
@@ -90,17 +118,111 @@ void controller_announce(struct controller *controller, const struct announcemen
 /* Starts a load. -EBUSY when one is under way. policy_fd stays the caller's. */
 int controller_load(struct controller *controller, const struct load *load, const struct reader_request *request,
                     struct error *error);
+/* Why no policy can be loaded now: -EBUSY with *error in that language, else 0. */
+int controller_check_free(const struct controller *controller, enum language language, struct error *error);
 /* Reads the state directory: starts a load of the last confirmed policy, or closes the gate. */
 int controller_load_confirmed(struct controller *controller, struct error *error);
 void controller_reload(struct controller *controller);
 int controller_publish(struct controller *controller, enum publication_phase phase, const struct generation *generation,
                        struct error *error);
 int controller_close_gate(struct controller *controller, struct error *error);
+/* Tells systemd what is in force. */
+void controller_say_ready(const struct controller *controller);
+
+/* ---- controller_trial.c: a policy that is not confirmed yet ---- */
+
+/* Makes the deadlines of a policy that is about to be on trial for so many seconds, notes the trial in the state
+ * directory. ret_trial goes to controller_trial_begin() or controller_trial_drop(). */
+int controller_trial_prepare(struct controller *controller, const struct generation *pending, uint64_t seconds,
+                             const struct confirmed_policy *record, struct trial **ret_trial, struct error *error);
+/* The controller's restrictions with the deadlines of that trial. */
+struct restrictions controller_trial_restrictions(const struct controller *controller, const struct trial *trial);
+/* It was loaded: the trial goes on, and what was in force waits for its end. */
+void controller_trial_begin(struct controller *controller, struct trial *trial, struct generation *pending);
+/* It was not loaded. */
+void controller_trial_drop(struct controller *controller, struct trial *trial);
+/* Deadlines follow the wall clock, so that a step of it moves no end. */
+void controller_trial_follow_clock(struct controller *controller);
+struct instant controller_trial_deadline(const struct controller *controller); /* there must be a trial */
+struct person controller_trial_person(const struct controller *controller);
+/* What the trial returns to; NULL: the gate is closed. */
+const struct generation *controller_trial_confirmed(const struct controller *controller);
+/* Ends a trial whose time is up; false when there is none, or it goes on. */
+bool controller_trial_end_if_due(struct controller *controller);
+/* Back to the confirmed policy. by: who wanted it, NULL: the time was up. */
+void controller_trial_return(struct controller *controller, const struct person *by);
+/* kidod stops: what was confirmed is what it leaves behind. The kernel is left alone. */
+void controller_trial_abandon(struct controller *controller);
+/* At start: tells when a trial was cut short. confirmed: number of the confirmed policy, 0 for none. */
+void controller_trial_recover(struct controller *controller, uint64_t confirmed);
+control_handler controller_handle_confirm;
+
+/* ---- controller_history.c ---- */
+
+/* Confirms what `generation` holds, as `record` says; its numbers are filled in. An equal policy keeps its number. */
+int controller_confirm(struct controller *controller, struct generation *generation,
+                       const struct confirmed_policy *record, struct error *error);
+control_handler controller_handle_history, controller_handle_rollback;
+
+/* ---- controller_order.c: cuts and closed windows ---- */
+
+/* One order on its way from its text to the kernel. */
+struct order {
+  struct controller *controller;
+  struct order *next;
+  uint64_t client;
+  struct control_request request;
+  struct person by;
+  struct policy_reader reader;
+  sd_event_source *child;
+};
+
+/* What the reader made of its text. */
+struct order_text {
+  const char *names[2];
+  size_t name_count;
+  const char *why;
+};
+
+/* Reads what is kept in the state directory. Damage cuts everything, is told, and is no failure. */
+int controller_load_orders(struct controller *controller, struct error *error);
+void controller_drop_orders(struct controller *controller);
+/* A control_handler for CUT, LIFT and WINDOW_*: the text goes to a reader, the order is done when it is read. */
+void controller_take_order(struct controller *controller, uint64_t client, const struct control_request *request,
+                           int text_fd);
+
+/* Replaces the orders, which are the controller's then; nothing else happens yet. */
+void controller_adopt_orders(struct controller *controller, struct orders *orders);
+/* Brings the kernel and the followers to the orders. 0 or a negative errno with *error. */
+int controller_enforce_orders(struct controller *controller, struct error *error);
+/* Forgets the closings of windows whose end has come. */
+void controller_forget_past_orders(struct controller *controller);
+/* Answers an order and ends it. extra (may be NULL) is released; its keys go into the answer. */
+void controller_answer_order(struct order *order, int code, const char *message, json_t *extra);
+enum language controller_order_language(const struct order *order);
+
+/* ---- controller_cut.c, controller_window.c ---- */
+
+typedef void order_handler(struct order *order, const struct order_text *text, struct arena *arena);
+void controller_cut(struct order *order, const struct order_text *text, struct arena *arena);
+void controller_lift(struct order *order, const struct order_text *text, struct arena *arena);
+void controller_close_window(struct order *order, const struct order_text *text, struct arena *arena);
+void controller_reopen_window(struct order *order, const struct order_text *text, struct arena *arena);
+
+/* "cuts", "closed_windows" and "clock" for people: kido.cut/1, kido.status/1. */
+json_t *controller_cuts_to_json(const struct controller *controller);
+json_t *controller_closed_windows_to_json(const struct controller *controller);
+/* Adds both, and the clock, to an answer. */
+void controller_add_restrictions(const struct controller *controller, json_t *answer);
+/* An instant in the policy's timezone; that of Japan without a policy; null for INSTANT_NEVER. */
+json_t *controller_instant_to_json(const struct controller *controller, struct instant instant);
 
 /* ---- controller_time.c ---- */
 
 /* Brings the kernel to what is in force now; tries again by itself when that fails. */
 void controller_refresh(struct controller *controller);
+/* The same for those who must know. 0 or a negative errno with *error. */
+int controller_bring(struct controller *controller, struct error *error);
 void controller_schedule_change(struct controller *controller);
 
 /* ---- controller_watch.c: what others do to the machine ---- */
@@ -110,6 +232,10 @@ void controller_watch_stop(struct controller *controller);
 
 /* ---- controller_answer.c ---- */
 
+enum language controller_request_language(const struct controller *controller, const struct control_request *request);
+json_t *controller_failure(const char *schema, const char *message);
+/* {number, sha256, state, ...} of kido.status/1. */
+json_t *controller_policy_to_json(const struct controller *controller);
 void controller_handle(uint64_t client, const struct control_request *request, int policy_fd, void *context);
 json_t *controller_status(const struct controller *controller, enum language language);
 json_t *controller_flows(struct controller *controller, enum language language, struct error *error);

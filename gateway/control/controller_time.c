@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <time.h>
 
 #include "control/controller_parts.h"
@@ -31,19 +32,21 @@ static void announce_change(const struct flow *flow, enum force_state before, en
 static int on_change(sd_event_source *source, uint64_t time, void *context) {
   (void)source, (void)time;
   struct controller *controller = context;
-  if (!controller->in_force) {
+  if (!controller->in_force || controller_trial_end_if_due(controller)) {
     return 0;
   }
   controller_refresh(controller);
-  generation_update_forces(controller->in_force, controller_now(), announce_change, controller);
+  generation_update_forces(controller->in_force, &controller->restrictions, controller_now(), announce_change,
+                           controller);
   controller_schedule_change(controller);
   return 0;
 }
 
 void controller_schedule_change(struct controller *controller) {
   controller->change = sd_event_source_disable_unref(controller->change);
-  struct instant next =
-      controller->in_force ? generation_next_change(controller->in_force, controller_now()) : INSTANT_NEVER;
+  struct instant next = controller->in_force
+                            ? generation_next_change(controller->in_force, &controller->restrictions, controller_now())
+                            : INSTANT_NEVER;
   if (next.seconds == INSTANT_NEVER.seconds || next.seconds < 0) {
     return;
   }
@@ -73,19 +76,25 @@ static void count_failure(struct controller *controller, const struct error *err
   }
 }
 
-void controller_refresh(struct controller *controller) {
-  struct error error = {0};
+int controller_bring(struct controller *controller, struct error *error) {
   struct gate_aim aim = controller_aim(controller);
   struct arena *arena = arena_new(0);
-  int result = arena ? gate_bring(controller->gate, &aim, controller_now(), arena, NULL, NULL, &error) : -1;
+  int result = arena ? gate_bring(controller->gate, &aim, controller_now(), arena, NULL, NULL, error)
+                     : error_set(error, ENOMEM, "no memory");
   arena_free(arena);
   if (result == 0) {
     controller->kernel_failures = 0;
-    return;
+    return 0;
   }
-  count_failure(controller, &error);
+  count_failure(controller, error);
   if (!controller->retry) {
     sd_event_add_time_relative(controller->loop, &controller->retry, CLOCK_MONOTONIC, RETRY_SECONDS * microseconds, 0,
                                on_retry, controller);
   }
+  return result;
+}
+
+void controller_refresh(struct controller *controller) {
+  struct error error = {0};
+  controller_bring(controller, &error);
 }

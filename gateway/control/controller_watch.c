@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "control/controller_parts.h"
+#include "control/machine.h"
 #include "kernel/nftables_watch.h"
 #include "kernel/topology.h"
 
@@ -22,6 +23,7 @@ struct kernel_watch {
   int nftables, topology;
   sd_event_source *on_nftables, *on_topology;
   struct nftables_change last; /* who changed the ruleset */
+  struct machine_watch *machine;
 };
 
 /* Starts a wait unless one runs already. */
@@ -174,7 +176,8 @@ int controller_watch_start(struct controller *controller, struct error *error) {
   }
   *watch = (struct kernel_watch){.nftables = -1, .topology = -1};
   controller->watch = watch;
-  return open_watch(controller, watch, error);
+  int result = open_watch(controller, watch, error);
+  return result < 0 ? result : machine_watch_start(controller, &watch->machine, error);
 }
 
 void controller_watch_stop(struct controller *controller) {
@@ -184,6 +187,7 @@ void controller_watch_stop(struct controller *controller) {
   if (!watch) {
     return;
   }
+  machine_watch_stop(watch->machine);
   sd_event_source_disable_unref(watch->on_nftables);
   sd_event_source_disable_unref(watch->on_topology);
   if (watch->nftables >= 0) {

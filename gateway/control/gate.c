@@ -64,9 +64,13 @@ int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *err
   return 0;
 }
 
+const struct address_set *gate_own_addresses(const struct gate *gate) {
+  return &gate->own;
+}
+
 static int compile(const struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
                    struct ruleset **ret_ruleset, struct error *error) {
-  struct compile_options options = {.now = now, .own = &gate->own};
+  struct compile_options options = {.now = now, .own = &gate->own, .restrictions = aim->restrictions};
   return aim->open ? ruleset_compile(aim->policy, &options, arena, ret_ruleset, error)
                    : ruleset_compile_closed(aim->policy, &options, arena, ret_ruleset, error);
 }
@@ -151,4 +155,10 @@ int gate_compare(struct gate *gate, const struct gate_aim *aim, struct instant n
   }
   arena_free(scratch);
   return result;
+}
+
+int gate_other_tables(struct gate *gate, struct arena *arena, struct nftables_table_list *ret_list,
+                      struct error *error) {
+  (void)gate;
+  return nftables_other_tables(GATE_TABLE, arena, ret_list, error);
 }

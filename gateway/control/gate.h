@@ -8,7 +8,9 @@
 #include "base/error.h"
 #include "base/instant.h"
 #include "kernel/nftables.h"
+#include "kernel/nftables_tables.h"
 #include "policy/policy.h"
+#include "policy/restrictions.h"
 
 /*
  * The gate in the kernel: the table `inet kido` and the sysctls, brought to a policy or closed. Forwarding is turned on
@@ -20,8 +22,9 @@ struct gate;
 
 /* What should stand in the kernel. */
 struct gate_aim {
-  const struct policy *policy; /* NULL: none was ever confirmed */
-  bool open;                   /* false: closed, but for the `gateway` flows of the policy */
+  const struct policy *policy;             /* NULL: none was ever confirmed */
+  bool open;                               /* false: closed, but for the `gateway` flows of the policy */
+  const struct restrictions *restrictions; /* NULL: none */
 };
 
 int gate_new(struct gate **ret_gate, struct error *error);
@@ -29,6 +32,9 @@ struct gate *gate_free(struct gate *gate); /* leaves the kernel as it is; NULL i
 
 /* Reads the gateway's own addresses; *ret_changed: they are others than before. */
 int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *error);
+
+/* Those it learned last; they stay until it learns others. */
+const struct address_set *gate_own_addresses(const struct gate *gate);
 
 /* Compiles and brings the kernel to it. *ret_changes, *ret_refusal may be NULL; texts of the refusal live in the arena.
  */
@@ -42,5 +48,9 @@ int gate_compare(struct gate *gate, const struct gate_aim *aim, struct instant n
 /* The table as it is, with counters. */
 int gate_read(struct gate *gate, struct instant now, struct arena *arena, struct ruleset **ret_ruleset,
               struct error *error);
+
+/* The tables of others, as they are now. */
+int gate_other_tables(struct gate *gate, struct arena *arena, struct nftables_table_list *ret_list,
+                      struct error *error);
 
 #endif

@@ -2,6 +2,7 @@
 #include "control/generation.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "policy/read.h"
 
@@ -51,11 +52,29 @@ struct generation *generation_free(struct generation *generation) {
   return NULL;
 }
 
-struct instant generation_next_change(const struct generation *generation, struct instant now) {
+int generation_set_record(struct generation *generation, const struct confirmed_policy *record) {
+  const struct policy_header *header = &generation->policy->header;
+  struct confirmed_policy copy = *record;
+  copy.text = NULL;
+  copy.size = 0;
+  copy.by = arena_strdup(generation->arena, record->by ? record->by : "");
+  copy.confirmed_by = arena_strdup(generation->arena, record->confirmed_by ? record->confirmed_by : "");
+  copy.policy_number = header->number.text ? header->number.text : "";
+  copy.policy_name = header->name.text ? header->name.text : "";
+  memcpy(copy.sha256, generation->policy->sha256, sizeof copy.sha256);
+  if (!copy.by || !copy.confirmed_by) {
+    return -ENOMEM;
+  }
+  generation->record = copy;
+  return 0;
+}
+
+struct instant generation_next_change(const struct generation *generation, const struct restrictions *restrictions,
+                                      struct instant now) {
   struct instant next = INSTANT_NEVER;
   for (size_t i = 0; i < generation->policy->flow_count; i++) {
     struct instant until = INSTANT_NEVER;
-    policy_flow_force(generation->policy, &generation->policy->flows[i], now, &until);
+    restricted_flow_force(generation->policy, restrictions, &generation->policy->flows[i], now, &until);
     if (until.seconds > now.seconds && until.seconds < next.seconds) {
       next = until;
     }
@@ -63,12 +82,12 @@ struct instant generation_next_change(const struct generation *generation, struc
   return next;
 }
 
-void generation_update_forces(struct generation *generation, struct instant now, force_changed *changed,
-                              void *context) {
+void generation_update_forces(struct generation *generation, const struct restrictions *restrictions,
+                              struct instant now, force_changed *changed, void *context) {
   for (size_t i = 0; i < generation->policy->flow_count; i++) {
     const struct flow *flow = &generation->policy->flows[i];
     enum force_state before = generation->forces[i];
-    enum force_state after = policy_flow_force(generation->policy, flow, now, NULL);
+    enum force_state after = restricted_flow_force(generation->policy, restrictions, flow, now, NULL);
     generation->forces[i] = after;
     if (changed && before != after) {
       changed(flow, before, after, context);

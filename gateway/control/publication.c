@@ -2,13 +2,14 @@
 #include "control/publication.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "control/message.h"
 
-int publication_send(int socket, const struct publication *publication, int policy_fd) {
-  return message_send(socket, publication, sizeof *publication, policy_fd);
+int publication_send(int socket, const struct publication *publication, int fd) {
+  return message_send(socket, publication, sizeof *publication, fd);
 }
 
 static int check_texts(const struct publication *publication, struct error *error) {
@@ -19,44 +20,50 @@ static int check_texts(const struct publication *publication, struct error *erro
   return 0;
 }
 
-static int check_publication(const struct publication *publication, int policy_fd, struct error *error) {
+static int check_sizes(const struct publication *publication, int fd, struct error *error) {
+  uint64_t size = 0;
+  int result = sealed_check(fd, 2 * (size_t)PUBLICATION_POLICY_LIMIT, &size, error);
+  if (result < 0) {
+    return result;
+  }
+  bool bounded = publication->policy_size <= PUBLICATION_POLICY_LIMIT &&
+                 publication->restrictions_size <= PUBLICATION_POLICY_LIMIT;
+  if (!bounded || size != publication->policy_size + publication->restrictions_size) {
+    return error_set(error, EPROTO, "the policy has %llu bytes, announced were %llu and %llu", (unsigned long long)size,
+                     (unsigned long long)publication->policy_size, (unsigned long long)publication->restrictions_size);
+  }
+  return 0;
+}
+
+static int check_publication(const struct publication *publication, int fd, struct error *error) {
   if (publication->magic != PUBLICATION_MAGIC || publication->phase > PUBLICATION_IN_FORCE) {
     return error_set(error, EPROTO, "magic %08x, phase %u: not a publication", publication->magic, publication->phase);
   }
   if (publication->phase == PUBLICATION_CLOSED) {
-    return policy_fd < 0 ? check_texts(publication, error)
-                         : error_set(error, EPROTO, "a closed gate comes without a policy");
+    return fd < 0 ? check_texts(publication, error) : error_set(error, EPROTO, "a closed gate comes without a policy");
   }
-  if (policy_fd < 0) {
+  if (fd < 0) {
     return error_set(error, EPROTO, "a publication without its policy");
   }
-  uint64_t size = 0;
-  int result = sealed_check(policy_fd, PUBLICATION_POLICY_LIMIT, &size, error);
-  if (result < 0) {
-    return result;
-  }
-  if (size != publication->policy_size) {
-    return error_set(error, EPROTO, "the policy has %llu bytes, announced were %llu", (unsigned long long)size,
-                     (unsigned long long)publication->policy_size);
-  }
-  return check_texts(publication, error);
+  int result = check_sizes(publication, fd, error);
+  return result < 0 ? result : check_texts(publication, error);
 }
 
-int publication_receive(int socket, struct publication *ret_publication, int *ret_policy_fd, struct error *error) {
+int publication_receive(int socket, struct publication *ret_publication, int *ret_fd, struct error *error) {
   struct publication publication;
-  int policy_fd = -1;
-  int result = message_receive(socket, &publication, sizeof publication, &policy_fd, error);
+  int fd = -1;
+  int result = message_receive(socket, &publication, sizeof publication, &fd, error);
   if (result < 0) {
     return result;
   }
-  result = check_publication(&publication, policy_fd, error);
+  result = check_publication(&publication, fd, error);
   if (result < 0) {
-    if (policy_fd >= 0) {
-      close(policy_fd);
+    if (fd >= 0) {
+      close(fd);
     }
     return result;
   }
   *ret_publication = publication;
-  *ret_policy_fd = policy_fd;
+  *ret_fd = fd;
   return 0;
 }

@@ -127,9 +127,25 @@ struct publisher *publisher_close(struct publisher *publisher) {
   return NULL;
 }
 
+/* The policy and behind it the restrictions; a descriptor or a negative errno. */
+static int seal_both(const char *policy, size_t size, const char *restrictions, size_t restrictions_size) {
+  char *both = malloc(size + restrictions_size + 1);
+  if (!both) {
+    return -ENOMEM;
+  }
+  memcpy(both, policy, size);
+  if (restrictions_size > 0) {
+    memcpy(both + size, restrictions, restrictions_size);
+  }
+  int fd = sealed_memfd("policy", both, size + restrictions_size);
+  free(both);
+  return fd;
+}
+
 int publisher_publish(struct publisher *publisher, const struct publication *publication, const char *policy,
-                      size_t size, struct error *error) {
-  int fd = policy ? sealed_memfd("policy", policy, size) : -1;
+                      size_t size, const char *restrictions, struct error *error) {
+  size_t restrictions_size = policy && restrictions ? strlen(restrictions) : 0;
+  int fd = policy ? seal_both(policy, size, restrictions, restrictions_size) : -1;
   if (policy && fd < 0) {
     return error_set(error, -fd, "the policy cannot be published: %s", strerror(-fd));
   }
@@ -140,6 +156,7 @@ int publisher_publish(struct publisher *publisher, const struct publication *pub
   publisher->current = *publication;
   publisher->current.magic = PUBLICATION_MAGIC;
   publisher->current.policy_size = policy ? size : 0;
+  publisher->current.restrictions_size = restrictions_size;
   for (size_t i = 0; i < PUBLISHER_FOLLOWER_LIMIT; i++) {
     if (publisher->followers[i].socket >= 0) {
       send_current(&publisher->followers[i]);

@@ -21,8 +21,9 @@ enum { PUBLISHER_FOLLOWER_LIMIT = 16 };
 int publisher_open(sd_event *loop, const char *run_directory, struct publisher **ret_publisher, struct error *error);
 struct publisher *publisher_close(struct publisher *publisher); /* NULL is allowed; returns NULL */
 
-/* policy: the canonical form, NULL for PUBLICATION_CLOSED. magic and policy_size are filled in here. */
+/* policy: the canonical form, NULL for PUBLICATION_CLOSED; restrictions: as restrictions_to_text() gives them, NULL for
+ * none. magic and sizes are filled in here. */
 int publisher_publish(struct publisher *publisher, const struct publication *publication, const char *policy,
-                      size_t size, struct error *error);
+                      size_t size, const char *restrictions, struct error *error);
 
 #endif

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "control/diagnostic_json.h"
 #include "control/message.h"
 #include "control/privilege.h"
@@ -31,6 +32,7 @@ struct child {
   char *text; /* the bytes, read while we still may; NULL: the path is read with @include, stepped down */
   size_t size;
   const struct policy *policy;
+  const char *answer; /* the canonical form of an order */
   struct diagnostic_list diagnostics;
 };
 
@@ -73,9 +75,8 @@ static int fetch(struct child *child, struct error *error) {
   return result;
 }
 
-static int judge(struct child *child, struct error *error) {
+static int judge_policy(struct child *child, struct error *error) {
   const struct reader_request *request = child->request;
-  diagnostic_list_init(&child->diagnostics, child->arena, request->language);
   bool by_path = request->policy_fd < 0 && has_include(child->text, child->size);
   int result = by_path ? policy_read(request->path, child->arena, request->language_forced, &child->policy,
                                      &child->diagnostics, error)
@@ -87,6 +88,66 @@ static int judge(struct child *child, struct error *error) {
     diagnostic_sort(&child->diagnostics);
   }
   return result;
+}
+
+/* ---- an order ---- */
+
+static bool is_name_character(char character) {
+  return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+         (character >= '0' && character <= '9') || character == '_' || character == '-' || character == '.';
+}
+
+static bool is_control_character(uint32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0);
+}
+
+static bool is_reason(const char *text, size_t length) {
+  while (length > 0) {
+    uint32_t code = 0;
+    size_t bytes = text_decode(text, length, &code);
+    if (bytes == 0 || is_control_character(code)) {
+      return false;
+    }
+    text += bytes;
+    length -= bytes;
+  }
+  return true;
+}
+
+/* The names with one blank between them; NULL when one is none. */
+static char *join_names(struct arena *arena, const char *line, size_t length) {
+  char *names = arena_alloc(arena, length + 1);
+  size_t used = 0;
+  for (size_t i = 0; names && i < length; i++) {
+    if (is_name_character(line[i])) {
+      if (used > 0 && line[i - 1] == ' ') {
+        names[used++] = ' ';
+      }
+      names[used++] = line[i];
+    } else if (line[i] != ' ') {
+      return NULL;
+    }
+  }
+  return names;
+}
+
+static int judge_order(struct child *child, struct error *error) {
+  const char *end = memchr(child->text, '\n', child->size);
+  if (child->size > CONTROL_ORDER_LIMIT || !end) {
+    return error_set(error, EINVAL, "an order is a line with names and a line with the reason");
+  }
+  const char *reason = end + 1;
+  size_t length = child->size - (size_t)(reason - child->text);
+  length -= length > 0 && reason[length - 1] == '\n' ? 1 : 0;
+  const char *names = join_names(child->arena, child->text, (size_t)(end - child->text));
+  if (!names) {
+    return error_set(error, EINVAL, "the first line of an order holds names with blanks between them");
+  }
+  if (!is_reason(reason, length)) {
+    return error_set(error, EINVAL, "the reason must be one line of UTF-8 without control characters");
+  }
+  child->answer = arena_printf(child->arena, "%s\n%.*s", names, (int)length, reason);
+  return child->answer ? 0 : error_set(error, ENOMEM, "no memory");
 }
 
 static int write_all(int fd, const char *data, size_t size) {
@@ -109,8 +170,13 @@ static int write_json(int fd, json_t *object) {
   return result;
 }
 
+static int judge(struct child *child, struct error *error) {
+  diagnostic_list_init(&child->diagnostics, child->arena, child->request->language);
+  return child->request->matter == READER_ORDER ? judge_order(child, error) : judge_policy(child, error);
+}
+
 static bool is_good(const struct child *child) {
-  return child->policy && child->diagnostics.errors == 0 && !child->diagnostics.out_of_memory;
+  return (child->policy || child->answer) && child->diagnostics.errors == 0 && !child->diagnostics.out_of_memory;
 }
 
 static int write_answer(struct child *child, const struct policy_reader *reader) {
@@ -118,6 +184,9 @@ static int write_answer(struct child *child, const struct policy_reader *reader)
   int result = write_json(reader->report_fd, report);
   if (result < 0 || !is_good(child)) {
     return result;
+  }
+  if (child->answer) {
+    return write_all(reader->policy_fd, child->answer, strlen(child->answer));
   }
   size_t size;
   char *text = policy_print(child->policy, child->arena, &size);

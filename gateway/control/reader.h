@@ -24,8 +24,14 @@ struct policy_reader {
   int report_fd;
 };
 
+enum reader_matter {
+  READER_POLICY,
+  READER_ORDER, /* the text of an order (protocol.h); its canonical form: names with a blank between, '\n', reason */
+};
+
 struct reader_request {
-  int policy_fd;    /* the policy as a sealed memfd, -1: read `path` */
+  enum reader_matter matter;
+  int policy_fd;    /* the text as a sealed memfd, -1: read `path` */
   const char *path; /* stands for the policy in diagnostics */
   enum language language;
   bool language_forced;

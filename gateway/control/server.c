@@ -23,6 +23,7 @@ struct client {
   enum client_state state;
   uint64_t number;
   int socket;
+  struct person person;
   sd_event_source *reading, *deadline;
 };
 
@@ -113,7 +114,11 @@ static void admit(struct server *server, int fd) {
     close(fd);
     return;
   }
-  *client = (struct client){.server = server, .state = CLIENT_ASKING, .number = ++server->last_number, .socket = fd};
+  *client = (struct client){.server = server,
+                            .state = CLIENT_ASKING,
+                            .number = ++server->last_number,
+                            .socket = fd,
+                            .person = person_of_peer(fd)};
   const uint64_t patience = (uint64_t)CONTROL_REQUEST_SECONDS * 1000000;
   if (sd_event_add_io(server->loop, &client->reading, fd, EPOLLIN, on_client, client) < 0 ||
       sd_event_add_time_relative(server->loop, &client->deadline, CLOCK_MONOTONIC, patience, 0, on_deadline, client) <
@@ -169,6 +174,11 @@ struct server *server_close(struct server *server) {
   }
   free(server);
   return NULL;
+}
+
+struct person server_person(struct server *server, uint64_t number) {
+  const struct client *client = find_client(server, number);
+  return client ? client->person : person_none();
 }
 
 void server_step(struct server *server, uint64_t number, enum control_step step) {

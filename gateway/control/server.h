@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/error.h"
+#include "control/person.h"
 #include "control/protocol.h"
 
 /*
@@ -25,6 +26,9 @@ typedef void server_handler(uint64_t client, const struct control_request *reque
 int server_open(sd_event *loop, const char *run_directory, server_handler *handler, void *context,
                 struct server **ret_server, struct error *error);
 struct server *server_close(struct server *server); /* NULL is allowed; returns NULL */
+
+/* Who is behind a connection, as of when it was made; person_none() when it is gone. */
+struct person server_person(struct server *server, uint64_t client);
 
 /* Tells a client which step begins. */
 void server_step(struct server *server, uint64_t client, enum control_step step);

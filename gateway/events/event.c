@@ -92,6 +92,8 @@ static void put_judgement(json_t *object, const struct event *event) {
   json_object_set_new(object, "clause", text_or_null(event->clause));
   json_object_set_new(object, "what_to_do", text_or_null(event->what_to_do));
   json_object_set_new(object, "message", text_or_null(event->message));
+  if (event->by != NULL)
+    json_object_set_new(object, "by", text_or_null(event->by));
 }
 
 json_t *event_to_json(const struct event *event, const struct timezone *timezone) {

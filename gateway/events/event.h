@@ -41,6 +41,7 @@ struct event {
   uint64_t bytes;
   bool still_going;
   const char *evidence, *clause, *what_to_do, *message; /* NULL: null */
+  const char *by;                                       /* who did it; NULL: nobody, and then the key is not there */
 };
 
 enum { EVENT_TIME_TEXT_SIZE = 48 };

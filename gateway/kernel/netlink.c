@@ -18,7 +18,8 @@
 enum {
   DATAGRAM_ROOM = 65536, /* the kernel fills at most 32 KiB of a dump at a time, and one message is smaller */
   ANSWER_LIMIT = INT_MAX,
-  REPLY_BUFFER = 1024 * 1024, /* for complaints: a few hundred bytes each */
+  REPLY_BUFFER = 1024 * 1024, /* for complaints, beside what each message may cause */
+  COMPLAINT_ROOM = 1024,      /* that the kernel charges for one of a few hundred bytes */
   PATIENCE_SECONDS = 30,
 };
 
@@ -145,22 +146,36 @@ static int judge_datagram(const char *data, size_t length, uint32_t sequence, in
   return progress;
 }
 
+/* Adds one datagram to the answer. */
+static int receive_datagram(struct netlink *netlink, struct netlink_answer *answer, const char **ret_data,
+                            size_t *ret_length, struct error *error) {
+  if (make_room(answer, error) < 0) {
+    return -ENOMEM;
+  }
+  char *place = answer->data + answer->length;
+  ssize_t length = receive(netlink, place, DATAGRAM_ROOM, 0);
+  if (length < 0) {
+    return error_set(error, (int)-length, "no answer over netlink: %s", strerror((int)-length));
+  }
+  size_t padded = netlink_align((size_t)length);
+  memset(place + length, 0, padded - (size_t)length);
+  answer->length += padded;
+  *ret_data = place;
+  *ret_length = (size_t)length;
+  return 0;
+}
+
 static int receive_answer(struct netlink *netlink, uint32_t sequence, int marker, struct netlink_answer *answer,
                           struct error *error) {
   int progress = PROGRESS_MORE;
   while (progress == PROGRESS_MORE) {
-    if (make_room(answer, error) < 0) {
-      return -ENOMEM;
+    const char *data = NULL;
+    size_t length = 0;
+    int status = receive_datagram(netlink, answer, &data, &length, error);
+    if (status < 0) {
+      return status;
     }
-    char *place = answer->data + answer->length;
-    ssize_t length = receive(netlink, place, DATAGRAM_ROOM, 0);
-    if (length < 0) {
-      return error_set(error, (int)-length, "no answer over netlink: %s", strerror((int)-length));
-    }
-    size_t padded = netlink_align((size_t)length);
-    memset(place + length, 0, padded - (size_t)length);
-    answer->length += padded;
-    progress = judge_datagram(place, (size_t)length, sequence, marker);
+    progress = judge_datagram(data, length, sequence, marker);
   }
   if (progress < 0) {
     return error_set(error, -progress, "the kernel answers over netlink: %s", strerror(-progress));
@@ -177,6 +192,69 @@ int netlink_request(struct netlink *netlink, struct nlmsghdr *request, int marke
     return error_set(error, code, "cannot send over netlink: %s", strerror(code));
   }
   return receive_answer(netlink, request->nlmsg_seq, marker, ret_answer, error);
+}
+
+/* ---- several requests at once ---- */
+
+static struct nlmsghdr *message_at(void *data, size_t position) {
+  return (struct nlmsghdr *)(void *)((char *)data + position);
+}
+
+/* Numbers the requests; returns their length. */
+static size_t number_requests(struct netlink *netlink, void *requests, size_t count) {
+  size_t length = 0;
+  for (size_t i = 0; i < count; i++) {
+    struct nlmsghdr *request = message_at(requests, length);
+    request->nlmsg_seq = ++netlink->sequence;
+    request->nlmsg_flags |= NLM_F_REQUEST;
+    length += netlink_align(request->nlmsg_len);
+  }
+  return length;
+}
+
+/* Notes what answers which request. Returns how many were answered, or a negative errno. */
+static int note_answers(const char *data, size_t length, uint32_t first, size_t count, int marker, int *codes) {
+  int answered = 0;
+  size_t position = 0;
+  while (length - position >= NLMSG_HDRLEN) {
+    const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)(data + position);
+    if (message->nlmsg_len < NLMSG_HDRLEN || message->nlmsg_len > length - position) {
+      return -EBADMSG;
+    }
+    uint32_t index = message->nlmsg_seq - first;
+    if (index < count) {
+      bool refused = message->nlmsg_type == NLMSG_ERROR;
+      if (!refused && marker_differs(message, marker)) {
+        return -EINTR;
+      }
+      codes[index] = refused ? code_of(message) : 0;
+      answered++;
+    }
+    size_t step = netlink_align(message->nlmsg_len);
+    position += step < length - position ? step : length - position;
+  }
+  return answered;
+}
+
+int netlink_request_many(struct netlink *netlink, void *requests, size_t count, int marker, int *codes,
+                         struct netlink_answer *ret_answer, struct error *error) {
+  uint32_t first = netlink->sequence + 1;
+  size_t length = number_requests(netlink, requests, count);
+  if (count > 0 && mnl_socket_sendto(netlink->socket, requests, length) < 0) {
+    int code = errno;
+    return error_set(error, code, "cannot send over netlink: %s", strerror(code));
+  }
+  for (size_t left = count; left > 0;) {
+    const char *place = NULL;
+    size_t size = 0;
+    int status = receive_datagram(netlink, ret_answer, &place, &size, error);
+    int answered = status < 0 ? status : note_answers(place, size, first, count, marker, codes);
+    if (answered < 0) {
+      return status < 0 ? status : error_set(error, -answered, "no answer over netlink: %s", strerror(-answered));
+    }
+    left -= (size_t)answered < left ? (size_t)answered : left;
+  }
+  return 0;
 }
 
 /* ---- batches ---- */
@@ -259,10 +337,11 @@ static int collect_replies(struct netlink *netlink, uint32_t last_sequence, stru
 int netlink_send_batch(struct netlink *netlink, const void *data, size_t length, uint32_t last_sequence,
                        struct netlink_complaint *ret_complaint, bool *ret_acknowledged, struct error *error) {
   size_buffer(netlink, SO_SNDBUFFORCE, SO_SNDBUF, length + DATAGRAM_ROOM);
-  size_buffer(netlink, SO_RCVBUFFORCE, SO_RCVBUF, REPLY_BUFFER);
+  size_buffer(netlink, SO_RCVBUFFORCE, SO_RCVBUF, REPLY_BUFFER + (size_t)COMPLAINT_ROOM * last_sequence);
   if (mnl_socket_sendto(netlink->socket, data, length) < 0) {
     int code = errno;
-    return error_set(error, code, "cannot send %zu bytes over netlink: %s", length, strerror(code));
+    return error_set(error, code, "cannot send %zu bytes over netlink: %s%s", length, strerror(code),
+                     code == EMSGSIZE ? " (net.core.wmem_max is too small, and may not be passed over)" : "");
   }
   struct netlink_complaint complaint = {0};
   bool acknowledged = false;

@@ -35,6 +35,14 @@ void netlink_answer_free(struct netlink_answer *answer);
 int netlink_request(struct netlink *netlink, struct nlmsghdr *request, int marker, struct netlink_answer *ret_answer,
                     struct error *error);
 
+/*
+ * Sends `count` requests, whole messages one after another, in one go, and adds the messages that answer them. Each is
+ * answered by one message or by an error: codes, one for each, are 0 or a negative errno. Returns 0 when all were
+ * answered; -EINTR when an answer is not of the marked moment. After a failure the socket is spent.
+ */
+int netlink_request_many(struct netlink *netlink, void *requests, size_t count, int marker, int *codes,
+                         struct netlink_answer *ret_answer, struct error *error);
+
 /* The first complaint of the kernel about a batch. */
 struct netlink_complaint {
   int code; /* positive errno, 0: none */
@@ -43,8 +51,9 @@ struct netlink_complaint {
   char message[160];         /* "" when the kernel said none */
 };
 
-/* Sends bytes as one datagram, the buffers sized for it, and collects what the kernel says. ret_acknowledged: whether
- * the message with last_sequence was acknowledged; it may be lost where the batch was taken. */
+/* Sends bytes as one datagram, the buffers sized for it, and collects what the kernel says. Sequence numbers count from
+ * 1. ret_acknowledged: whether the message with last_sequence was acknowledged; it may be lost where the batch was
+ * taken. */
 int netlink_send_batch(struct netlink *netlink, const void *data, size_t length, uint32_t last_sequence,
                        struct netlink_complaint *ret_complaint, bool *ret_acknowledged, struct error *error);
 

@@ -46,8 +46,20 @@ int nftables_send(struct nftables *nftables, const struct delta *delta, enum pha
  * Brings the kernel's table to `wanted`: reads, computes the difference, sends the phases, reads back and compares;
  * starts again (at most 5 times) when somebody else changed the ruleset in between. Returns 0 only when what the kernel
  * holds was read back and equals `wanted`. *ret_changes (may be NULL): operations sent; 0 for a no-op.
+ *
+ * What was proven so is remembered with the kernel's generation. While nobody else raises that, the next apply sends
+ * the difference to what is remembered and reads back only what it touched; a no-op sends nothing.
  */
 int nftables_apply(struct nftables *nftables, const struct ruleset *wanted, struct instant now, size_t *ret_changes,
                    struct refusal *ret_refusal, struct error *error);
+
+/*
+ * What is remembered, without elements that ended since; NULL when nothing is, or the clock was set since. Whether the
+ * kernel still holds it is only known by the next apply, which is cheapest for a ruleset whose sets share their
+ * elements with it. Stays until the next call that takes `nftables`.
+ */
+const struct ruleset *nftables_known(struct nftables *nftables, struct instant now);
+/* The next apply reads all. */
+void nftables_forget(struct nftables *nftables);
 
 #endif

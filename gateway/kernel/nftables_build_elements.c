@@ -26,6 +26,7 @@ enum {
   ELEMENT_ROOM = 1024,          /* more than any one element takes: two keys, a chain's name, a comment */
   ELEMENT_LIST_LIMIT = 60000,   /* bytes of a nested list of elements; the format ends at 65535 */
   ELEMENT_MESSAGE_ROOM = 65536, /* the list and the names in front of it */
+  ENDING_SECONDS = 10,
 };
 
 static_assert((unsigned)ELEMENT_LIST_LIMIT + (unsigned)ELEMENT_ROOM < UINT16_MAX, "one more element must always fit");
@@ -186,9 +187,46 @@ static int put_elements(struct nftables_batch *batch, const struct operation *op
   return 0;
 }
 
+/*
+ * An element that ends by itself between the reading and the batch would make the kernel refuse the batch, for it
+ * cannot be deleted any more. So one whose end is near is added first, by its key alone: when it is still there, that
+ * does nothing.
+ */
+static bool may_end_now(const struct nftables_batch *batch, const struct operation *operation,
+                        const struct element *element) {
+  return operation->kind == OPERATION_DELETE_ELEMENTS && operation->set->timeouts &&
+         element->expires.seconds <= batch->now / 1000 + ENDING_SECONDS;
+}
+
+static int keep_ending_elements(struct nftables_batch *batch, const struct operation *operation, struct error *error) {
+  const struct set *set = operation->set;
+  int status = 0;
+  for (size_t i = 0; status == 0 && i < operation->element_count; i++) {
+    if (!may_end_now(batch, operation, operation->elements[i])) {
+      continue;
+    }
+    struct nlmsghdr *message = NULL;
+    status = build_message_open(batch, NFT_MSG_NEWSETELEM, NLM_F_CREATE, ELEMENT_ROOM, operation, i, &message, error);
+    if (status == 0) {
+      mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, batch->table);
+      mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set->name);
+      struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+      struct nlattr *nest = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+      put_key(message, NFTA_SET_ELEM_KEY, operation->elements[i]->key, set->key_size);
+      mnl_attr_nest_end(message, nest);
+      mnl_attr_nest_end(message, list);
+      build_message_close(batch, message);
+    }
+  }
+  return status;
+}
+
 int build_elements(struct nftables_batch *batch, const struct operation *operation, struct error *error) {
   bool adding = operation->kind == OPERATION_ADD_ELEMENTS;
   int status = build_check_name(operation->set->name, error);
+  if (status == 0) {
+    status = keep_ending_elements(batch, operation, error);
+  }
   for (size_t next = 0; status == 0 && next < operation->element_count;) {
     struct nlmsghdr *message = NULL;
     status = build_message_open(batch, adding ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, adding ? NLM_F_CREATE : 0,

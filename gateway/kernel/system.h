@@ -22,6 +22,9 @@ int system_set_forwarding(bool on, struct error *error);
 /* Whether the kernel forwards, by either version. */
 bool system_forwards(void);
 
+/* Whether every version that the kernel has forwards, or none. */
+bool system_forwarding_is(bool on);
+
 /* Sets all of them. What a kernel does not have is passed over. The first that cannot be set is in *error, the others
  * are set all the same. */
 int system_harden(struct error *error);
@@ -38,7 +41,7 @@ struct system_report {
   size_t count;
 };
 
-/* Forwarding is no fault in itself: ask system_forwards(). Returns 0 or -ENOMEM. */
+/* Forwarding is no fault in itself: ask system_forwarding_is(). Returns 0 or -ENOMEM. */
 int system_check(struct arena *arena, struct system_report *ret_report, struct error *error);
 
 #endif

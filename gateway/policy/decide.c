@@ -2,7 +2,7 @@
 /*
  * The reference meaning. A packet goes through a list of checks in the order in which reasons are reported; the first
  * that objects decides, and what passes all of them is judged by the flows. Early checks look at the packet alone and
- * do not bind the gateway itself; late ones stand where connection tracking and the way out are known.
+ * do not bind the gateway itself, cuts excepted; late ones stand where connection tracking and the way out are known.
  */
 #include "policy/decide.h"
 
@@ -19,6 +19,7 @@ struct judgement {
   zone_index destination_zone;  /* that claims the destination address; a gateway address too lies in one */
   zone_index from, to;          /* zones between which the packet travels, ZONE_GATEWAY included */
   const struct flow *flow;
+  const struct cut *cut;
   struct place place;
 };
 
@@ -43,6 +44,7 @@ static const struct {
                                "the source does not belong to the zone that it came from"},
     [REASON_MAC_MISMATCH] = {"mac-mismatch", "登録された機器と異なるMACアドレスから届いた",
                              "the source is pinned to another MAC address"},
+    [REASON_CUT] = {"cut", "緊急遮断されている", "an emergency cut is in force"},
     [REASON_IP_OPTIONS] = {"ip-options", "IPオプションまたは禁止された拡張ヘッダを含む",
                            "it carries IP options or a forbidden extension header"},
     [REASON_FRAGMENT] = {"fragment", "断片化に不正がある", "it is a bad fragment"},
@@ -57,7 +59,6 @@ static const struct {
     [REASON_LIMIT] = {"limit", "通信の上限を超えた", "it is over the limit of its flow"},
     [REASON_EXPIRED] = {"expired", "許可の期限が切れている", "the flow has expired"},
     [REASON_OUTSIDE_WINDOW] = {"outside-window", "許可された時間の外である", "the flow is outside its window"},
-    [REASON_CUT] = {"cut", "緊急遮断されている", "an emergency cut is in force"},
 };
 
 const char *reason_name(enum reason reason) {
@@ -289,7 +290,8 @@ static const struct flow *flow_in_force(const struct judgement *judgement, const
   *ret_reason = REASON_NO_FLOW;
   *ret_nearest = NULL;
   for (const struct flow *flow = NULL; (flow = policy_next_covering_flow(policy, opener, from, to, flow)) != NULL;) {
-    enum force_state state = policy_flow_force(policy, flow, judgement->circumstances->now, NULL);
+    enum force_state state = restricted_flow_force(policy, judgement->circumstances->restrictions, flow,
+                                                   judgement->circumstances->now, NULL);
     if (state == FORCE_YES)
       return flow;
     enum reason reason = state == FORCE_EXPIRED ? REASON_EXPIRED : REASON_OUTSIDE_WINDOW;
@@ -351,6 +353,31 @@ static bool has_wrong_mac(struct judgement *judgement) {
   if (host != NULL)
     judgement->place = host->place;
   return host != NULL;
+}
+
+/*
+ * The zone whose cuts concern the packet: by the destination address, since the way out is not known yet; by the way
+ * out for what the gateway sends.
+ */
+static zone_index zone_of_cuts(const struct judgement *judgement) {
+  const struct query *query = judgement->query;
+  const struct address *destination = &judgement->packet->destination;
+  if (query->in_zone == ZONE_GATEWAY)
+    return judgement->to;
+  bool for_gateway = is_own(judgement, destination) ||
+                     (judgement->to == ZONE_GATEWAY && may_be_gateway(judgement->policy, query->in_zone, destination));
+  return for_gateway ? ZONE_GATEWAY : judgement->destination_zone;
+}
+
+static bool is_cut(struct judgement *judgement) {
+  const struct restrictions *restrictions = judgement->circumstances->restrictions;
+  judgement->cut = restrictions_find_address_cut(restrictions, &judgement->packet->source);
+  if (judgement->cut == NULL)
+    judgement->cut = restrictions_find_address_cut(restrictions, &judgement->packet->destination);
+  if (judgement->cut == NULL)
+    judgement->cut =
+        restrictions_find_zone_cut(restrictions, judgement->policy, judgement->query->in_zone, zone_of_cuts(judgement));
+  return judgement->cut != NULL;
 }
 
 static bool has_ip_options(struct judgement *judgement) {
@@ -420,20 +447,28 @@ static bool connection_is_allowed(struct judgement *judgement, zone_index left, 
   return true;
 }
 
-/* The gateway reports about connections that it forwards for a zone, whatever the other zone is. */
+/* The gateway reports about connections that it forwards for a zone, whatever the other zone is, unless it is cut off.
+ */
 static bool gateway_may_report(struct judgement *judgement) {
+  const struct restrictions *restrictions = judgement->circumstances->restrictions;
   for (size_t i = 0; i < judgement->policy->zone_count; i++)
-    if (connection_is_allowed(judgement, judgement->to, (zone_index)i))
+    if (!restrictions_cut_zones(restrictions, judgement->policy, judgement->to, (zone_index)i) &&
+        connection_is_allowed(judgement, judgement->to, (zone_index)i))
       return true;
   return false;
 }
 
+static bool within_is_allowed(const struct judgement *judgement) {
+  return restricted_within(judgement->policy, judgement->circumstances->restrictions, judgement->to,
+                           judgement->circumstances->now, NULL) &&
+         !judgement->query->same_interface;
+}
+
 static bool error_is_allowed(struct judgement *judgement) {
-  const struct zone *zone = zone_at(judgement->policy, judgement->to);
   if (!is_icmp_error(judgement->packet))
     return false;
   if (judgement->from == judgement->to)
-    return zone != NULL && zone->within && !judgement->query->same_interface;
+    return zone_at(judgement->policy, judgement->to) != NULL && within_is_allowed(judgement);
   return connection_is_allowed(judgement, judgement->from, judgement->to) ||
          (judgement->from == ZONE_GATEWAY && gateway_may_report(judgement));
 }
@@ -460,6 +495,7 @@ static const struct check CHECKS[] = {
     {REASON_DIRECTED_BROADCAST, is_directed_broadcast, true},
     {REASON_SPOOFED_SOURCE, is_spoofed, true},
     {REASON_MAC_MISMATCH, has_wrong_mac, true},
+    {REASON_CUT, is_cut, false},
     {REASON_IP_OPTIONS, has_ip_options, true},
     {REASON_TUNNEL, is_tunnel, true},
     {REASON_UNKNOWN_ZONE, goes_nowhere, false},
@@ -482,7 +518,7 @@ static enum reason judge_within(struct judgement *judgement) {
   if (zone == NULL)
     return judgement->to == ZONE_GATEWAY ? REASON_WITHIN : REASON_UNKNOWN_ZONE;
   judgement->place = zone->place;
-  return zone->within && !judgement->query->same_interface ? REASON_WITHIN : REASON_NO_FLOW;
+  return within_is_allowed(judgement) ? REASON_WITHIN : REASON_NO_FLOW;
 }
 
 static enum reason judge_by_flows(struct judgement *judgement) {
@@ -540,6 +576,7 @@ struct decision policy_decide(const struct policy *policy, const struct circumst
       .allow = reason == REASON_FLOW || reason == REASON_WITHIN,
       .reason = reason,
       .flow = judgement.flow,
+      .cut = judgement.cut,
       .from_zone = judgement.from,
       .to_zone = judgement.to,
       .place = judgement.place,

@@ -5,6 +5,7 @@
 #include "base/instant.h"
 #include "policy/packet.h"
 #include "policy/policy.h"
+#include "policy/restrictions.h"
 
 /*
  * The reference meaning of the policy language: short, obviously right, slow. The kernel's rules, the watchman and the
@@ -22,6 +23,7 @@ enum reason {
   REASON_DIRECTED_BROADCAST,
   REASON_SPOOFED_SOURCE,
   REASON_MAC_MISMATCH,
+  REASON_CUT,
   REASON_IP_OPTIONS,
   REASON_FRAGMENT,
   REASON_TUNNEL,
@@ -34,7 +36,6 @@ enum reason {
   REASON_LIMIT,
   REASON_EXPIRED,
   REASON_OUTSIDE_WINDOW,
-  REASON_CUT,
   REASON_COUNT_,
 };
 
@@ -65,13 +66,15 @@ struct query {
 /* What the verdict depends on beside policy and packet. */
 struct circumstances {
   struct instant now;
-  const struct address_set *own; /* addresses of the gateway; NULL offline: nothing is own */
+  const struct address_set *own;           /* addresses of the gateway; NULL offline: nothing is own */
+  const struct restrictions *restrictions; /* NULL: none */
 };
 
 struct decision {
   bool allow;
   enum reason reason;
   const struct flow *flow; /* the flow that allows, or that would but is not in force or opens the other way; or NULL */
+  const struct cut *cut;   /* for REASON_CUT: the first that holds; or NULL */
   zone_index from_zone, to_zone;
   struct place place; /* where the policy says so: the flow, the zone, the host; file NULL when nowhere */
 };

@@ -156,6 +156,7 @@ const char *builder_seal_set(struct builder *builder, struct set_draft *draft) {
     return "";
   if (!elements_sorted(set))
     qsort_r(set->elements, set->element_count, sizeof *set->elements, compare_elements, set);
+  set->sealed = set->interval;
   if (set->interval)
     set->name = hash_set(builder, set);
   else

@@ -32,7 +32,7 @@ size_t gateway_place(const struct compilation *compilation) {
   return compilation->policy->zone_count;
 }
 
-static zone_index zone_at(const struct compilation *compilation, size_t place) {
+zone_index zone_of(const struct compilation *compilation, size_t place) {
   if (place == NO_PLACE)
     return ZONE_NONE;
   return place == gateway_place(compilation) ? ZONE_GATEWAY : (zone_index)place;
@@ -43,11 +43,11 @@ static size_t place_of(const struct compilation *compilation, zone_index zone) {
 }
 
 const char *zone_name_at(const struct compilation *compilation, size_t place) {
-  return policy_zone_name(compilation->policy, zone_at(compilation, place));
+  return policy_zone_name(compilation->policy, zone_of(compilation, place));
 }
 
 const char *zone_label_at(const struct compilation *compilation, size_t place) {
-  return policy_zone_label(compilation->policy, zone_at(compilation, place));
+  return policy_zone_label(compilation->policy, zone_of(compilation, place));
 }
 
 struct origin zone_origin_at(const struct compilation *compilation, size_t place) {
@@ -84,6 +84,13 @@ const char *zone_claims(struct compilation *compilation, size_t place, enum ip_v
         arena_printf(compilation->arena, "zone%c.%s", ip_words[version].digit, zone_name_at(compilation, place)),
         version, &zone->addresses);
   return zone->claims[version];
+}
+
+void interface_write(const struct set *set, struct element *element, size_t index, const char *interface) {
+  enum { INTERFACE_SIZE = 16 };
+  char name[INTERFACE_SIZE] = "";
+  memcpy(name, interface, strnlen(interface, INTERFACE_SIZE - 1));
+  key_write(set, element->key, index, name);
 }
 
 /* ---- links ---- */
@@ -276,7 +283,7 @@ static int prepare(struct compilation *compilation) {
 
 /* ---- dispatch ---- */
 
-enum { ONE_INTERFACE_ROOM = 4096, TWO_INTERFACES_ROOM = 16384, INTERFACE_SIZE = 16 };
+enum { ONE_INTERFACE_ROOM = 4096, TWO_INTERFACES_ROOM = 16384 };
 
 struct dispatch {
   struct compilation *compilation;
@@ -307,14 +314,9 @@ static struct dispatch dispatch_maps(struct compilation *compilation) {
 static struct element *dispatch(struct dispatch *maps, struct set_draft *map, const char *interface, const char *out,
                                 const char *chain) {
   struct element *element = builder_element(&maps->compilation->builder, map);
-  char name[INTERFACE_SIZE] = "";
-  memcpy(name, interface, strnlen(interface, INTERFACE_SIZE - 1));
-  key_write(&map->set, element->key, 0, name);
-  if (out != NULL) {
-    memset(name, 0, sizeof name);
-    memcpy(name, out, strnlen(out, INTERFACE_SIZE - 1));
-    key_write(&map->set, element->key, 1, name);
-  }
+  interface_write(&map->set, element, 0, interface);
+  if (out != NULL)
+    interface_write(&map->set, element, 1, out);
   if (map->set.data == MAP_VERDICT) {
     element->verdict.code = chain == NULL ? VERDICT_ACCEPT : VERDICT_GOTO;
     element->verdict.chain = chain;
@@ -362,7 +364,10 @@ static void dispatch_within(struct dispatch *maps, size_t place) {
   struct compilation *compilation = maps->compilation;
   const struct zone *zone = &compilation->policy->zones[place];
   const char *refused = compile_pair(compilation, place, place);
-  const char *allowed = zone->within && zone->interface_count > 1 ? compile_within(compilation, place) : refused;
+  struct instant until;
+  bool within = zone->interface_count > 1 && restricted_within(compilation->policy, compilation->options->restrictions,
+                                                               (zone_index)place, compilation->options->now, &until);
+  const char *allowed = within ? compile_within(compilation, place, until) : refused;
   for (size_t i = 0; i < zone->interface_count; i++)
     for (size_t j = 0; j < zone->interface_count; j++)
       dispatch(maps, maps->forwarding, zone->interfaces[i].text, zone->interfaces[j].text, i == j ? refused : allowed)

@@ -6,11 +6,13 @@
 #include "base/error.h"
 #include "base/instant.h"
 #include "policy/policy.h"
+#include "policy/restrictions.h"
 #include "rules/ruleset.h"
 
 struct compile_options {
   struct instant now;
-  const struct address_set *own; /* the gateway's addresses; NULL offline */
+  const struct address_set *own;           /* the gateway's addresses; NULL offline */
+  const struct restrictions *restrictions; /* NULL: none */
 };
 
 /*

@@ -143,7 +143,8 @@ static int add_flow(struct direction *direction, uint32_t index) {
   const struct policy *policy = compilation->policy;
   const struct flow *flow = &policy->flows[index];
   struct instant until;
-  enum force_state force = policy_flow_force(policy, flow, compilation->options->now, &until);
+  enum force_state force =
+      restricted_flow_force(policy, compilation->options->restrictions, flow, compilation->options->now, &until);
   if (force == FORCE_EXPIRED)
     return 0;
   struct address_set from, to;
@@ -385,7 +386,8 @@ static void add_in_force(struct compilation *compilation, struct set_draft *set,
   const struct policy *policy = compilation->policy;
   const struct flow *flow = &policy->flows[index];
   struct instant until;
-  if (policy_flow_force(policy, flow, compilation->options->now, &until) != FORCE_YES)
+  if (restricted_flow_force(policy, compilation->options->restrictions, flow, compilation->options->now, &until) !=
+      FORCE_YES)
     return;
   struct element *element = builder_element(&compilation->builder, set);
   key_write(&set->set, element->key, 0, &compilation->marks[index]);

@@ -28,6 +28,7 @@ struct guard {
   size_t place;
   enum ip_version version;
   const char *sources, *foreign, *destinations;
+  const char *cut_sources, *cut_destinations;    /* NULL where nothing is cut */
   const char *pinned, *binding, *binding_ranges; /* NULL where no host is pinned (that way) */
   bool bindings_suffice;                         /* to call a source lawful */
   const char *refusals;                          /* the chain of that name */
@@ -87,32 +88,6 @@ static const char *name_for(struct compilation *compilation, const char *kind, e
   return arena_printf(compilation->arena, "%s%c.%s", kind, ip_words[version].digit, zone_name_at(compilation, place));
 }
 
-static void keep(struct compilation *compilation, int status) {
-  if (status < 0)
-    compilation->builder.failed = true;
-}
-
-static struct address_set subtract(struct compilation *compilation, struct address_set from,
-                                   const struct address_set *what) {
-  struct address_set rest = {0};
-  keep(compilation, address_set_subtract(compilation->arena, &from, what, &rest));
-  return rest;
-}
-
-static struct address_set unite(struct compilation *compilation, struct address_set left,
-                                const struct address_set *right) {
-  struct address_set both = {0};
-  keep(compilation, address_set_union(compilation->arena, &left, right, &both));
-  return both;
-}
-
-static struct address_set all_claimed(struct compilation *compilation) {
-  struct address_set all = compilation->own;
-  for (size_t i = 0; compilation->policy != NULL && i < compilation->policy->zone_count; i++)
-    all = unite(compilation, all, &compilation->zones[i].addresses);
-  return all;
-}
-
 void compile_guard_sets(struct compilation *compilation) {
   static const uint8_t passing4[] = {0, 3, 8, 11, 12}, errors4[] = {3, 11, 12};
   static const uint8_t passing6[] = {1, 2, 3, 4, 128, 129}, errors6[] = {1, 2, 3, 4}, neighbours[] = {135, 136};
@@ -131,7 +106,7 @@ void compile_guard_sets(struct compilation *compilation) {
   compilation->broadcast_set = address_hash_set(compilation, "broadcast4", IP4, &compilation->broadcasts);
   struct address_set zoned = all_claimed(compilation);
   /* Loopback's own 127/8 is special before it is own; without it the set has one element per address. */
-  struct address_set own = subtract(compilation, compilation->own, &compilation->special_sources);
+  struct address_set own = addresses_without(compilation, compilation->own, &compilation->special_sources);
   for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
     bool four = version == IP4;
     compilation->own_set[version] = address_hash_set(compilation, four ? "own4" : "own6", version, &own);
@@ -148,42 +123,31 @@ void compile_guard_sets(struct compilation *compilation) {
 static struct address_set foreign_broadcasts(struct compilation *compilation, size_t place) {
   const struct zone *zone = &compilation->policy->zones[place];
   struct address_range *own = ARENA_ARRAY(compilation->arena, zone->network_count, struct address_range);
-  struct address_set mine = {0};
   size_t count = 0;
   for (size_t i = 0; own != NULL && i < zone->network_count; i++)
     if (range_broadcast(&zone->networks[i].range, &own[count].first)) {
       own[count].last = own[count].first;
       count++;
     }
-  keep(compilation, own == NULL ? -1 : address_set_build(compilation->arena, own, count, &mine));
-  return subtract(compilation, compilation->broadcasts, &mine);
+  struct address_set mine = addresses_of(compilation, own, count);
+  return addresses_without(compilation, compilation->broadcasts, &mine);
 }
 
 /* What no reason before mac-mismatch holds against. */
 static struct address_set lawful_sources(struct compilation *compilation, size_t place) {
-  struct address_set lawful = subtract(compilation, compilation->zones[place].addresses, &compilation->special_sources);
-  lawful = subtract(compilation, lawful, &compilation->own);
-  return subtract(compilation, lawful, &compilation->broadcasts);
-}
-
-static struct address_set every_address(struct compilation *compilation) {
-  struct address_range ranges[] = {
-      {{.family = FAMILY_IPV4}, {.family = FAMILY_IPV4}},
-      {{.family = FAMILY_IPV6}, {.family = FAMILY_IPV6}},
-  };
-  struct address_set every = {0};
-  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-    memset(ranges[i].last.bytes, 0xff, address_length(ranges[i].last.family));
-  keep(compilation, address_set_build(compilation->arena, ranges, sizeof ranges / sizeof *ranges, &every));
-  return every;
+  struct address_set lawful =
+      addresses_without(compilation, compilation->zones[place].addresses, &compilation->special_sources);
+  lawful = addresses_without(compilation, lawful, &compilation->own);
+  return addresses_without(compilation, lawful, &compilation->broadcasts);
 }
 
 /* What no reason before spoofed-source holds against, but that one does. */
 static struct address_set foreign_sources(struct compilation *compilation, size_t place) {
-  struct address_set foreign = subtract(compilation, every_address(compilation), &compilation->zones[place].addresses);
-  foreign = subtract(compilation, foreign, &compilation->special_sources);
-  foreign = subtract(compilation, foreign, &compilation->own);
-  return subtract(compilation, foreign, &compilation->broadcasts);
+  struct address_set foreign =
+      addresses_without(compilation, every_address(compilation), &compilation->zones[place].addresses);
+  foreign = addresses_without(compilation, foreign, &compilation->special_sources);
+  foreign = addresses_without(compilation, foreign, &compilation->own);
+  return addresses_without(compilation, foreign, &compilation->broadcasts);
 }
 
 /* Where a packet of the zone may go as far as the early guard is concerned. */
@@ -193,12 +157,12 @@ static struct address_set lawful_destinations(struct compilation *compilation, s
   struct address_set lawful = part->addresses;
   for (size_t i = 0; i < compilation->policy->zone_count; i++)
     if (part->joined[i] || told)
-      lawful = unite(compilation, lawful, &compilation->zones[i].addresses);
+      lawful = addresses_with(compilation, lawful, &compilation->zones[i].addresses);
   if (told)
-    lawful = unite(compilation, lawful, &compilation->own);
+    lawful = addresses_with(compilation, lawful, &compilation->own);
   struct address_set foreign = foreign_broadcasts(compilation, place);
-  lawful = subtract(compilation, lawful, &compilation->special_destinations);
-  return subtract(compilation, lawful, &foreign);
+  lawful = addresses_without(compilation, lawful, &compilation->special_destinations);
+  return addresses_without(compilation, lawful, &foreign);
 }
 
 /* ---- pinned hosts ---- */
@@ -247,10 +211,9 @@ static void bind_mac(struct guard *guard, struct set_draft *exact, struct set_dr
                      size_t count) {
   struct compilation *compilation = guard->compilation;
   struct address_range *bound = ARENA_ARRAY(compilation->arena, count, struct address_range);
-  struct address_set set = {0};
   for (size_t i = 0; bound != NULL && i < count; i++)
     bound[i] = pins[i].range;
-  keep(compilation, bound == NULL ? -1 : address_set_build(compilation->arena, bound, count, &set));
+  struct address_set set = addresses_of(compilation, bound, bound == NULL ? 0 : count);
   for (size_t i = 0; i < set.count; i++)
     if (set.ranges[i].first.family == ip_words[guard->version].family)
       add_binding(compilation, address_equal(&set.ranges[i].first, &set.ranges[i].last) ? exact : ranges,
@@ -369,9 +332,19 @@ static void go_on_if_bound(struct guard *guard, const char *binding, const char 
   rule_end(&rule, VERDICT_GOTO, sent);
 }
 
+/* The bindings below know nothing of cuts. */
+static void stop_cut_bindings(struct guard *guard) {
+  if (guard->cut_sources == NULL || guard->pinned == NULL)
+    return;
+  struct rule_writer rule = begin(guard);
+  rule_in(&rule, FIELDS(ip_words[guard->version].source), guard->cut_sources);
+  rule_end(&rule, VERDICT_GOTO, guard->refusals);
+}
+
 /* A binding says nothing about special, own or broadcast addresses; it may stand here only if no pinned one is such. */
 static bool pinned_is_lawful(struct guard *guard, const struct address_set *lawful) {
-  struct address_set doubtful = subtract(guard->compilation, guard->compilation->zones[guard->place].pinned, lawful);
+  struct address_set doubtful =
+      addresses_without(guard->compilation, guard->compilation->zones[guard->place].pinned, lawful);
   return doubtful.count == 0;
 }
 
@@ -455,6 +428,13 @@ static void refuse_mac(struct guard *guard) {
   rule_end(&rule, VERDICT_JUMP, compile_bound(guard));
 }
 
+static void refuse_cut(struct guard *guard) {
+  if (guard->cut_sources != NULL)
+    refuse_in(guard, ip_words[guard->version].source, guard->cut_sources, "cut");
+  if (guard->cut_destinations != NULL)
+    refuse_in(guard, ip_words[guard->version].destination, guard->cut_destinations, "cut");
+}
+
 static void refuse_options(struct guard *guard) {
   struct rule_writer rule = begin(guard);
   if (guard->version == IP4) {
@@ -530,6 +510,7 @@ static const char *compile_refusals(const struct guard *outer) {
                     zone_label_at(guard.compilation, guard.place));
   refuse_addresses(&guard);
   refuse_mac(&guard);
+  refuse_cut(&guard);
   refuse_options(&guard);
   refuse_tunnels(&guard);
   refuse_unjoined(&guard);
@@ -545,13 +526,27 @@ static void accept_neighbours(struct guard *guard) {
   rule_end(&rule, VERDICT_ACCEPT, NULL);
 }
 
+static const char *cut_set(const struct guard *guard, const char *kind, const struct address_set *cut) {
+  struct compilation *compilation = guard->compilation;
+  if (!has_version(cut, guard->version))
+    return NULL;
+  return address_interval_set(compilation, name_for(compilation, kind, guard->version, guard->place), guard->version,
+                              cut);
+}
+
 /* Everything to which the rules of the guard refer. */
 static struct guard prepare_guard(struct compilation *compilation, size_t place, enum ip_version version) {
   struct guard guard = {.compilation = compilation, .place = place, .version = version};
   struct address_set lawful = lawful_sources(compilation, place);
-  struct address_set unpinned = subtract(compilation, lawful, &compilation->zones[place].pinned);
+  struct address_set unpinned = addresses_without(compilation, lawful, &compilation->zones[place].pinned);
   struct address_set foreign = foreign_sources(compilation, place);
   struct address_set destinations = lawful_destinations(compilation, place);
+  struct address_set no_sources = cut_sources(compilation, place);
+  struct address_set no_destinations = cut_destinations(compilation, place);
+  unpinned = addresses_without(compilation, unpinned, &no_sources);
+  destinations = addresses_without(compilation, destinations, &no_destinations);
+  guard.cut_sources = cut_set(&guard, "cut_source", &no_sources);
+  guard.cut_destinations = cut_set(&guard, "cut_destination", &no_destinations);
   guard.sources =
       address_interval_set(compilation, name_for(compilation, "source", version, place), version, &unpinned);
   guard.foreign =
@@ -567,6 +562,7 @@ static struct guard prepare_guard(struct compilation *compilation, size_t place,
 static void compile_fast(struct guard *guard) {
   const char *sent = compile_sent(guard);
   go_on_if_lawful(guard, sent);
+  stop_cut_bindings(guard);
   go_on_if_bound(guard, guard->binding, sent);
   go_on_if_bound(guard, guard->binding_ranges, sent);
   refuse_foreign(guard);

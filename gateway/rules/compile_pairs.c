@@ -114,12 +114,13 @@ static void accept_report(struct pair *pair, const char *in_force) {
   }
 }
 
-/* ICMP errors about connections in force between the zone and any other. */
+/* ICMP errors about connections in force between the zone and any other from which it is not cut. */
 static void accept_reports(struct pair *pair) {
   const struct compilation *compilation = pair->compilation;
   for (size_t i = 0; i < compilation->link_count; i++) {
     const struct link *link = &compilation->links[i];
-    if ((link->low == pair->to || link->high == pair->to) && link != pair->link)
+    bool concerned = (link->low == pair->to || link->high == pair->to) && link != pair->link;
+    if (concerned && !places_are_cut(compilation, link->low, link->high))
       accept_report(pair, link->in_force);
   }
 }
@@ -149,6 +150,31 @@ static void deny_unclaimed(struct pair *pair) {
   }
 }
 
+/* What others send was stopped by their guards; the gateway's own packets meet a cut here, before anything else. */
+static void deny_cut(struct pair *pair) {
+  struct compilation *compilation = pair->compilation;
+  struct rule_writer rule;
+  if (places_are_cut(compilation, pair->from, pair->to)) {
+    rule = begin(pair);
+    end_denied(pair, &rule, "cut");
+  }
+  struct address_set hosts = cut_hosts(compilation);
+  for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
+    const struct ip_words *words = &ip_words[version];
+    if (!has_version(&hosts, version))
+      continue;
+    if (compilation->cut_set[version] == NULL)
+      compilation->cut_set[version] =
+          address_interval_set(compilation, version == IP4 ? "cut4" : "cut6", version, &hosts);
+    rule = begin(pair);
+    rule_in(&rule, FIELDS(words->destination), compilation->cut_set[version]);
+    end_denied(pair, &rule, "cut");
+    rule = begin(pair);
+    rule_in(&rule, FIELDS(words->source), compilation->cut_set[version]);
+    end_denied(pair, &rule, "cut");
+  }
+}
+
 static void gateway_sends(struct pair *pair) {
   accept_refusals(pair);
   accept_reports(pair);
@@ -172,6 +198,8 @@ static struct pair pair_begin(struct compilation *compilation, const char *kind,
 
 const char *compile_pair(struct compilation *compilation, size_t from, size_t to) {
   struct pair pair = pair_begin(compilation, "pair", from, to);
+  if (from == gateway_place(compilation))
+    deny_cut(&pair);
   accept_in_force(&pair, true);
   if (from == gateway_place(compilation))
     gateway_sends(&pair);
@@ -184,12 +212,33 @@ const char *compile_pair(struct compilation *compilation, size_t from, size_t to
   return builder_seal_chain(&compilation->builder, pair.chain);
 }
 
-const char *compile_within(struct compilation *compilation, size_t place) {
+/* The interfaces of a zone for as long as packets may pass between them: its end needs no living process. */
+static const char *trial_interfaces(struct compilation *compilation, size_t place, struct instant until) {
+  const struct zone *zone = &compilation->policy->zones[place];
+  struct set_draft *draft =
+      builder_set(&compilation->builder, arena_printf(compilation->arena, "trial_within.%s", zone->name), MAP_NONE,
+                  (const enum field_type[]){FIELD_INTERFACE, FIELD_COUNT_});
+  draft->set.timeouts = true;
+  draft->set.origin = zone_origin_at(compilation, place);
+  for (size_t i = 0; i < zone->interface_count; i++) {
+    struct element *element = builder_element(&compilation->builder, draft);
+    interface_write(&draft->set, element, 0, zone->interfaces[i].text);
+    element->expires = until;
+    element->origin = zone_origin_at(compilation, place);
+  }
+  return builder_seal_set(&compilation->builder, draft);
+}
+
+const char *compile_within(struct compilation *compilation, size_t place, struct instant until) {
   struct pair pair = pair_begin(compilation, "within", place, place);
+  bool ends = until.seconds != INSTANT_NEVER.seconds;
+  const char *interfaces = ends ? trial_interfaces(compilation, place, until) : NULL;
   deny_invalid(&pair);
   deny_icmp_types(&pair);
   for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
     struct rule_writer rule = begin(&pair);
+    if (ends)
+      rule_in(&rule, FIELDS(MATCH_IIFNAME), interfaces);
     rule_in(&rule, FIELDS(ip_words[version].destination), zone_claims(compilation, place, version));
     rule_end(&rule, VERDICT_ACCEPT, NULL);
   }

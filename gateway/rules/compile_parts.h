@@ -62,6 +62,7 @@ struct compilation {
   struct address_set own, broadcasts, special_sources, special_destinations;
   const char *own_set[IP_COUNT_], *special_source_set[IP_COUNT_], *special_destination_set[IP_COUNT_];
   const char *broadcast_set, *zoned_set[IP_COUNT_];
+  const char *cut_set[IP_COUNT_]; /* of cut hosts; NULL until somebody asks */
   const char *icmp_passing[IP_COUNT_], *icmp_errors[IP_COUNT_], *neighbour_discovery, *tunnels;
 };
 
@@ -73,6 +74,7 @@ const char *zone_label_at(const struct compilation *compilation, size_t place);
 struct origin zone_origin_at(const struct compilation *compilation, size_t place);
 struct origin flow_origin(const struct flow *flow);
 size_t gateway_place(const struct compilation *compilation);
+zone_index zone_of(const struct compilation *compilation, size_t place);
 /* NULL when no flow joins them. *ret_side: 0 when `from` is its low end. */
 const struct link *link_between(const struct compilation *compilation, size_t from, size_t to, size_t *ret_side);
 const char *denied_counter(struct compilation *compilation, size_t from, size_t to, const char *reason);
@@ -83,11 +85,33 @@ const char *address_interval_set(struct compilation *compilation, const char *na
 /* All addresses that a zone claims, as an interval set; made when first asked for. */
 const char *zone_claims(struct compilation *compilation, size_t place, enum ip_version version);
 
+/* Writes the name of an interface as field `index` of an element's key. */
+void interface_write(const struct set *set, struct element *element, size_t index, const char *interface);
+
+/* compile_addresses.c */
+struct address_set addresses_without(struct compilation *compilation, struct address_set from,
+                                     const struct address_set *what);
+struct address_set addresses_with(struct compilation *compilation, struct address_set left,
+                                  const struct address_set *right);
+struct address_set addresses_in_both(struct compilation *compilation, struct address_set left,
+                                     const struct address_set *right);
+struct address_set addresses_of(struct compilation *compilation, const struct address_range *ranges, size_t count);
+struct address_set every_address(struct compilation *compilation);
+struct address_set all_claimed(struct compilation *compilation); /* by a zone or by the gateway */
+bool has_version(const struct address_set *set, enum ip_version version);
+/* Emergency cuts as the guard of a zone meets them: of the zone's own addresses, those that may not speak; of all
+ * addresses, those to which nobody in the zone may speak. Empty without cuts. */
+struct address_set cut_sources(struct compilation *compilation, size_t place);
+struct address_set cut_destinations(struct compilation *compilation, size_t place);
+struct address_set cut_hosts(struct compilation *compilation);
+bool places_are_cut(const struct compilation *compilation, size_t left, size_t right);
+
 /* compile_flows.c: maps, sets of flows in force and open chains of all links. */
 void compile_links(struct compilation *compilation);
 /* compile_pairs.c */
 const char *compile_pair(struct compilation *compilation, size_t from, size_t to);
-const char *compile_within(struct compilation *compilation, size_t place);
+/* until: when forwarding within the zone ends by itself, INSTANT_NEVER for never. */
+const char *compile_within(struct compilation *compilation, size_t place, struct instant until);
 /* The end of the forward hook: what arrives there although no link joins the two interfaces. */
 void compile_unjoined(struct compilation *compilation, struct chain_draft *chain);
 /* compile_guard.c: sets that all guards share, then one zone's. */

@@ -27,6 +27,7 @@ struct planner {
   const struct ruleset *from, *to;
   struct arena *arena;
   struct delta *delta;
+  size_t carried_capacity;
   int status;
 };
 
@@ -138,13 +139,18 @@ struct set_changes {
 };
 
 /* The new element with the old one's counter, which must survive. */
-static const struct element *carry_counter(struct planner *planner, const struct element *old,
+static const struct element *carry_counter(struct planner *planner, const struct set *set, const struct element *old,
                                            const struct element *element) {
+  struct delta *delta = planner->delta;
   struct element *copy = arena_memdup(planner->arena, element, sizeof *element);
-  if (copy != NULL) {
-    copy->packets = old->packets;
-    copy->bytes = old->bytes;
-  }
+  if (copy == NULL || !set->counters)
+    return copy;
+  copy->packets = old->packets;
+  copy->bytes = old->bytes;
+  if (arena_grow(planner->arena, (void **)&delta->carried, delta->carried_count, &planner->carried_capacity,
+                 sizeof *delta->carried) < 0)
+    return NULL;
+  delta->carried[delta->carried_count++] = (struct carried_counter){.set = set, .element = copy};
   return copy;
 }
 
@@ -162,7 +168,7 @@ static void compare_elements(struct planner *planner, const struct set *old, con
     } else {
       if (!element_equal(set, &old->elements[i], &set->elements[j], RULESET_END_TOLERANCE)) {
         append(planner, &changes->outdated, &old->elements[i]);
-        append(planner, &changes->updated, carry_counter(planner, &old->elements[i], &set->elements[j]));
+        append(planner, &changes->updated, carry_counter(planner, set, &old->elements[i], &set->elements[j]));
       }
       i++;
       j++;
@@ -170,10 +176,15 @@ static void compare_elements(struct planner *planner, const struct set *old, con
   }
 }
 
+/* The same array, or two that were made of the same: nothing to compare. */
+static bool surely_same_elements(const struct set *old, const struct set *set) {
+  return (old->elements == set->elements && old->element_count == set->element_count) || (old->sealed && set->sealed);
+}
+
 static void change_sets(struct planner *planner) {
   for (size_t i = 0; i < planner->to->set_count; i++) {
     const struct set *set = &planner->to->sets[i], *old = ruleset_find_set(planner->from, set->name);
-    if (old == NULL)
+    if (old == NULL || surely_same_elements(old, set))
       continue;
     struct set_changes changes = {0};
     compare_elements(planner, old, set, &changes);
@@ -188,7 +199,7 @@ static void change_sets(struct planner *planner) {
 static bool rules_equal(const struct chain *left, const struct chain *right) {
   if (left->rule_count != right->rule_count)
     return false;
-  for (size_t i = 0; i < left->rule_count; i++)
+  for (size_t i = 0; left->rules != right->rules && i < left->rule_count; i++)
     if (!rule_equal(&left->rules[i], &right->rules[i]))
       return false;
   return true;
@@ -290,6 +301,12 @@ size_t delta_count(const struct delta *delta) {
   for (enum phase phase = PHASE_ADD; phase < PHASE_COUNT_; phase++)
     count += delta->phases[phase].count;
   return count;
+}
+
+bool delta_starts_anew(const struct delta *delta) {
+  const struct phase_operations *first = &delta->phases[PHASE_ADD];
+  return first->count > 0 &&
+         (first->items[0].kind == OPERATION_ADD_TABLE || first->items[0].kind == OPERATION_DELETE_TABLE);
 }
 
 bool delta_empty(const struct delta *delta) {

@@ -43,10 +43,20 @@ struct phase_operations {
   size_t capacity;
 };
 
+/* An element that takes the place of another with the same key, and goes on with its counter. */
+struct carried_counter {
+  const struct set *set;
+  struct element *element; /* in the delta: its counter may still be brought up to date */
+};
+
 struct delta {
   const char *table;
+  struct carried_counter *carried;
+  size_t carried_count;
   struct phase_operations phases[PHASE_COUNT_];
 };
+
+bool delta_starts_anew(const struct delta *delta); /* the table is made as a whole */
 
 /* from may have `present` false: then everything is one first transaction (PHASE_ADD). The inputs must outlive the
  * delta. Returns 0 or -ENOMEM. An empty delta (delta_empty) means: equal. */

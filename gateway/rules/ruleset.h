@@ -154,6 +154,8 @@ struct set {
   struct element *elements;
   size_t element_count;
   bool foreign; /* read back, and with properties that this struct cannot say */
+  bool sealed;  /* made by the compiler, and its name tells its elements: of two sealed ones with one name they are the
+                   same */
   struct origin origin;
 };
 
@@ -181,6 +183,11 @@ struct ruleset {
 const struct set *ruleset_find_set(const struct ruleset *ruleset, const char *name);
 const struct chain *ruleset_find_chain(const struct ruleset *ruleset, const char *name);
 const struct counter *ruleset_find_counter(const struct ruleset *ruleset, const char *name);
+
+/* Copies that need nothing of their originals; places and texts of rules are left out. Return 0 or -ENOMEM. */
+int set_copy(const struct set *from, struct arena *arena, struct set *ret_set);
+int chain_copy(const struct chain *from, struct arena *arena, struct chain *ret_chain);
+int counter_copy(const struct counter *from, struct arena *arena, struct counter *ret_counter);
 
 /* Seconds by which the end of an element read back may differ from the one compiled and still be the same. */
 enum { RULESET_END_TOLERANCE = 1 };

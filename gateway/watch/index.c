@@ -89,9 +89,18 @@ static void recompute(struct index *index, struct instant now) {
   index->changes_at = INSTANT_NEVER;
   for (size_t i = 0; i < index->flow_count; i++) {
     struct instant until;
-    enum force_state force = policy_flow_force(index->policy, index->flows[i].flow, now, &until);
+    enum force_state force =
+        restricted_flow_force(index->policy, index->restrictions, index->flows[i].flow, now, &until);
     changed = changed || force != index->flows[i].force;
     index->flows[i].force = force;
+    if (until.seconds < index->changes_at.seconds)
+      index->changes_at = until;
+  }
+  for (size_t i = 0; i < index->policy->zone_count; i++) {
+    struct instant until;
+    bool within = restricted_within(index->policy, index->restrictions, (zone_index)i, now, &until);
+    changed = changed || within != index->within[i];
+    index->within[i] = within;
     if (until.seconds < index->changes_at.seconds)
       index->changes_at = until;
   }

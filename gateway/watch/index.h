@@ -7,12 +7,13 @@
 
 /*
  * A policy laid out for judging frames: the same answers as policy_decide(), at a cost that does not grow with the
- * number of flows. Built once per generation (and again when the gateway's own addresses change).
+ * number of flows. Built once per generation (and again when the gateway's own addresses or
+ * the restrictions change).
  *
  * Theory of operation. All addresses that the policy can tell apart are cut into segments: between two neighbouring
  * ends of any range of the policy every address means the same. One search finds the segment of an address, and the
- * segment knows the zone, whether the address is special, own, a broadcast address or pinned, and which flows have it
- * at their `from` and at their `to`. A packet's flow stands in the shorter of two such lists.
+ * segment knows the zone, whether the address is special, own, a broadcast address, pinned or cut off, and which flows
+ * have it at their `from` and at their `to`. A packet's flow stands in the shorter of two such lists.
  */
 struct index;
 
@@ -25,6 +26,7 @@ enum address_trait {
   ADDRESS_UNROUTED = 1 << 5,   /* of a declared neighbour that must never be seen */
   ADDRESS_LINK_LOCAL = 1 << 6, /* 169.254/16, fe80::/10, 0.0.0.0, ::: every machine speaks from them all day */
   ADDRESS_GROUP = 1 << 7,      /* multicast and limited broadcast */
+  ADDRESS_CUT = 1 << 8,        /* of a host that an emergency cut cuts off */
 };
 
 struct address_facts {
@@ -33,9 +35,10 @@ struct address_facts {
   uint32_t segment;
 };
 
-/* own: addresses of the gateway, may be NULL. Both must outlive the index, which lives in the arena. 0 or -ENOMEM. */
+/* own: addresses of the gateway; restrictions: what holds the policy back; both may be NULL. All three must outlive the
+ * index, which lives in the arena. 0 or -ENOMEM. */
 int index_build(struct arena *arena, const struct policy *policy, const struct address_set *own,
-                struct index **ret_index);
+                const struct restrictions *restrictions, struct index **ret_index);
 
 struct address_facts index_find(const struct index *index, const struct address *address);
 const struct policy *index_policy(const struct index *index);
@@ -48,7 +51,8 @@ void index_set_time(struct index *index, struct instant now);
 uint64_t index_epoch(const struct index *index);
 bool index_flow_in_force(const struct index *index, const struct flow *flow);
 
-/* The same answer as policy_decide() with the time and own addresses of the index; `place` is left empty. */
+/* The same answer as policy_decide() with the time, own addresses and restrictions of the index, once index_set_time()
+ * was called; `place` is left empty. */
 struct decision index_decide(const struct index *index, const struct query *query);
 
 /* Whether any flow in force joins the two addresses with this protocol, whichever opens: for packets whose ports are

@@ -16,7 +16,7 @@ struct build {
   struct address *bounds; /* where segments begin */
   size_t bound_count, bound_capacity;
   struct address_set *zone_sets;
-  struct address_set special_sources, special_destinations, broadcasts, link_local, groups;
+  struct address_set special_sources, special_destinations, broadcasts, link_local, groups, cut_hosts;
   struct candidate *services; /* of all flows */
   size_t service_count;
   struct entry *entries[2];
@@ -167,15 +167,28 @@ static int collect_pins(struct build *build) {
   return 0;
 }
 
+static int collect_cut_hosts(struct build *build) {
+  const struct restrictions *restrictions = build->index->restrictions;
+  size_t limit = restrictions == NULL ? 0 : restrictions->cut_count, count = 0;
+  struct address_range *ranges = ARENA_ARRAY(build->scratch, limit, struct address_range);
+  if (ranges == NULL)
+    return -ENOMEM;
+  for (size_t i = 0; i < limit; i++)
+    if (restrictions->cuts[i].kind == CUT_HOST)
+      ranges[count++] = (struct address_range){restrictions->cuts[i].address, restrictions->cuts[i].address};
+  return address_set_build(build->scratch, ranges, count, &build->cut_hosts);
+}
+
 static int collect_fixed(struct build *build) {
   const struct policy *policy = build->index->policy;
   if (policy_special_sources(policy, build->scratch, &build->special_sources) < 0 ||
       policy_special_destinations(policy, build->scratch, &build->special_destinations) < 0 ||
-      collect_broadcasts(build) < 0 || collect_named(build) < 0)
+      collect_broadcasts(build) < 0 || collect_named(build) < 0 || collect_cut_hosts(build) < 0)
     return -ENOMEM;
   const struct address_set *sets[] = {&build->special_sources, &build->special_destinations,
                                       &build->broadcasts,      &build->link_local,
-                                      &build->groups,          build->index->own};
+                                      &build->groups,          &build->cut_hosts,
+                                      build->index->own};
   for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
     if (add_bounds(build, sets[i]) < 0)
       return -ENOMEM;
@@ -281,6 +294,7 @@ static void mark_all(struct build *build) {
   mark(index, &build->broadcasts, ADDRESS_BROADCAST);
   mark(index, &build->link_local, ADDRESS_LINK_LOCAL);
   mark(index, &build->groups, ADDRESS_GROUP);
+  mark(index, &build->cut_hosts, ADDRESS_CUT);
   mark(index, index->own, ADDRESS_OWN);
   unmark_own(index);
 }
@@ -483,21 +497,44 @@ static int join_zones(struct build *build) {
   return 0;
 }
 
+static zone_index zone_of_slot(const struct index *index, size_t slot) {
+  size_t count = index->policy->zone_count;
+  return slot < count ? (zone_index)slot : slot == count ? ZONE_GATEWAY : ZONE_NONE;
+}
+
+static int cut_zones(struct build *build) {
+  struct index *index = build->index;
+  const struct policy *policy = index->policy;
+  size_t slots = policy->zone_count + 2;
+  index->cut = ARENA_ARRAY(build->arena, slots * slots, bool);
+  index->within = ARENA_ARRAY(build->arena, policy->zone_count, bool);
+  if (index->cut == NULL || index->within == NULL)
+    return -ENOMEM;
+  for (size_t i = 0; index->restrictions != NULL && i < slots * slots; i++)
+    index->cut[i] = restrictions_cut_zones(index->restrictions, policy, zone_of_slot(index, i / slots),
+                                           zone_of_slot(index, i % slots));
+  return 0;
+}
+
 static int run(struct build *build) {
   if (collect_fixed(build) < 0 || collect_zones(build) < 0 || collect_flows(build) < 0 || collect_pins(build) < 0 ||
       cut_segments(build) < 0)
     return -ENOMEM;
   mark_all(build);
-  return list_flows(build) < 0 || list_pins(build) < 0 || list_macs(build) < 0 || join_zones(build) < 0 ? -ENOMEM : 0;
+  return list_flows(build) < 0 || list_pins(build) < 0 || list_macs(build) < 0 || join_zones(build) < 0 ||
+                 cut_zones(build) < 0
+             ? -ENOMEM
+             : 0;
 }
 
 int index_build(struct arena *arena, const struct policy *policy, const struct address_set *own,
-                struct index **ret_index) {
+                const struct restrictions *restrictions, struct index **ret_index) {
   struct build build = {.arena = arena, .scratch = arena_new(0), .index = ARENA_NEW(arena, struct index)};
   int result = -ENOMEM;
   if (build.scratch != NULL && build.index != NULL) {
     build.index->policy = policy;
     build.index->own = own;
+    build.index->restrictions = restrictions;
     result = run(&build);
   }
   arena_free(build.scratch);

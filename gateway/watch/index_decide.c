@@ -15,6 +15,7 @@ struct judging {
   const struct zone *receiving; /* NULL when the gateway sends */
   zone_index from, to;
   const struct flow *flow;
+  const struct cut *cut;
 };
 
 /* ---- protocols ---- */
@@ -316,6 +317,43 @@ static bool has_wrong_mac(struct judging *judging) {
          !index_mac_matches(judging->index, &judging->source, judging->query->in_zone, &judging->packet->source_mac);
 }
 
+static size_t cut_slot(const struct index *index, zone_index zone) {
+  return zone == ZONE_NONE ? index->policy->zone_count + 1 : index_zone_slot(index, zone);
+}
+
+static bool zones_are_cut(const struct index *index, zone_index left, zone_index right) {
+  return index->restrictions != NULL &&
+         index->cut[cut_slot(index, left) * (index->policy->zone_count + 2) + cut_slot(index, right)];
+}
+
+static zone_index zone_of_cuts(const struct judging *judging) {
+  zone_index in_zone = judging->query->in_zone;
+  if (in_zone == ZONE_GATEWAY)
+    return judging->to;
+  bool for_gateway =
+      (judging->destination.traits & ADDRESS_OWN) != 0 ||
+      (judging->to == ZONE_GATEWAY && may_be_gateway(judging->index, in_zone, &judging->packet->destination));
+  return for_gateway ? ZONE_GATEWAY : judging->destination.zone;
+}
+
+static const struct cut *cut_of_addresses(const struct index *index, const struct packet *packet) {
+  const struct cut *cut = restrictions_find_address_cut(index->restrictions, &packet->source);
+  return cut != NULL ? cut : restrictions_find_address_cut(index->restrictions, &packet->destination);
+}
+
+/* Which cut it is, is looked up only where one holds. */
+static bool is_cut(struct judging *judging) {
+  const struct index *index = judging->index;
+  if (index->restrictions == NULL)
+    return false;
+  zone_index in_zone = judging->query->in_zone, zone = zone_of_cuts(judging);
+  if (((judging->source.traits | judging->destination.traits) & ADDRESS_CUT) != 0)
+    judging->cut = cut_of_addresses(index, judging->packet);
+  else if (zones_are_cut(index, in_zone, zone))
+    judging->cut = restrictions_find_zone_cut(index->restrictions, index->policy, in_zone, zone);
+  return judging->cut != NULL;
+}
+
 static bool has_ip_options(struct judging *judging) {
   return (judging->packet->traits & (TRAIT_IP_OPTIONS | TRAIT_ROUTING_HEADER | TRAIT_HOP_BY_HOP)) != 0;
 }
@@ -385,17 +423,21 @@ static bool connection_is_allowed(struct judging *judging, zone_index left, zone
 
 static bool gateway_may_report(struct judging *judging) {
   for (size_t i = 0; i < judging->index->policy->zone_count; i++)
-    if (connection_is_allowed(judging, judging->to, (zone_index)i))
+    if (!zones_are_cut(judging->index, judging->to, (zone_index)i) &&
+        connection_is_allowed(judging, judging->to, (zone_index)i))
       return true;
   return false;
 }
 
+static bool within_is_allowed(const struct judging *judging) {
+  return judging->index->within[judging->to] && !judging->query->same_interface;
+}
+
 static bool error_is_allowed(struct judging *judging) {
-  const struct zone *zone = zone_at(judging->index, judging->to);
   if (!is_icmp_error(judging->packet))
     return false;
   if (judging->from == judging->to)
-    return zone != NULL && zone->within && !judging->query->same_interface;
+    return zone_at(judging->index, judging->to) != NULL && within_is_allowed(judging);
   return connection_is_allowed(judging, judging->from, judging->to) ||
          (judging->from == ZONE_GATEWAY && gateway_may_report(judging));
 }
@@ -424,6 +466,7 @@ static const struct check CHECKS[] = {
     {REASON_DIRECTED_BROADCAST, is_directed_broadcast, true},
     {REASON_SPOOFED_SOURCE, is_spoofed, true},
     {REASON_MAC_MISMATCH, has_wrong_mac, true},
+    {REASON_CUT, is_cut, false},
     {REASON_IP_OPTIONS, has_ip_options, true},
     {REASON_TUNNEL, is_tunnel, true},
     {REASON_UNKNOWN_ZONE, goes_nowhere, false},
@@ -444,7 +487,7 @@ static enum reason judge_within(struct judging *judging) {
   const struct zone *zone = zone_at(judging->index, judging->to);
   if (zone == NULL)
     return judging->to == ZONE_GATEWAY ? REASON_WITHIN : REASON_UNKNOWN_ZONE;
-  return zone->within && !judging->query->same_interface ? REASON_WITHIN : REASON_NO_FLOW;
+  return within_is_allowed(judging) ? REASON_WITHIN : REASON_NO_FLOW;
 }
 
 static enum reason judge_by_flows(struct judging *judging) {
@@ -495,6 +538,7 @@ struct decision index_decide(const struct index *index, const struct query *quer
   return (struct decision){.allow = reason == REASON_FLOW || reason == REASON_WITHIN,
                            .reason = reason,
                            .flow = judging.flow,
+                           .cut = judging.cut,
                            .from_zone = judging.from,
                            .to_zone = judging.to};
 }

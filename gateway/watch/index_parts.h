@@ -42,6 +42,7 @@ enum { FIRST_LEVEL = 65536 };
 struct index {
   const struct policy *policy;
   const struct address_set *own;
+  const struct restrictions *restrictions; /* NULL: none */
 
   /* Segment i of IPv4 begins at starts4[i]; of IPv6, segment count4 + i at starts6[i]. Both begin at zero. */
   uint32_t *starts4;
@@ -59,7 +60,9 @@ struct index {
   size_t flow_count;
 
   uint8_t
-      *joined; /* zone pair: 1 when a flow of the policy opens from the first to the second; zones + 1, gateway last */
+      *joined;  /* zone pair: 1 when a flow of the policy opens from the first to the second; zones + 1, gateway last */
+  bool *cut;    /* zone pair: cut from each other; zones + 2, the gateway and no zone last */
+  bool *within; /* by zone: its packets may pass between its interfaces now */
   struct mac_zone *macs; /* sorted by MAC */
   size_t mac_count;
 

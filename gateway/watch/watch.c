@@ -195,7 +195,7 @@ static int lay_out_index(struct watch *watch, struct generation *generation) {
   struct address_set *own = ARENA_NEW(generation->index_arena, struct address_set);
   if (own == NULL || address_set_build(generation->index_arena, watch->own, watch->own_count, own) < 0)
     return -ENOMEM;
-  return index_build(generation->index_arena, generation->policy, own, &generation->index);
+  return index_build(generation->index_arena, generation->policy, own, generation->restrictions, &generation->index);
 }
 
 /* Builds all that follows from policy, wires and own addresses anew. */
@@ -221,8 +221,14 @@ static void close_alerts(struct watch *watch, int64_t now) {
 }
 
 int watch_set_policy(struct watch *watch, const struct policy *policy, struct arena *arena, bool pending, int64_t now) {
+  return watch_set_restricted_policy(watch, policy, NULL, arena, pending, now);
+}
+
+int watch_set_restricted_policy(struct watch *watch, const struct policy *policy,
+                                const struct restrictions *restrictions, struct arena *arena, bool pending,
+                                int64_t now) {
   watch_flush(watch);
-  struct generation next = {.policy = policy, .policy_arena = arena};
+  struct generation next = {.policy = policy, .restrictions = restrictions, .policy_arena = arena};
   if (lay_out(watch, &next) < 0) {
     arena_free(arena);
     return -ENOMEM;

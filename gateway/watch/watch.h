@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "events/event.h"
 #include "policy/policy.h"
+#include "policy/restrictions.h"
 #include "wire/frame.h"
 
 /*
@@ -49,6 +50,11 @@ void watch_forget_gateway_macs(struct watch *watch, int wire);
  * call. 0 or -ENOMEM.
  */
 int watch_set_policy(struct watch *watch, const struct policy *policy, struct arena *arena, bool pending, int64_t now);
+/* The same with what holds the policy back (emergency cuts, closed windows, the ends of a trial), which lives in that
+ * arena, or as long as the policy; NULL: nothing does. */
+int watch_set_restricted_policy(struct watch *watch, const struct policy *policy,
+                                const struct restrictions *restrictions, struct arena *arena, bool pending,
+                                int64_t now);
 /* The pending policy did not come in force. */
 void watch_drop_pending(struct watch *watch);
 const struct policy *watch_policy(const struct watch *watch); /* NULL before the first */

@@ -23,6 +23,7 @@ struct wire {
 /* One policy, laid out. */
 struct generation {
   const struct policy *policy; /* NULL: none */
+  const struct restrictions *restrictions;
   struct arena *policy_arena;
   struct arena *index_arena; /* of index, own and the arrays below */
   struct index *index;

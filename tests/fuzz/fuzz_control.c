@@ -9,11 +9,13 @@
 #include "control/message.h"
 #include "control/protocol.h"
 #include "control/publication.h"
+#include "control/restrictions_json.h"
 
 /*
  * What somebody may send to kidod, to kido or to a follower: any bytes as one message, with up to two descriptors:
  * none, a sealed memfd, one that is not sealed, or one that is no file. The first byte says to whom and with what.
- * What is taken must keep its promises, and every descriptor must be closed again.
+ * What is taken must keep its promises, and every descriptor must be closed again. What begins with a brace is read as
+ * restrictions instead.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -71,7 +73,7 @@ static void receive_request(int socket) {
   int fd = -1;
   if (control_request_receive(socket, &request, &fd, NULL) < 0)
     return;
-  if (request.verb < CONTROL_STATUS || request.verb > CONTROL_APPLY || (request.verb == CONTROL_APPLY) != (fd >= 0))
+  if (request.verb < CONTROL_STATUS || request.verb >= CONTROL_VERB_END_ || (request.verb == CONTROL_APPLY && fd < 0))
     abort();
   take(fd, UINT64_MAX);
 }
@@ -94,7 +96,25 @@ static void receive_publication(int socket) {
   if (strnlen(publication.policy_number, sizeof publication.policy_number) == sizeof publication.policy_number ||
       strnlen(publication.policy_sha256, sizeof publication.policy_sha256) == sizeof publication.policy_sha256)
     abort();
-  take(fd, publication.policy_size);
+  take(fd, publication.policy_size + publication.restrictions_size);
+}
+
+/* Restrictions that are taken go to text and back unchanged. */
+static void read_restrictions(const char *text, size_t size) {
+  enum { FLOWS = 2, ZONES = 1 };
+  struct arena *arena = arena_new(0);
+  struct restrictions restrictions, again;
+  if (restrictions_from_text(text, size, FLOWS, ZONES, arena, &restrictions, NULL) == 0) {
+    char *first = restrictions_to_text(&restrictions, FLOWS, ZONES);
+    if (first == NULL || restrictions_from_text(first, strlen(first), FLOWS, ZONES, arena, &again, NULL) < 0)
+      abort();
+    char *second = restrictions_to_text(&again, FLOWS, ZONES);
+    if (second == NULL || strcmp(first, second) != 0)
+      abort();
+    free(first);
+    free(second);
+  }
+  arena_free(arena);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -102,6 +122,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static int ends[2] = {-1, -1};
   if (size < 1 || size > LIMIT)
     return 0;
+  if (data[0] == '{') {
+    read_restrictions((const char *)data, size);
+    return 0;
+  }
   if (ends[0] < 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
     abort();
   int fds[2], probe = dup(ends[0]);

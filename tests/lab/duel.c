@@ -31,7 +31,9 @@ struct tally {
 };
 
 int duel_load(struct duel_field *field, struct nftables *nftables, struct error *error) {
-  struct compile_options options = {.now = field->circumstances.now, .own = field->circumstances.own};
+  struct compile_options options = {.now = field->circumstances.now,
+                                    .own = field->circumstances.own,
+                                    .restrictions = field->circumstances.restrictions};
   struct arena *arena = arena_new(0);
   struct ruleset *ruleset;
   struct refusal refusal = {0};
@@ -124,7 +126,8 @@ static bool is_router_discovery(const struct packet *packet) {
 /* A query cannot say "out of an interface without a zone", nor "to all stations of a wire": it then speaks of the zone
  * of the destination. Such packets go nowhere, and any late reason is a true one. */
 static bool loosely(const struct duel_field *field, const struct duel *duel, struct lab_route route) {
-  if (duel->decision.reason >= REASON_SPECIAL_SOURCE && duel->decision.reason <= REASON_TUNNEL)
+  bool early = duel->probe.interface != LAB_GATEWAY || duel->decision.reason != REASON_CUT;
+  if (early && duel->decision.reason >= REASON_SPECIAL_SOURCE && duel->decision.reason <= REASON_TUNNEL)
     return false;
   return is_router_discovery(&duel->query.packet) || route.kind == LAB_ROUTE_NONE ||
          route.kind == LAB_ROUTE_BROADCAST ||
@@ -195,7 +198,6 @@ static const char *counted_reason(enum reason reason) {
   case REASON_NO_FLOW_THIS_DIRECTION:
   case REASON_EXPIRED:
   case REASON_OUTSIDE_WINDOW:
-  case REASON_CUT:
     return reason_name(REASON_NO_FLOW);
   default:
     return reason_name(reason);
@@ -208,7 +210,8 @@ static void tally_key(const struct duel_field *field, const struct duel *duel, c
 }
 
 static void tally_loosely(const struct duel_field *field, const struct duel *duel, struct tally *tally) {
-  static const enum reason reasons[] = {REASON_UNKNOWN_ZONE, REASON_NO_FLOW, REASON_INVALID_STATE, REASON_ICMP};
+  static const enum reason reasons[] = {REASON_CUT, REASON_UNKNOWN_ZONE, REASON_NO_FLOW, REASON_INVALID_STATE,
+                                        REASON_ICMP};
   for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
     char key[KEY_SIZE];
     snprintf(key, KEY_SIZE, "%s/%s", policy_zone_name(field->policy, duel->query.in_zone), reason_name(reasons[i]));

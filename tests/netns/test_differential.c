@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Random policies, random and boundary packets: policy_decide() and the kernel must agree. One gateway lives through
- * all policies, so that every load is also a reload from some other policy.
+ * Random policies, random cuts, closed windows and deadlines over them, random and boundary packets: policy_decide()
+ * and the kernel must agree. One gateway lives through all policies, so that every load is also a reload from some
+ * other policy.
  *
  *   test_differential [--policies N] [--packets N] [--seconds N] [--seed N] [--long]
  *
@@ -15,6 +16,7 @@
 
 #include "duel.h"
 #include "random_policy.h"
+#include "random_restrictions.h"
 #include "rules/compile.h"
 #include "town.h"
 
@@ -78,7 +80,9 @@ static int64_t clock_seconds(void) {
  * place as a load from empty. */
 static int check_read_back(const struct duel_field *field, struct nftables *nftables, struct error *error) {
   struct arena *arena = arena_new(0);
-  struct compile_options options = {.now = field->circumstances.now, .own = field->circumstances.own};
+  struct compile_options options = {.now = field->circumstances.now,
+                                    .own = field->circumstances.own,
+                                    .restrictions = field->circumstances.restrictions};
   struct ruleset *wanted, *held;
   const char *what = "";
   int code = ruleset_compile(field->policy, &options, arena, &wanted, error);
@@ -132,6 +136,39 @@ static char *policy_text(struct dice *dice, uint64_t seed, bool varied, struct i
   return text != NULL ? random_policy_vary(dice, text, now, arena) : NULL;
 }
 
+/* ---- restrictions ---- */
+
+static unsigned below(void *context, unsigned limit) {
+  return dice_below(context, limit);
+}
+
+/* Addresses of hosts and of the gateway, the first of each range. */
+static struct address *worth_cutting(const struct policy *policy, const struct address_set *own, struct arena *arena,
+                                     size_t *ret_count) {
+  struct address *addresses = NULL;
+  size_t count = 0, capacity = 0;
+  for (size_t i = 0; i < policy->host_count; i++)
+    for (size_t j = 0; j < policy->hosts[i].address_count; j++)
+      if (arena_grow(arena, (void **)&addresses, count, &capacity, sizeof *addresses) == 0)
+        addresses[count++] = policy->hosts[i].addresses[j].range.first;
+  for (size_t i = 0; i < own->count; i++)
+    if (arena_grow(arena, (void **)&addresses, count, &capacity, sizeof *addresses) == 0)
+      addresses[count++] = own->ranges[i].first;
+  *ret_count = count;
+  return addresses;
+}
+
+static void draw_restrictions(struct duel_field *field, struct dice *dice, struct arena *arena) {
+  const struct chance chance = {below, dice};
+  size_t count;
+  struct restrictions *restrictions = ARENA_NEW(arena, struct restrictions);
+  const struct address *addresses = worth_cutting(field->policy, field->circumstances.own, arena, &count);
+  if (restrictions == NULL || dice_percent(dice, 40))
+    return;
+  *restrictions = random_restrictions(&chance, field->policy, addresses, count, field->circumstances.now, arena);
+  field->circumstances.restrictions = restrictions;
+}
+
 static int run_policy(struct lab *lab, struct nftables *nftables, const struct settings *settings, uint64_t seed,
                       bool varied, struct carried *carried, struct totals *totals) {
   struct arena *arena = arena_new(0);
@@ -143,6 +180,8 @@ static int run_policy(struct lab *lab, struct nftables *nftables, const struct s
   struct duel_field field = {.lab = lab, .policy = policy, .scratch = arena, .log = stdout, .log_limit = 3};
   field.circumstances = (struct circumstances){.now = now, .own = lab_own(lab)};
   struct duel_list list = {0};
+  if (policy != NULL)
+    draw_restrictions(&field, &dice, arena);
   int code = policy == NULL ? error_set(&error, EINVAL, "the random policy does not read")
                             : duel_load(&field, nftables, &error);
   if (code == 0)
@@ -161,6 +200,8 @@ static int run_policy(struct lab *lab, struct nftables *nftables, const struct s
   if (code < 0 || field.disagreements > 0)
     printf("policy of seed %llu%s:\n%s\n", (unsigned long long)(varied ? seed - 1 : seed), varied ? ", varied" : "",
            text != NULL ? text : "");
+  if ((code < 0 || field.disagreements > 0) && field.circumstances.restrictions != NULL)
+    printf("restricted: %s\n", restrictions_describe(field.circumstances.restrictions, policy, arena));
   if (policy != NULL)
     add_totals(totals, &field);
   duel_list_clear(&list);

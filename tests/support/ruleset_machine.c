@@ -183,7 +183,7 @@ static bool key_matches(const struct set *set, const struct element *element, co
 static const struct element *find_element(struct machine *machine, const struct set *set, const uint8_t *key) {
   const struct element *found = NULL;
   for (size_t i = 0; i < set->element_count; i++)
-    if (key_matches(set, &set->elements[i], key)) {
+    if (set->elements[i].expires.seconds > machine->packet->now.seconds && key_matches(set, &set->elements[i], key)) {
       if (found != NULL && set->data != MAP_NONE)
         machine->result.confused = true;
       found = &set->elements[i];

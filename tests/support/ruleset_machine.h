@@ -22,6 +22,7 @@ struct machine_packet {
   bool reply;           /* runs against the opener */
   struct packet opener; /* conntrack's original tuple */
   uint32_t mark;
+  struct instant now; /* elements that ended until then are gone; 0: none is */
 };
 
 struct machine_result {

@@ -6,6 +6,7 @@
 
 #include "policy/decide.h"
 #include "policy/read.h"
+#include "random_restrictions.h"
 #include "rules/compile.h"
 #include "ruleset_machine.h"
 
@@ -13,13 +14,21 @@
  * Random packets through the compiled ruleset, on the machine, against the reference meaning of the policy: verdict and
  * reason. What conntrack would make of a packet is worked out here.
  */
-enum { PACKETS = 30000, STATE_ESTABLISHED = 2, STATE_RELATED = 4, STATE_NEW = 8 };
+enum {
+  PACKETS = 30000,
+  RESTRICTED_PACKETS = 2000,
+  DRAWS = 12,
+  STATE_ESTABLISHED = 2,
+  STATE_RELATED = 4,
+  STATE_NEW = 8
+};
 
 struct field {
   struct arena *arena;
   const struct policy *policy;
   struct ruleset *before, *after; /* compiled at two moments */
   struct circumstances then, now;
+  struct instant machine_now; /* 0: no element has ended */
   struct address_set own;
   struct address *addresses; /* that are worth a try */
   size_t address_count, address_capacity;
@@ -297,10 +306,11 @@ static void follow(struct field *field, const struct machine_packet *opened, uin
   (*followed)++;
 }
 
-static void compare_many(struct field *field) {
+static void throw_packets(struct field *field, size_t count, size_t *ret_accepted, size_t *ret_followed) {
   size_t accepted = 0, followed = 0;
-  for (size_t i = 0; i < PACKETS; i++) {
-    struct machine_packet packet = {.packet = below(field, 2) == 0 ? covered_packet(field) : random_packet(field)};
+  for (size_t i = 0; i < count; i++) {
+    struct machine_packet packet = {.packet = below(field, 2) == 0 ? covered_packet(field) : random_packet(field),
+                                    .now = field->machine_now};
     place(field, &packet);
     track_opener(&packet);
     struct machine_result result = compare(field, field->before, &field->then, &packet, ROLE_OPENS);
@@ -310,6 +320,13 @@ static void compare_many(struct field *field) {
     if (packet.tracked && result.mark != 0)
       follow(field, &packet, result.mark, &followed);
   }
+  *ret_accepted = accepted;
+  *ret_followed = followed;
+}
+
+static void compare_many(struct field *field) {
+  size_t accepted, followed;
+  throw_packets(field, PACKETS, &accepted, &followed);
   ck_assert_uint_gt(accepted, PACKETS / 50);
   ck_assert_uint_gt(followed, PACKETS / 100);
 }
@@ -332,8 +349,9 @@ static void give_own(struct field *field, const char *const *own) {
   ck_assert_int_eq(address_set_build(field->arena, ranges, count, &field->own), 0);
 }
 
-static struct ruleset *compile(struct field *field, struct instant now) {
-  struct compile_options options = {.now = now, .own = &field->own};
+static struct ruleset *compile(struct field *field, const struct circumstances *circumstances) {
+  struct compile_options options = {
+      .now = circumstances->now, .own = circumstances->own, .restrictions = circumstances->restrictions};
   struct ruleset *ruleset;
   struct error error;
   int status = ruleset_compile(field->policy, &options, field->arena, &ruleset, &error);
@@ -345,8 +363,8 @@ static void prepare(struct field *field, const char *const *own, const char *the
   give_own(field, own);
   field->then = (struct circumstances){.now = at(then), .own = &field->own};
   field->now = (struct circumstances){.now = at(now), .own = &field->own};
-  field->before = compile(field, field->then.now);
-  field->after = compile(field, field->now.now);
+  field->before = compile(field, &field->then);
+  field->after = compile(field, &field->now);
   collect(field);
 }
 
@@ -432,7 +450,7 @@ static const char papers[] =
 static const char *const crossed_own[] = {"10.1.0.1",  "10.1.1.1",  "10.2.0.1",  "10.3.0.1",     "10.4.0.1",
                                           "2400:1::1", "2400:2::1", "2400:3::1", "192.168.77.1", NULL};
 
-static void compare_crossed(uint64_t seed, const char *then, const char *now) {
+static struct field open_crossed(uint64_t seed) {
   char *text;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -440,10 +458,15 @@ static void compare_crossed(uint64_t seed, const char *then, const char *now) {
   ck_assert_int_gt(asprintf(&text, crossed_text, papers), 0);
 #pragma GCC diagnostic pop
   struct field field = open_text(text, seed);
+  free(text);
+  return field;
+}
+
+static void compare_crossed(uint64_t seed, const char *then, const char *now) {
+  struct field field = open_crossed(seed);
   prepare(&field, crossed_own, then, now);
   compare_many(&field);
   arena_free(field.arena);
-  free(text);
 }
 
 START_TEST(flows_that_cross_count_for_the_first_in_force) {
@@ -462,6 +485,71 @@ START_TEST(when_hours_begin_connections_go_on) {
 }
 END_TEST
 
+/* ---- what holds a policy back ---- */
+
+static unsigned below_of_field(void *context, unsigned limit) {
+  return below(context, limit);
+}
+
+/* Openers are judged free, what follows under restrictions; then everything under restrictions. */
+static size_t compare_restricted(struct field *field, struct restrictions *restrictions) {
+  const struct chance chance = {below_of_field, field};
+  size_t free_accepted, accepted, followed;
+  *restrictions =
+      random_restrictions(&chance, field->policy, field->addresses, field->address_count, field->now.now, field->arena);
+  field->then.restrictions = NULL;
+  field->now.restrictions = restrictions;
+  field->before = compile(field, &field->then);
+  field->after = compile(field, &field->now);
+  throw_packets(field, RESTRICTED_PACKETS, &free_accepted, &followed);
+  field->then = field->now;
+  field->before = field->after;
+  throw_packets(field, RESTRICTED_PACKETS, &accepted, &followed);
+  field->then.restrictions = NULL;
+  return free_accepted > accepted ? free_accepted - accepted : 0;
+}
+
+/* Deadlines pass with nobody there to load anything; what began by the same moment is not looked at. */
+static void compare_after_deadlines(struct field *field, struct restrictions *restrictions) {
+  size_t accepted, followed;
+  restrictions->closed_window_count = 0;
+  field->now.restrictions = restrictions;
+  field->before = field->after = compile(field, &field->now);
+  field->now.now.seconds += 2 * 3600;
+  field->then = field->now;
+  field->machine_now = field->now.now;
+  throw_packets(field, RESTRICTED_PACKETS, &accepted, &followed);
+  field->now.now.seconds -= 2 * 3600;
+  field->then = field->now;
+  field->machine_now.seconds = 0;
+}
+
+static void compare_draws(struct field *field) {
+  size_t taken_away = 0;
+  for (size_t i = 0; i < DRAWS; i++) {
+    struct restrictions restrictions;
+    taken_away += compare_restricted(field, &restrictions);
+    compare_after_deadlines(field, &restrictions);
+  }
+  ck_assert_uint_gt(taken_away, RESTRICTED_PACKETS / 10);
+}
+
+START_TEST(restrictions_hold_in_the_sample) {
+  struct field field = open_field(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", 11);
+  prepare(&field, town_own, "2026-11-25T18:10:00+09:00", "2026-11-25T18:10:00+09:00");
+  compare_draws(&field);
+  arena_free(field.arena);
+}
+END_TEST
+
+START_TEST(restrictions_hold_where_flows_cross) {
+  struct field field = open_crossed(12);
+  prepare(&field, crossed_own, "2026-11-24T12:00:00+09:00", "2026-11-24T12:00:00+09:00");
+  compare_draws(&field);
+  arena_free(field.arena);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("compile_meaning");
   TCase *tests = tcase_create("meaning");
@@ -470,6 +558,8 @@ int main(void) {
   tcase_add_test(tests, flows_that_cross_count_for_the_first_in_force);
   tcase_add_test(tests, when_a_flow_ends_the_next_one_takes_over);
   tcase_add_test(tests, when_hours_begin_connections_go_on);
+  tcase_add_test(tests, restrictions_hold_in_the_sample);
+  tcase_add_test(tests, restrictions_hold_where_flows_cross);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

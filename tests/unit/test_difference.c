@@ -430,9 +430,12 @@ END_TEST
 
 /* ---- strangers ---- */
 
-/* A copy of the town that a stranger may spoil. */
+/* A copy of the town that a stranger may spoil, as it would be read back: nobody vouches for names. */
 static struct ruleset *spoilable(void) {
-  return town_with(NULL, NULL, NOON);
+  struct ruleset *town = town_with(NULL, NULL, NOON);
+  for (size_t i = 0; i < town->set_count; i++)
+    town->sets[i].sealed = false;
+  return town;
 }
 
 static struct chain *chain_of(struct ruleset *ruleset, const char *prefix) {
@@ -473,6 +476,58 @@ START_TEST(a_foreign_expression_is_never_equal) {
   struct ruleset *spoilt = spoilable();
   chain_of(spoilt, "forward")->rules[0].expressions[0].kind = EXPRESSION_FOREIGN;
   check_repair(spoilt);
+}
+END_TEST
+
+START_TEST(interval_sets_that_were_compiled_are_told_apart_by_their_names) {
+  struct ruleset *from = town_with(NULL, NULL, NOON), *to = town_with(NULL, NULL, NOON);
+  size_t sealed = 0;
+  for (size_t i = 0; i < from->set_count; i++) {
+    ck_assert(from->sets[i].sealed == from->sets[i].interval);
+    sealed += from->sets[i].sealed;
+    if (from->sets[i].sealed)
+      from->sets[i].elements = NULL; /* nobody looks */
+  }
+  ck_assert_uint_gt(sealed, 0);
+  ck_assert(delta_empty(difference(from, to)));
+}
+END_TEST
+
+START_TEST(a_changed_element_of_a_set_that_counts_goes_on_with_its_counter) {
+  struct ruleset *from = town_with(NULL, NULL, NOON), *to = town_with(NULL, NULL, NOON);
+  struct set *held = set_of(from, "in_force.internet.seccloud"), *wanted = set_of(to, held->name);
+  held->elements[0].packets = 5;
+  held->elements[0].bytes = 500;
+  wanted->elements[0].comment = "F-1, renamed";
+  struct delta *delta = difference(from, to);
+  const struct phase_operations *swap = &delta->phases[PHASE_SWAP];
+  ck_assert_uint_eq(delta_count(delta), 2);
+  ck_assert_int_eq(swap->items[1].kind, OPERATION_ADD_ELEMENTS);
+  ck_assert_uint_eq(swap->items[1].elements[0]->packets, 5);
+  ck_assert_uint_eq(swap->items[1].elements[0]->bytes, 500);
+  ck_assert_uint_eq(delta->carried_count, 1);
+  ck_assert_ptr_eq(delta->carried[0].element, swap->items[1].elements[0]);
+  ck_assert_str_eq(delta->carried[0].set->name, held->name);
+}
+END_TEST
+
+START_TEST(a_copy_needs_nothing_of_its_original) {
+  struct ruleset *from = town_with(NULL, NULL, NOON), copy = *from;
+  struct arena *other = arena_new(0);
+  const char *what = "";
+  copy.sets = arena_array(other, from->set_count, sizeof *copy.sets);
+  copy.chains = arena_array(other, from->chain_count, sizeof *copy.chains);
+  copy.counters = arena_array(other, from->counter_count, sizeof *copy.counters);
+  for (size_t i = 0; i < from->set_count; i++)
+    ck_assert_int_eq(set_copy(&from->sets[i], other, &copy.sets[i]), 0);
+  for (size_t i = 0; i < from->chain_count; i++)
+    ck_assert_int_eq(chain_copy(&from->chains[i], other, &copy.chains[i]), 0);
+  for (size_t i = 0; i < from->counter_count; i++)
+    ck_assert_int_eq(counter_copy(&from->counters[i], other, &copy.counters[i]), 0);
+  arena_free(arena); /* the sanitizer sees who still looks there */
+  arena = other;
+  copy.table = "kido";
+  ck_assert_msg(ruleset_equal(&copy, town_with(NULL, NULL, NOON), arena, &what), "%s", what);
 }
 END_TEST
 
@@ -547,6 +602,9 @@ int main(void) {
   tcase_add_loop_test(tests, a_rule_that_somebody_slipped_in_is_taken_out, 0, 4);
   tcase_add_test(tests, a_foreign_expression_is_never_equal);
   tcase_add_loop_test(tests, elements_that_somebody_changed_are_put_right, 0, 5);
+  tcase_add_test(tests, interval_sets_that_were_compiled_are_told_apart_by_their_names);
+  tcase_add_test(tests, a_changed_element_of_a_set_that_counts_goes_on_with_its_counter);
+  tcase_add_test(tests, a_copy_needs_nothing_of_its_original);
   tcase_add_test(tests, chains_and_sets_of_strangers_go);
   tcase_add_loop_test(tests, what_cannot_change_in_place_is_made_anew_in_one_transaction, 0, 4);
   suite_add_tcase(suite, tests);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "policy/read.h"
+#include "random_restrictions.h"
 #include "watch/index.h"
 
 enum { POLICIES = 30, QUESTIONS = 4000, ADDRESSES = 400, TEXT_SIZE = 256 * 1024 };
@@ -171,13 +172,18 @@ static void compare(const struct policy *policy, const struct index *index, cons
   struct decision expected = policy_decide(policy, circumstances, query), got = index_decide(index, query);
   char source[ADDRESS_TEXT_SIZE], destination[ADDRESS_TEXT_SIZE];
   ck_assert_msg(expected.allow == got.allow && expected.reason == got.reason && expected.flow == got.flow &&
-                    expected.from_zone == got.from_zone && expected.to_zone == got.to_zone,
+                    expected.cut == got.cut && expected.from_zone == got.from_zone && expected.to_zone == got.to_zone,
                 "%s -> %s protocol %u port %u role %d in %d out %d mac %d: decide says %s %s, index %s %s",
                 address_format(&query->packet.source, source), address_format(&query->packet.destination, destination),
                 query->packet.protocol, query->packet.destination_port, query->role, query->in_zone, query->out_zone,
                 query->packet.has_source_mac, reason_name(expected.reason), expected.flow ? expected.flow->name : "-",
                 reason_name(got.reason), got.flow ? got.flow->name : "-");
   *ret_allowed += expected.allow;
+}
+
+static unsigned below_of_state(void *context, unsigned limit) {
+  (void)context;
+  return random_below(limit);
 }
 
 static unsigned compare_policy(struct instant now, bool with_own) {
@@ -190,9 +196,12 @@ static unsigned compare_policy(struct instant now, bool with_own) {
       {addresses[6], addresses[6]}, {addresses[7], addresses[7]}, {addresses[1], addresses[1]}};
   ck_assert_int_eq(address_set_build(arena, ranges, with_own ? 3 : 0, &own), 0);
   struct index *index = NULL;
-  ck_assert_int_eq(index_build(arena, policy, &own, &index), 0);
+  const struct chance chance = {below_of_state, NULL};
+  struct restrictions drawn = random_restrictions(&chance, policy, addresses, count, now, arena);
+  const struct restrictions *restrictions = random_below(3) == 0 ? NULL : &drawn;
+  ck_assert_int_eq(index_build(arena, policy, &own, restrictions, &index), 0);
   index_set_time(index, now);
-  struct circumstances circumstances = {.now = now, .own = &own};
+  struct circumstances circumstances = {.now = now, .own = &own, .restrictions = restrictions};
   unsigned allowed = 0;
   for (int i = 0; i < QUESTIONS; i++) {
     struct query query = random_query(policy, addresses, count);
@@ -220,7 +229,7 @@ START_TEST(index_knows_the_zone_of_every_address) {
   struct address addresses[ADDRESSES];
   size_t count = collect(policy, addresses);
   struct index *index = NULL;
-  ck_assert_int_eq(index_build(arena, policy, NULL, &index), 0);
+  ck_assert_int_eq(index_build(arena, policy, NULL, NULL, &index), 0);
   for (size_t i = 0; i < count; i++)
     ck_assert_int_eq(index_find(index, &addresses[i]).zone, policy_zone_of_address(policy, NULL, &addresses[i]));
   arena_free(arena);
@@ -232,7 +241,7 @@ START_TEST(index_follows_the_time_of_its_flows) {
   state = 3;
   const struct policy *policy = random_policy(arena);
   struct index *index = NULL;
-  ck_assert_int_eq(index_build(arena, policy, NULL, &index), 0);
+  ck_assert_int_eq(index_build(arena, policy, NULL, NULL, &index), 0);
   uint64_t changes = 0, epoch = 0;
   for (int64_t now = 1795400000; now < 1795400000 + 3 * 86400; now += 600) {
     index_set_time(index, (struct instant){now});

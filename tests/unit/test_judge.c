@@ -57,7 +57,8 @@ static const char FLOWS[] =
 static const char WITH_SSH[] =
     " F-9 = { from = \"a\"; to = \"b\"; services = [ \"tcp/22\" ]; method = \"screen\"; };\n";
 
-static void set_policy(const char *number, const char *more, bool pending) {
+static void set_restricted(const char *number, const char *more, const struct restrictions *restrictions,
+                           bool pending) {
   static char text[TEXT_SIZE];
   int length = snprintf(text, sizeof text, HEAD, number);
   length += snprintf(text + length, sizeof text - (size_t)length, "%s%s};\n", FLOWS, more);
@@ -68,7 +69,11 @@ static void set_policy(const char *number, const char *more, bool pending) {
   diagnostic_list_init(&list, arena, LANGUAGE_ENGLISH);
   ck_assert_int_eq(policy_read_text("test", text, (size_t)length, arena, true, &policy, &list, &error), 0);
   ck_assert_ptr_nonnull(policy);
-  ck_assert_int_eq(watch_set_policy(watch, policy, arena, pending, clock_now), 0);
+  ck_assert_int_eq(watch_set_restricted_policy(watch, policy, restrictions, arena, pending, clock_now), 0);
+}
+
+static void set_policy(const char *number, const char *more, bool pending) {
+  set_restricted(number, more, NULL, pending);
 }
 
 static void set_up(void) {
@@ -315,6 +320,74 @@ START_TEST(blindness_lasts_until_it_ends) {
 }
 END_TEST
 
+/* ---- what holds the policy back ---- */
+
+static void open_connections(void) {
+  enter(INSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 443, TCP_SYN);
+  leave(OUTSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 443, TCP_SYN);
+  enter(INSIDE, "10.1.0.6", "10.2.0.5", 6, 50000, 443, TCP_SYN);
+  leave(OUTSIDE, "10.1.0.6", "10.2.0.5", 6, 50000, 443, TCP_SYN);
+  expect("");
+}
+
+START_TEST(a_cut_pair_is_silent_or_it_is_a_crossing) {
+  static const struct cut cuts[] = {
+      {.kind = CUT_PAIR, .zone = "internet", .other_zone = "lgwan", .by = "x", .why = "y"},
+      {.kind = CUT_ZONE, .zone = "lgwan", .by = "x", .why = "y"},
+      {.kind = CUT_ALL, .by = "x", .why = "y"},
+  };
+  static const struct restrictions none = {0};
+  struct restrictions restrictions = {.cuts = &cuts[_i], .cut_count = 1};
+  open_connections();
+  set_restricted("1", "", &restrictions, true);
+  leave(OUTSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 443, TCP_ACK); /* either is accepted */
+  set_restricted("1", "", &restrictions, false);
+  leave(OUTSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 443, TCP_ACK); /* on its way */
+  expect("");
+  enter(INSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 443, TCP_ACK);
+  expect("attempt lgwan>internet;");
+  leave(INSIDE, "10.2.0.5", "10.1.0.6", 6, 443, 50000, TCP_ACK);
+  expect("attempt lgwan>internet;crossing internet>lgwan;");
+  set_restricted("1", "", &none, false);
+  pass(1000);
+  leave(OUTSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 443, TCP_ACK);
+  expect("attempt lgwan>internet;crossing internet>lgwan;");
+}
+END_TEST
+
+START_TEST(a_cut_host_is_cut_from_everybody_and_nobody_else_is) {
+  struct cut cut = {.kind = CUT_HOST, .by = "x", .why = "y"};
+  struct restrictions restrictions = {.cuts = &cut, .cut_count = 1};
+  ck_assert(address_parse("10.2.0.5", &cut.address));
+  open_connections();
+  set_restricted("1", "", &restrictions, false);
+  pass(1000);
+  leave(OUTSIDE, "10.1.0.5", "10.2.0.6", 6, 50000, 443, TCP_SYN);
+  leave(OUTSIDE, "10.2.0.1", "10.2.0.6", 6, 40000, 25, TCP_SYN);
+  expect("");
+  leave(OUTSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 443, TCP_ACK);
+  expect("crossing lgwan>internet;");
+  leave(OUTSIDE, "10.2.0.1", "10.2.0.5", 6, 40000, 25, TCP_SYN);
+  expect("crossing lgwan>internet;crossing gateway>internet;");
+}
+END_TEST
+
+/* Flows F-1, F-2, F-3; zones lgwan, internet, far. */
+START_TEST(what_a_trial_allows_ends_at_its_deadline) {
+  struct instant deadline = {START / 1000000000 + 5};
+  struct instant flows[] = {deadline, INSTANT_NEVER, INSTANT_NEVER}, within[] = {deadline, deadline, deadline};
+  struct restrictions restrictions = {.flow_deadlines = flows, .within_deadlines = within};
+  set_restricted("1", "", &restrictions, false);
+  pass(1000);
+  open_connections();
+  pass(5000);
+  leave(OUTSIDE, "10.1.0.200", "10.2.0.5", 6, 50000, 443, TCP_SYN);
+  expect("");
+  leave(OUTSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 443, TCP_ACK);
+  expect("crossing lgwan>internet;");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("judge");
   TCase *all = tcase_create("all");
@@ -333,6 +406,9 @@ int main(void) {
   tcase_add_test(all, a_pending_policy_that_does_not_come_is_forgotten);
   tcase_add_test(all, what_never_left_is_an_attempt_and_what_left_is_not);
   tcase_add_test(all, blindness_lasts_until_it_ends);
+  tcase_add_loop_test(all, a_cut_pair_is_silent_or_it_is_a_crossing, 0, 3);
+  tcase_add_test(all, a_cut_host_is_cut_from_everybody_and_nobody_else_is);
+  tcase_add_test(all, what_a_trial_allows_ends_at_its_deadline);
   suite_add_tcase(suite, all);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

@@ -10,6 +10,7 @@
 #include "control/message.h"
 #include "control/protocol.h"
 #include "control/publication.h"
+#include "policy/restrictions.h"
 
 static int ends[2];
 
@@ -28,18 +29,33 @@ struct request_case {
   int result;
 };
 
+#define ASKS(VERB, ...)                                                                                                \
+  { .magic = CONTROL_MAGIC, .version = CONTROL_VERSION, .verb = CONTROL_##VERB, __VA_ARGS__ }
+
 static const struct request_case request_cases[] = {
-    {{CONTROL_MAGIC, CONTROL_VERSION, CONTROL_STATUS, 0, 0}, false, 0},
-    {{CONTROL_MAGIC, CONTROL_VERSION, CONTROL_FLOWS, 2, 0}, false, 0},
-    {{CONTROL_MAGIC, CONTROL_VERSION, CONTROL_APPLY, 1, 0}, true, 0},
-    {{CONTROL_MAGIC, CONTROL_VERSION, CONTROL_APPLY, 0, 0}, false, -EPROTO},
-    {{CONTROL_MAGIC, CONTROL_VERSION, CONTROL_STATUS, 0, 0}, true, -EPROTO},
-    {{CONTROL_MAGIC + 1, CONTROL_VERSION, CONTROL_STATUS, 0, 0}, false, -EPROTO},
-    {{CONTROL_MAGIC, CONTROL_VERSION + 1, CONTROL_STATUS, 0, 0}, false, -EPROTO},
-    {{CONTROL_MAGIC, CONTROL_VERSION, 0, 0, 0}, false, -EPROTO},
-    {{CONTROL_MAGIC, CONTROL_VERSION, CONTROL_APPLY + 1, 0, 0}, false, -EPROTO},
-    {{CONTROL_MAGIC, CONTROL_VERSION, CONTROL_STATUS, 3, 0}, false, -EPROTO},
-    {{CONTROL_MAGIC, CONTROL_VERSION, CONTROL_STATUS, 0, 1}, false, -EPROTO},
+    {ASKS(STATUS, 0), false, 0},
+    {ASKS(FLOWS, .language = 2), false, 0},
+    {ASKS(APPLY, .language = 1), true, 0},
+    {ASKS(APPLY, .seconds = 600, .flags = CONTROL_ALLOW_LOCKOUT), true, 0},
+    {ASKS(APPLY, .seconds = CONTROL_TRIAL_SECONDS_MAX + 1), true, -EPROTO},
+    {ASKS(APPLY, .flags = CONTROL_DRY_RUN), true, -EPROTO},
+    {ASKS(APPLY, 0), false, -EPROTO},
+    {ASKS(CONFIRM, 0), false, 0},
+    {ASKS(CONFIRM, .number = 1), false, -EPROTO},
+    {ASKS(ROLLBACK, .number = 7), false, 0},
+    {ASKS(CUT, .kind = CUT_HOST, .address = {AF_INET, {10, 0, 0, 1}}), true, 0},
+    {ASKS(CUT, .kind = CUT_HOST, .address = {AF_UNIX, {0}}), true, -EPROTO},
+    {ASKS(CUT, .kind = CUT_KIND_COUNT_), true, -EPROTO},
+    {ASKS(CUT, .kind = CUT_ALL), false, -EPROTO},
+    {ASKS(STATUS, .operator_address = {AF_INET6, {0}}, .operator_port = 65535), false, 0},
+    {ASKS(STATUS, .operator_port = 65536), false, -EPROTO},
+    {ASKS(STATUS, .operator_address = {1, {0}}), false, -EPROTO},
+    {ASKS(STATUS, 0), true, -EPROTO},
+    {{.magic = CONTROL_MAGIC + 1, .version = CONTROL_VERSION, .verb = CONTROL_STATUS}, false, -EPROTO},
+    {{.magic = CONTROL_MAGIC, .version = CONTROL_VERSION + 1, .verb = CONTROL_STATUS}, false, -EPROTO},
+    {ASKS(VERB_END_, 0), false, -EPROTO},
+    {{.magic = CONTROL_MAGIC, .version = CONTROL_VERSION, .verb = 0}, false, -EPROTO},
+    {ASKS(STATUS, .language = 3), false, -EPROTO},
 };
 
 enum { REQUEST_CASES = sizeof request_cases / sizeof request_cases[0] };
@@ -84,7 +100,7 @@ START_TEST(garbage_of_any_length_is_a_protocol_error) {
 END_TEST
 
 START_TEST(more_than_one_descriptor_is_refused_and_none_leaks) {
-  struct control_request request = {CONTROL_MAGIC, CONTROL_VERSION, CONTROL_STATUS, 0, 0};
+  struct control_request request = ASKS(STATUS, 0);
   union {
     char bytes[CMSG_SPACE(2 * sizeof(int))];
     struct cmsghdr align;

@@ -60,6 +60,24 @@ START_TEST(what_is_sent_arrives_with_its_policy) {
 }
 END_TEST
 
+START_TEST(restrictions_stand_behind_the_policy) {
+  struct publication publication = sample(PUBLICATION_IN_FORCE, 3), received;
+  publication.restrictions_size = 2;
+  int fd = sealed_memfd("policy", "abc{}", 5);
+  ck_assert_int_eq(publication_send(ends[0], &publication, fd), 0);
+  ck_assert_int_eq(receive(&received), 0);
+  ck_assert_uint_eq(received.restrictions_size, 2);
+  static const uint64_t wrong[][2] = {{5, 2}, {3, 1}, {4, 2}, {UINT64_MAX, 6}, {6, UINT64_MAX}, {0, UINT64_C(1) << 40}};
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    publication.policy_size = wrong[i][0];
+    publication.restrictions_size = wrong[i][1];
+    ck_assert_int_eq(publication_send(ends[0], &publication, fd), 0);
+    ck_assert_int_eq(receive(&received), -EPROTO);
+  }
+  close(fd);
+}
+END_TEST
+
 START_TEST(a_closed_gate_comes_without_a_policy) {
   struct publication publication = sample(PUBLICATION_CLOSED, 0), received;
   ck_assert_int_eq(publication_send(ends[0], &publication, -1), 0);
@@ -169,6 +187,7 @@ int main(void) {
   TCase *group = tcase_create("publication");
   tcase_add_checked_fixture(group, set_up, tear_down);
   tcase_add_test(group, what_is_sent_arrives_with_its_policy);
+  tcase_add_test(group, restrictions_stand_behind_the_policy);
   tcase_add_test(group, a_closed_gate_comes_without_a_policy);
   tcase_add_test(group, an_empty_socket_says_again_and_a_closed_one_says_so);
   tcase_add_test(group, a_policy_that_is_not_sealed_is_refused);

@@ -28,10 +28,14 @@ static void tear_down(void) {
 }
 
 /* Lets a child judge a text or a file; the answer's diagnostics are released by the caller. */
-static struct reader_result judge(const char *text, const char *path) {
-  int fd = text ? sealed_memfd("policy", text, strlen(text)) : -1;
-  struct reader_request request = {
-      .policy_fd = fd, .path = path, .language = LANGUAGE_ENGLISH, .language_forced = true, .now = {1790000000}};
+static struct reader_result judge_as(enum reader_matter matter, const char *text, size_t size, const char *path) {
+  int fd = text ? sealed_memfd("policy", text, size) : -1;
+  struct reader_request request = {.matter = matter,
+                                   .policy_fd = fd,
+                                   .path = path,
+                                   .language = LANGUAGE_ENGLISH,
+                                   .language_forced = true,
+                                   .now = {1790000000}};
   struct policy_reader reader;
   struct error error = {0};
   ck_assert_msg(policy_reader_start(&request, &reader, &error) == 0, "%s", error.message);
@@ -44,6 +48,59 @@ static struct reader_result judge(const char *text, const char *path) {
   }
   return result;
 }
+
+static struct reader_result judge(const char *text, const char *path) {
+  return judge_as(READER_POLICY, text, text ? strlen(text) : 0, path);
+}
+
+START_TEST(an_order_comes_back_as_names_and_a_reason) {
+  static const struct {
+    const char *text, *canonical;
+  } cases[] = {
+      {"lgwan internet\n感染の疑い\n", "lgwan internet\n感染の疑い"},
+      {"  lgwan   internet \nwhy", "lgwan internet\nwhy"},
+      {"\nwhy\n", "\nwhy"},
+      {"F-901\n", "F-901\n"},
+      {"\n\n", "\n"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct reader_result result = judge_as(READER_ORDER, cases[i].text, strlen(cases[i].text), "order");
+    ck_assert_msg(result.verdict == READER_GOOD, "%zu: %s", i, result.message ? result.message : "errors");
+    ck_assert_str_eq(result.text, cases[i].canonical);
+    json_decref(result.diagnostics);
+  }
+}
+END_TEST
+
+START_TEST(what_is_no_order_is_refused) {
+  static char long_text[5000];
+  memset(long_text, 'a', sizeof long_text);
+  long_text[0] = '\n';
+  static const struct {
+    const char *text;
+    size_t size;
+  } cases[] = {{"", 0},
+               {"lgwan", 5},
+               {"lg;wan\nwhy\n", 11},
+               {"lg\0wan\nwhy", 10},
+               {"\nwhy\0", 5},
+               {"\none\ntwo\n", 9},
+               {"\n\033[31mred\n", 10},
+               {"\n\xc2\x9b"
+                "31m\n",
+                7},
+               {"\n\xff\xfe\n", 4},
+               {"\n\xe6\x84", 3},
+               {long_text, sizeof long_text}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct reader_result result = judge_as(READER_ORDER, cases[i].text, cases[i].size, "order");
+    ck_assert_msg(result.verdict == READER_FAILED, "case %zu", i);
+    ck_assert_ptr_nonnull(result.message);
+    ck_assert_ptr_null(result.text);
+    json_decref(result.diagnostics);
+  }
+}
+END_TEST
 
 START_TEST(a_good_policy_comes_back_in_canonical_form) {
   const char *path = KIDO_SOURCE_DIRECTORY "/config/examples/town.conf";
@@ -142,6 +199,8 @@ int main(void) {
   TCase *group = tcase_create("reader");
   tcase_add_checked_fixture(group, set_up, tear_down);
   tcase_set_timeout(group, 60);
+  tcase_add_test(group, an_order_comes_back_as_names_and_a_reason);
+  tcase_add_test(group, what_is_no_order_is_refused);
   tcase_add_test(group, a_good_policy_comes_back_in_canonical_form);
   tcase_add_test(group, a_policy_with_errors_comes_back_with_its_diagnostics);
   tcase_add_test(group, a_file_that_is_not_there_fails_with_its_name);

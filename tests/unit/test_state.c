@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "control/state.h"
+#include "control/history.h"
 
 static char directory[64];
 static struct arena *arena;
@@ -54,6 +54,49 @@ START_TEST(what_was_saved_is_loaded) {
   char digest[SHA256_TEXT_SIZE];
   sha256_text(confirmed.text, confirmed.size, digest);
   ck_assert_str_eq(digest, confirmed.sha256);
+}
+END_TEST
+
+START_TEST(who_and_what_and_when_are_kept) {
+  struct confirmed_policy saved = {.text = "policy = {};\n",
+                                   .size = 13,
+                                   .applied_at = {1775000000},
+                                   .confirmed_at = {1775000600},
+                                   .generation = 9,
+                                   .previous = 7,
+                                   .source = 3,
+                                   .origin = STATE_ROLLBACK,
+                                   .by = "太郎 (root)",
+                                   .confirmed_by = "hanako",
+                                   .policy_number = "2026-\"03\"",
+                                   .policy_name = "架空町"};
+  struct confirmed_policy got;
+  struct error error = {0};
+  ck_assert_int_eq(state_save(directory, &saved, &error), 0);
+  ck_assert_int_eq(load(&got), 0);
+  ck_assert_int_eq(got.confirmed_at.seconds, 1775000600);
+  ck_assert_uint_eq(got.previous, 7);
+  ck_assert_uint_eq(got.source, 3);
+  ck_assert_int_eq(got.origin, STATE_ROLLBACK);
+  ck_assert_str_eq(got.by, saved.by);
+  ck_assert_str_eq(got.confirmed_by, saved.confirmed_by);
+  ck_assert_str_eq(got.policy_number, saved.policy_number);
+  ck_assert_str_eq(got.policy_name, saved.policy_name);
+}
+END_TEST
+
+START_TEST(a_file_of_the_first_version_is_read) {
+  char path[128], digest[SHA256_TEXT_SIZE];
+  struct confirmed_policy got;
+  file_path(path);
+  FILE *file = fopen(path, "we");
+  sha256_text("policy = {};\n", 13, digest);
+  fprintf(file, "# kido.confirmed/1 {\"sha256\":\"%s\",\"applied_at\":5,\"generation\":4}\npolicy = {};\n", digest);
+  fclose(file);
+  ck_assert_int_eq(load(&got), 0);
+  ck_assert_uint_eq(got.generation, 4);
+  ck_assert_int_eq(got.confirmed_at.seconds, 5);
+  ck_assert_str_eq(got.by, "");
 }
 END_TEST
 
@@ -136,6 +179,225 @@ START_TEST(a_directory_that_cannot_be_written_is_an_error_with_its_path) {
 }
 END_TEST
 
+/* ---- history ---- */
+
+static void entry_path(uint64_t number, char path[static 128]) {
+  snprintf(path, 128, "%s/" STATE_HISTORY "/%010llu.conf", directory, (unsigned long long)number);
+}
+
+static void confirm(uint64_t number, uint64_t previous, enum state_origin origin) {
+  char text[64];
+  snprintf(text, sizeof text, "policy = { number = \"%llu\"; };\n", (unsigned long long)number);
+  struct confirmed_policy policy = {.text = text,
+                                    .size = strlen(text),
+                                    .applied_at = {1775000000},
+                                    .generation = number,
+                                    .previous = previous,
+                                    .origin = origin,
+                                    .by = "taro"};
+  struct error error = {0};
+  ck_assert_msg(state_save(directory, &policy, &error) == 0, "%s", error.message);
+}
+
+static struct history_list list(uint64_t confirmed) {
+  struct history_list result = {0};
+  struct error error = {0};
+  ck_assert_msg(history_read(directory, confirmed, arena, &result, &error) == 0, "%s", error.message);
+  return result;
+}
+
+static void expect_list(uint64_t confirmed, const char *expected) {
+  char text[512] = "";
+  struct history_list got = list(confirmed);
+  for (size_t i = 0; i < got.count; i++) {
+    size_t length = strlen(text);
+    snprintf(text + length, sizeof text - length, "%llu %s, ", (unsigned long long)got.entries[i].policy.generation,
+             history_state_name(got.entries[i].state));
+  }
+  ck_assert_str_eq(text, expected);
+}
+
+START_TEST(an_empty_directory_has_no_history) {
+  expect_list(0, "");
+  ck_assert_uint_eq(history_newest(directory), 0);
+}
+END_TEST
+
+START_TEST(every_confirmed_policy_is_kept) {
+  confirm(1, 0, STATE_APPLY);
+  confirm(2, 1, STATE_RELOAD);
+  confirm(3, 2, STATE_ROLLBACK);
+  confirm(4, 3, STATE_APPLY);
+  expect_list(4, "4 confirmed, 3 superseded, 2 rolled-back, 1 superseded, ");
+  struct confirmed_policy got;
+  struct error error = {0};
+  ck_assert_int_eq(history_load(directory, 2, arena, &got, &error), 0);
+  ck_assert_str_eq(got.text, "policy = { number = \"2\"; };\n");
+  ck_assert_str_eq(got.by, "taro");
+  ck_assert_int_eq(history_load(directory, 5, arena, &got, &error), -ENOENT);
+  ck_assert_uint_eq(history_newest(directory), 4);
+}
+END_TEST
+
+START_TEST(an_entry_that_was_never_confirmed_is_recognised) {
+  struct confirmed_policy confirmed;
+  char path[128], keep[160], command[512];
+  confirm(1, 0, STATE_APPLY);
+  file_path(path);
+  snprintf(keep, sizeof keep, "%s.keep", path);
+  snprintf(command, sizeof command, "cp %s %s", path, keep);
+  ck_assert_int_eq(system(command), 0);
+  confirm(2, 1, STATE_APPLY);
+  ck_assert_int_eq(rename(keep, path), 0); /* killed between the two files */
+  ck_assert_int_eq(load(&confirmed), 0);
+  ck_assert_uint_eq(confirmed.generation, 1);
+  expect_list(1, "2 unconfirmed, 1 confirmed, ");
+  confirm(3, 1, STATE_APPLY);
+  expect_list(3, "3 confirmed, 2 unconfirmed, 1 superseded, ");
+}
+END_TEST
+
+START_TEST(a_damaged_entry_is_told_and_does_not_hide_others) {
+  char path[128];
+  struct confirmed_policy got;
+  struct error error = {0};
+  confirm(1, 0, STATE_APPLY);
+  confirm(2, 1, STATE_APPLY);
+  confirm(3, 2, STATE_APPLY);
+  entry_path(2, path);
+  ck_assert_int_eq(truncate(path, 150), 0);
+  expect_list(3, "3 confirmed, 2 damaged, 1 superseded, ");
+  ck_assert_int_eq(history_load(directory, 2, arena, &got, &error), -EBADMSG);
+  ck_assert_ptr_nonnull(strstr(error.message, "0000000002.conf"));
+  char other[128];
+  entry_path(1, other);
+  ck_assert_int_eq(rename(other, path), 0);
+  ck_assert_msg(history_load(directory, 2, arena, &got, &error) == -EBADMSG, "an entry under another's name");
+  expect_list(3, "3 confirmed, 2 damaged, ");
+}
+END_TEST
+
+START_TEST(what_is_no_entry_is_left_alone) {
+  static const char *const names[] = {"5.conf",           "0000000005.conf.new", "notes",
+                                      "00000000005.conf", "-000000005.conf",     "0000000000.conf"};
+  confirm(1, 0, STATE_APPLY);
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/" STATE_HISTORY "/%s", directory, names[i]);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+  }
+  expect_list(1, "1 confirmed, ");
+}
+END_TEST
+
+START_TEST(pruning_keeps_the_last_and_what_a_rollback_needs) {
+  struct confirmed_policy got;
+  struct error error = {0};
+  enum { EXTRA = 20 };
+  for (uint64_t i = 1; i <= HISTORY_KEEP + EXTRA; i++) {
+    confirm(i, i - 1, STATE_APPLY);
+  }
+  history_prune(directory, 3, 2);
+  ck_assert_uint_eq(list(0).count, HISTORY_KEEP + 2);
+  ck_assert_int_eq(history_load(directory, 3, arena, &got, &error), 0);
+  ck_assert_int_eq(history_load(directory, 2, arena, &got, &error), 0);
+  ck_assert_int_eq(history_load(directory, EXTRA, arena, &got, &error), -ENOENT);
+  ck_assert_int_eq(history_load(directory, EXTRA + 1, arena, &got, &error), 0);
+}
+END_TEST
+
+START_TEST(an_entry_that_is_missing_is_completed) {
+  char path[128];
+  struct confirmed_policy confirmed;
+  struct error error = {0};
+  confirm(6, 0, STATE_APPLY);
+  entry_path(6, path);
+  ck_assert_int_eq(unlink(path), 0);
+  ck_assert_int_eq(load(&confirmed), 0);
+  ck_assert_int_eq(history_complete(directory, &confirmed, &error), 0);
+  expect_list(6, "6 confirmed, ");
+}
+END_TEST
+
+static void confirm_for_ever(uint64_t previous) {
+  for (uint64_t number = history_newest(directory) + 1;; previous = number++) {
+    confirm(number, previous, STATE_APPLY);
+  }
+}
+
+START_TEST(killed_at_any_instant_history_and_confirmed_agree) {
+  struct confirmed_policy confirmed = {.generation = 1};
+  confirm(1, 0, STATE_APPLY);
+  for (useconds_t round = 0; round < 40; round++) {
+    pid_t child = fork();
+    if (child == 0) {
+      confirm_for_ever(confirmed.generation);
+    }
+    usleep(1000 + round * 211);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    struct confirmed_policy entry;
+    struct error error = {0};
+    ck_assert_int_eq(load(&confirmed), 0);
+    ck_assert_int_eq(history_load(directory, confirmed.generation, arena, &entry, &error), 0);
+    ck_assert_str_eq(entry.sha256, confirmed.sha256);
+    struct history_list got = list(confirmed.generation);
+    size_t left_over = (size_t)(history_newest(directory) - confirmed.generation);
+    ck_assert_int_eq(got.entries[left_over].state, HISTORY_CONFIRMED);
+    for (size_t i = 0; i < left_over; i++) {
+      ck_assert_int_eq(got.entries[i].state, HISTORY_UNCONFIRMED);
+    }
+  }
+}
+END_TEST
+
+/* ---- a trial ---- */
+
+static int begin_trial(uint64_t confirmed) {
+  struct state_trial trial = {.confirmed = confirmed,
+                              .policy_number = "2026-03",
+                              .sha256 = "abc",
+                              .by = "太郎",
+                              .begun_at = {1775000000},
+                              .deadline = {1775000600}};
+  struct error error = {0};
+  return state_trial_begin(directory, &trial, &error);
+}
+
+static int load_trial(struct state_trial *ret_trial) {
+  struct error error = {0};
+  return state_trial_load(directory, arena, ret_trial, &error);
+}
+
+START_TEST(a_trial_is_noted_until_it_ends) {
+  struct state_trial trial;
+  struct error error = {0};
+  ck_assert_int_eq(load_trial(&trial), -ENOENT);
+  ck_assert_int_eq(begin_trial(7), 0);
+  ck_assert_int_eq(load_trial(&trial), 0);
+  ck_assert_uint_eq(trial.confirmed, 7);
+  ck_assert_str_eq(trial.by, "太郎");
+  ck_assert_int_eq(trial.deadline.seconds, 1775000600);
+  ck_assert_int_eq(state_trial_end(directory, &error), 0);
+  ck_assert_int_eq(load_trial(&trial), -ENOENT);
+  ck_assert_int_eq(state_trial_end(directory, &error), 0);
+}
+END_TEST
+
+START_TEST(a_note_that_cannot_be_read_is_told_from_none) {
+  char path[128];
+  struct state_trial trial;
+  ck_assert_int_eq(begin_trial(7), 0);
+  snprintf(path, sizeof path, "%s/" STATE_TRIAL, directory);
+  struct stat status;
+  ck_assert_int_eq(stat(path, &status), 0);
+  for (off_t size = status.st_size - 1; size >= 0; size--) {
+    ck_assert_int_eq(truncate(path, size), 0);
+    ck_assert_int_eq(load_trial(&trial), -EBADMSG);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("state");
   TCase *group = tcase_create("state");
@@ -148,6 +410,18 @@ int main(void) {
   tcase_add_test(group, a_symbolic_link_in_its_place_is_not_followed);
   tcase_add_test(group, killed_at_any_instant_the_old_or_the_new_is_whole);
   tcase_add_test(group, a_directory_that_cannot_be_written_is_an_error_with_its_path);
+  tcase_add_test(group, who_and_what_and_when_are_kept);
+  tcase_add_test(group, a_file_of_the_first_version_is_read);
+  tcase_add_test(group, an_empty_directory_has_no_history);
+  tcase_add_test(group, every_confirmed_policy_is_kept);
+  tcase_add_test(group, an_entry_that_was_never_confirmed_is_recognised);
+  tcase_add_test(group, a_damaged_entry_is_told_and_does_not_hide_others);
+  tcase_add_test(group, what_is_no_entry_is_left_alone);
+  tcase_add_test(group, pruning_keeps_the_last_and_what_a_rollback_needs);
+  tcase_add_test(group, an_entry_that_is_missing_is_completed);
+  tcase_add_test(group, killed_at_any_instant_history_and_confirmed_agree);
+  tcase_add_test(group, a_trial_is_noted_until_it_ends);
+  tcase_add_test(group, a_note_that_cannot_be_read_is_told_from_none);
   suite_add_tcase(suite, group);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

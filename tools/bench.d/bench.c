@@ -66,7 +66,7 @@ static const struct verb {
   int (*run)(int count, char **arguments);
 } verbs[] = {
     {"measure", bench_measure}, {"text", bench_text},       {"load", bench_load},
-    {"change", bench_change},   {"forward", bench_forward},
+    {"change", bench_change},   {"forward", bench_forward}, {"exchange", bench_exchange},
 };
 
 int main(int count, char **arguments) {
@@ -76,6 +76,6 @@ int main(int count, char **arguments) {
     }
   }
   fprintf(stderr, "usage: kido-bench measure COMMAND… | text POLICY | load POLICY | change POLICY | forward POLICY "
-                  "[ROUNDS [FILE]]\n");
+                  "[ROUNDS [FILE]] | exchange POLICY DIRECTORY RELOADS RATE\n");
   return 2;
 }

@@ -27,8 +27,6 @@
 
 #include "bench.h"
 #include "kernel/nftables.h"
-#include "lab.h"
-#include "policy/decide.h"
 #include "rules/compile.h"
 
 enum {
@@ -176,12 +174,11 @@ struct field {
   struct arena *arena;
   const struct policy *policy;
   struct ruleset *ruleset;
-  const char *file; /* that is tried now; NULL: none */
+  const char *file; /* NULL: none */
   int in, out;      /* interfaces of the lab */
-  int out_unjoined; /* where the unjoined stream would leave */
   struct packet packet;
   int map;
-  struct stream forward, forward_many, reply, reply_many, spoofed, unjoined, uncovered;
+  struct stream forward, forward_many, reply, reply_many, spoofed, stranger, wrong_port;
 };
 
 /* Nanoseconds for each of `count` frames. */
@@ -223,87 +220,12 @@ static uint64_t count_left(const struct field *field, int interface) {
   bench_fail("the counters of %s cannot be read", wanted);
 }
 
-static struct address first_address(const struct policy *policy, const struct endpoint *end) {
-  if (end->kind == ENDPOINT_HOST) {
-    return end->host->addresses[0].range.first;
+static uint64_t count_all_left(const struct field *field) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < lab_interface_count(field->lab); i++) {
+    sum += count_left(field, (int)i);
   }
-  struct address address = policy->zones[end->zone].networks[0].range.first;
-  for (int i = 0; i < 77; i++) {
-    address_next(&address, &address); /* not the network's own, nor the gateway's */
-  }
-  return address;
-}
-
-/* Whether a UDP packet between these ends opens a connection that the flow allows, and where it travels. */
-static bool try_flow(struct field *field, const struct flow *flow, const struct service *service) {
-  struct circumstances circumstances = {.now = {time(NULL)}, .own = lab_own(field->lab)};
-  struct query query = {.in_zone = flow->from_zone, .out_zone = flow->to_zone, .role = ROLE_OPENS};
-  if (service->protocol != PROTOCOL_UDP || flow->from[0].kind == ENDPOINT_GATEWAY ||
-      flow->to[0].kind == ENDPOINT_GATEWAY || flow->limit.set) {
-    return false;
-  }
-  query.packet = (struct packet){.source = first_address(field->policy, &flow->from[0]),
-                                 .destination = first_address(field->policy, &flow->to[0]),
-                                 .protocol = PROTOCOL_UDP,
-                                 .source_port = 40000,
-                                 .destination_port = service->first_port};
-  struct decision decision = policy_decide(field->policy, &circumstances, &query);
-  field->packet = query.packet;
-  field->in = lab_interface_of(field->lab, &query.packet.source);
-  field->out = lab_interface_of(field->lab, &query.packet.destination);
-  return query.packet.source.family == FAMILY_IPV4 && query.packet.destination.family == FAMILY_IPV4 &&
-         decision.allow && decision.reason == REASON_FLOW && field->in >= 0 && field->out >= 0;
-}
-
-/* A flow from the middle of the file on. */
-static void choose_flow(struct field *field) {
-  const struct policy *policy = field->policy;
-  for (size_t i = 0; i < policy->flow_count; i++) {
-    const struct flow *flow = &policy->flows[(i + policy->flow_count / 2) % policy->flow_count];
-    for (size_t j = 0; j < flow->service_count; j++) {
-      if (try_flow(field, flow, &flow->services[j])) {
-        return;
-      }
-    }
-  }
-  bench_fail("the policy has no UDP flow between zones that is in force");
-}
-
-static bool zones_joined(const struct policy *policy, zone_index left, zone_index right) {
-  for (size_t i = 0; i < policy->flow_count; i++) {
-    const struct flow *flow = &policy->flows[i];
-    if ((flow->from_zone == left && flow->to_zone == right) || (flow->from_zone == right && flow->to_zone == left)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/* The packet, sent to a zone that no flow joins with its own. */
-static struct packet unjoined_packet(const struct field *field) {
-  const struct policy *policy = field->policy;
-  zone_index from = lab_interface(field->lab, (size_t)field->in)->zone;
-  struct packet packet = field->packet;
-  for (size_t i = 0; i < policy->zone_count; i++) {
-    struct endpoint end = {.kind = ENDPOINT_ZONE, .zone = (zone_index)i};
-    packet.destination = first_address(policy, &end);
-    if (end.zone != from && !zones_joined(policy, from, end.zone) && packet.destination.family == FAMILY_IPV4 &&
-        lab_interface_of(field->lab, &packet.destination) >= 0) {
-      return packet;
-    }
-  }
-  bench_fail("the policy joins the zone of the chosen flow with all others");
-}
-
-/* The packet, sent to a port that no flow opens. */
-static struct packet uncovered_packet(const struct field *field) {
-  const struct lab_interface *in = lab_interface(field->lab, (size_t)field->in);
-  const struct lab_interface *out = lab_interface(field->lab, (size_t)field->out);
-  struct packet packet = field->packet;
-  while (policy_next_covering_flow(field->policy, &packet, in->zone, out->zone, NULL) != NULL) {
-    packet.destination_port++;
-  }
-  return packet;
+  return sum;
 }
 
 static struct stream make_stream(const struct field *field, const struct packet *packet, int interface, int16_t vary) {
@@ -329,16 +251,16 @@ static void make_streams(struct field *field) {
   reply.destination_port = field->packet.source_port;
   struct packet spoofed = field->packet;
   spoofed.source = address_from_ipv4(0x08080808);
+  struct packet stranger, wrong_port = field->packet;
+  bench_choose_stranger(field->policy, field->lab, &field->packet, &stranger);
+  wrong_port.destination_port = 1;
   field->forward = make_stream(field, &field->packet, field->in, 0);
   field->forward_many = make_stream(field, &field->packet, field->in, SOURCE_PORT_OFFSET);
   field->reply = make_stream(field, &reply, field->out, 0);
   field->reply_many = make_stream(field, &reply, field->out, DESTINATION_PORT_OFFSET);
-  struct packet unjoined = unjoined_packet(field);
-  struct packet uncovered = uncovered_packet(field);
-  field->out_unjoined = lab_interface_of(field->lab, &unjoined.destination);
   field->spoofed = make_stream(field, &spoofed, field->in, 0);
-  field->unjoined = make_stream(field, &unjoined, field->in, 0);
-  field->uncovered = make_stream(field, &uncovered, field->in, 0);
+  field->stranger = make_stream(field, &stranger, field->in, 0);
+  field->wrong_port = make_stream(field, &wrong_port, field->in, SOURCE_PORT_OFFSET);
 }
 
 /* ---- rulesets ---- */
@@ -368,9 +290,11 @@ static void load_policy(struct field *field) {
   }
 }
 
-/* A ruleset that somebody tries out. */
+/* A ruleset that somebody tries out, or a script that loads one. */
 static void load_file(struct field *field) {
-  if (lab_command("nft -f '%s'", field->file) != 0) {
+  const char *suffix = strrchr(field->file, '.');
+  bool script = suffix != NULL && strcmp(suffix, ".sh") == 0;
+  if (lab_command("%s '%s'", script ? "sh" : "nft -f", field->file) != 0) {
     bench_fail("%s cannot be loaded", field->file);
   }
 }
@@ -378,7 +302,7 @@ static void load_file(struct field *field) {
 static const struct variant {
   const char *name;
   void (*load)(struct field *field);
-} variants[] = {{"none", load_nothing}, {"minimum", load_minimum}, {"kido", load_policy}};
+} variants[] = {{"none", load_nothing}, {"minimum", load_minimum}, {"kido", load_policy}, {"file", load_file}};
 
 /* ---- kinds of packets ---- */
 
@@ -421,40 +345,36 @@ static double denied_spoofed(const struct field *field) {
   return denied(field, &field->spoofed);
 }
 
-static double denied_unjoined(const struct field *field) {
-  return denied(field, &field->unjoined);
+static double denied_pair(const struct field *field) {
+  return denied(field, &field->stranger);
 }
 
-static double denied_late(const struct field *field) {
-  return denied(field, &field->uncovered);
+static double denied_port(const struct field *field) {
+  return denied(field, &field->wrong_port);
 }
 
 static const struct kind {
   const char *name;
   double (*measure)(const struct field *field);
-  bool passes, unjoined;
+  bool passes;
 } kinds[] = {
     {"established_one", established_one, true},
     {"established_many", established_many, true},
     {"new", new_connections, true},
-    {"denied", denied_spoofed, false},
-    {"denied_unjoined", denied_unjoined, false, true},
-    {"denied_late", denied_late, false},
+    {"spoofed", denied_spoofed, false},
+    {"pair", denied_pair, false},
+    {"port", denied_port, false},
 };
 
 /* ---- rounds ---- */
 
 static void measure_kind(const struct field *field, const struct variant *variant, const struct kind *kind) {
-  int out = kind->unjoined ? field->out_unjoined : field->out;
-  uint64_t before = count_left(field, out);
+  uint64_t before = count_all_left(field);
   double time = kind->measure(field);
-  uint64_t left = count_left(field, out) - before;
+  uint64_t left = count_all_left(field) - before;
   bool open = variant->load == load_nothing;
   if (kind->passes || open ? left < PACKETS : left != 0) {
-    fprintf(stderr, "%s, %s: %llu packets left\n", variant->name, kind->name, (unsigned long long)left);
-    if (variant->load != load_file) {
-      exit(EXIT_FAILURE);
-    }
+    bench_fail("%s, %s: %llu packets left", variant->name, kind->name, (unsigned long long)left);
   }
   printf("%s\"%s\": %.1f", kind == kinds ? "" : ", ", kind->name, time);
 }
@@ -462,7 +382,7 @@ static void measure_kind(const struct field *field, const struct variant *varian
 /* The queue of a TAP takes the first frames, and counts them only when somebody reads. */
 static void fill_queues(const struct field *field) {
   inject(field, &field->forward, PACKETS);
-  inject(field, &field->unjoined, PACKETS);
+  inject(field, &field->stranger, PACKETS);
 }
 
 static void measure_variant(struct field *field, const struct variant *variant) {
@@ -487,7 +407,9 @@ static void open_field(const char *path, struct field *field) {
   if (ruleset_compile(field->policy, &compile, field->arena, &field->ruleset, &error) < 0) {
     bench_fail("%s", error.message);
   }
-  choose_flow(field);
+  bench_choose_packet(field->policy, field->lab, PROTOCOL_UDP, &field->packet);
+  field->in = lab_interface_of(field->lab, &field->packet.source);
+  field->out = lab_interface_of(field->lab, &field->packet.destination);
   field->map = make_map();
   make_streams(field);
   for (size_t i = 0; i < lab_interface_count(field->lab); i++) {
@@ -504,18 +426,17 @@ static void pin_to_last_processor(void) {
 
 int bench_forward(int count, char **arguments) {
   long rounds = count > 1 ? strtol(arguments[1], NULL, 10) : 1;
-  struct field field = {0};
+  struct field field = {.file = count > 2 ? arguments[2] : NULL};
   lab_require();
   open_field(arguments[0], &field);
   pin_to_last_processor();
   fill_queues(&field);
   for (long i = 0; i < rounds; i++) {
     for (size_t j = 0; j < sizeof(variants) / sizeof(variants[0]); j++) {
+      if (variants[j].load == load_file && field.file == NULL) {
+        continue;
+      }
       measure_variant(&field, &variants[j]);
-    }
-    for (int j = 2; j < count; j++) {
-      field.file = arguments[j];
-      measure_variant(&field, &(struct variant){arguments[j], load_file});
     }
     printf("}\n");
     fflush(stdout);

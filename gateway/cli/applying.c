@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/applying.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+enum { DIGIT_LIMIT = 7 };
+
+bool duration_parse(const char *text, uint64_t *ret_seconds) {
+  static const struct {
+    char unit;
+    uint64_t seconds;
+  } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}};
+  uint64_t number = 0;
+  size_t digits = strspn(text, "0123456789");
+  if (digits == 0 || digits > DIGIT_LIMIT || text[digits] == '\0' || text[digits + 1] != '\0') {
+    return false;
+  }
+  for (size_t i = 0; i < digits; i++) {
+    number = number * 10 + (uint64_t)(text[i] - '0');
+  }
+  for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+    if (text[digits] == units[i].unit && number > 0 && number * units[i].seconds <= CONTROL_TRIAL_SECONDS_MAX) {
+      *ret_seconds = number * units[i].seconds;
+      return true;
+    }
+  }
+  return false;
+}
+
+int applying_take_options(const struct invocation *invocation, struct control_request *request) {
+  const char *within = invocation_value(invocation, "confirm-within");
+  if (within && !duration_parse(within, &request->seconds)) {
+    return invocation_usage(invocation,
+                            "--confirm-within は 90s、10m、2h のように書きます (最長 7 日)。「%.20s」は使えません",
+                            "--confirm-within is written like 90s, 10m or 2h, at most 7 days; not '%.20s'", within);
+  }
+  if (invocation_has(invocation, "allow-lockout")) {
+    request->flags |= CONTROL_ALLOW_LOCKOUT;
+  }
+  return EXIT_CODE_YES;
+}
+
+void applying_show_step(const struct invocation *invocation, enum control_step step) {
+  static const struct {
+    const char *japanese, *english;
+  } steps[] = {
+      [CONTROL_STEP_NONE] = {"", ""},
+      [CONTROL_STEP_CHECK] = {"検査しています", "checking"},
+      [CONTROL_STEP_COMPILE] = {"ルールを作っています", "compiling"},
+      [CONTROL_STEP_LOAD] = {"カーネルに入れ、読み戻して照合しています", "loading, reading back, comparing"},
+      [CONTROL_STEP_CONFIRM] = {"確定しています", "confirming"},
+  };
+  if (!invocation->json && step != CONTROL_STEP_NONE) {
+    fprintf(stderr, "%s ...\n", language_choose(invocation->language, steps[step].japanese, steps[step].english));
+  }
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return text ? text : "";
+}
+
+static const char *escape(const struct invocation *invocation, const char *text) {
+  const char *escaped = text_escape(invocation->arena, text);
+  return escaped ? escaped : "";
+}
+
+static void print_refusal(const struct invocation *invocation, const json_t *body) {
+  const json_t *refusal = json_object_get(body, "refusal");
+  invocation_complain(invocation, "適用されませんでした。いままでのルールがそのまま有効です: %s",
+                      "not applied, the rules in force are as they were: %s", text_of(body, "message"));
+  if (json_is_object(refusal) && text_of(refusal, "file")[0] != '\0') {
+    fprintf(stderr, "%s:%lld: %s: %s\n", escape(invocation, text_of(refusal, "file")),
+            json_integer_value(json_object_get(refusal, "line")), escape(invocation, text_of(refusal, "subject")),
+            escape(invocation, text_of(refusal, "what")));
+  }
+}
+
+static void print_trial(const struct invocation *invocation, const json_t *body) {
+  const json_t *policy = json_object_get(body, "policy");
+  printf(
+      language_choose(invocation->language,
+                      "試しに適用しました: ポリシー %s (%.12s)、変更 %lld 件\n"
+                      "%s までに kido confirm で確定しなければ、元に戻ります。すぐ戻すには kido rollback\n",
+                      "in force on trial: policy %s (%.12s), %lld changes\n"
+                      "unless kido confirm keeps it before %s, it goes back by itself; kido rollback goes back now\n"),
+      escape(invocation, text_of(policy, "number")), text_of(policy, "sha256"),
+      json_integer_value(json_object_get(body, "changes")), text_of(body, "deadline"));
+}
+
+int applying_print_answer(const struct invocation *invocation, const struct client_answer *answer) {
+  if (invocation->json) {
+    return invocation_print_json(invocation, json_incref(answer->body), answer->code);
+  }
+  if (answer->code != EXIT_CODE_YES) {
+    print_refusal(invocation, answer->body);
+    return answer->code;
+  }
+  const json_t *policy = json_object_get(answer->body, "policy");
+  if (strcmp(text_of(answer->body, "state"), "pending") == 0) {
+    print_trial(invocation, answer->body);
+  } else if (strcmp(text_of(answer->body, "state"), "none") == 0) {
+    fputs(language_choose(invocation->language, "確定済みのポリシーがないため、関門を閉じました\n",
+                          "no policy was ever confirmed: the gate is closed\n"),
+          stdout);
+  } else {
+    printf(language_choose(invocation->language, "適用しました: ポリシー %s (%.12s)、変更 %lld 件\n",
+                           "in force: policy %s (%.12s), %lld changes\n"),
+           escape(invocation, text_of(policy, "number")), text_of(policy, "sha256"),
+           json_integer_value(json_object_get(answer->body, "changes")));
+  }
+  return invocation_finish(invocation, EXIT_CODE_YES);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_CONTROL_KEEP_H
+#define KIDO_CONTROL_KEEP_H
+
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+/* Small files in the state directory, each written as a whole. */
+
+/*
+ * Writes beside, flushes to the disk, renames, flushes the directory: whoever is killed on the way leaves the old file
+ * or the new one. 0 or a negative errno with *error.
+ */
+int keep_write(const char *directory, const char *name, const char *text, size_t size, struct error *error);
+
+/* The whole file with a NUL behind it. 0, -ENOENT, -EBADMSG when it is no regular file or larger than limit, or another
+ * negative errno; *error says which file. */
+int keep_read(const char *directory, const char *name, size_t limit, struct arena *arena, char **ret_text,
+              size_t *ret_size, struct error *error);
+
+/* Gives a damaged file a second name, NAME.damaged, for those who want to know what happened to it. */
+void keep_copy_aside(const char *directory, const char *name);
+
+#endif
