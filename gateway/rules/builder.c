@@ -137,6 +137,9 @@ static const char *hash_set(struct builder *builder, const struct set *set) {
     fwrite(element->key, 1, set->key_size, stream);
     fwrite(element->key_end, 1, set->key_size, stream);
     fwrite(&element->mark, 1, sizeof element->mark, stream);
+    if (element->verdict.code != VERDICT_NONE)
+      fprintf(stream, "%d %s", (int)element->verdict.code,
+              element->verdict.chain == NULL ? "" : element->verdict.chain);
     fputs(element->comment == NULL ? "" : element->comment, stream);
     fputc('\n', stream);
   }
@@ -150,16 +153,31 @@ static const char *hash_set(struct builder *builder, const struct set *set) {
   return name;
 }
 
+/* A fixed set that is made twice is one. */
+static void drop_double(struct builder *builder, const struct set_draft *draft) {
+  size_t at = builder->set_count;
+  bool is_double = false;
+  for (size_t i = 0; i < builder->set_count; i++)
+    if (builder->sets[i] == draft)
+      at = i;
+    else if (strcmp(builder->sets[i]->set.name, draft->set.name) == 0)
+      is_double = true;
+  if (is_double && at < builder->set_count)
+    builder->sets[at] = builder->sets[--builder->set_count];
+}
+
 const char *builder_seal_set(struct builder *builder, struct set_draft *draft) {
   struct set *set = &draft->set;
   if (builder->failed)
     return "";
   if (!elements_sorted(set))
     qsort_r(set->elements, set->element_count, sizeof *set->elements, compare_elements, set);
-  set->sealed = set->interval;
-  if (set->interval)
+  set->sealed = set->interval || draft->fixed;
+  if (set->sealed)
     set->name = hash_set(builder, set);
-  else
+  if (draft->fixed)
+    drop_double(builder, draft);
+  if (!set->interval)
     for (size_t i = 0; i < set->element_count; i++)
       memcpy(set->elements[i].key_end, set->elements[i].key, sizeof set->elements[i].key);
   return set->name;

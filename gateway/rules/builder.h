@@ -14,6 +14,7 @@
 struct set_draft {
   struct set set;
   size_t capacity;
+  bool fixed; /* a hash set or map that is exchanged as a whole when its content changes, like an interval set */
 };
 
 struct chain_draft {
@@ -45,7 +46,8 @@ struct set_draft *builder_set(struct builder *builder, const char *name, enum ma
                               const enum field_type *fields);
 /* A new element, zero but for its end; never NULL. */
 struct element *builder_element(struct builder *builder, struct set_draft *draft);
-/* Sorts the elements. Interval sets: the hash of the content becomes part of the name. Returns the name. */
+/* Sorts the elements. Interval sets and fixed ones: the hash of the content becomes part of the name. Returns the name.
+ */
 const char *builder_seal_set(struct builder *builder, struct set_draft *draft);
 /* Smallest declared room out of a coarse scale that holds `count` elements twice. */
 uint32_t builder_room(size_t count);

@@ -287,7 +287,7 @@ enum { ONE_INTERFACE_ROOM = 4096, TWO_INTERFACES_ROOM = 16384 };
 
 struct dispatch {
   struct compilation *compilation;
-  struct set_draft *receiving, *entering, *leaving, *forwarding, *fragmented, *zoned;
+  struct set_draft *receiving, *entering, *leaving, *forwarding, *zoned;
 };
 
 static struct set_draft *dispatch_map(struct compilation *compilation, const char *name, enum map_data data,
@@ -306,7 +306,6 @@ static struct dispatch dispatch_maps(struct compilation *compilation) {
       .entering = dispatch_map(compilation, "entering", MAP_VERDICT, false),
       .leaving = dispatch_map(compilation, "leaving", MAP_VERDICT, false),
       .forwarding = dispatch_map(compilation, "forwarding", MAP_VERDICT, true),
-      .fragmented = dispatch_map(compilation, "fragmented", MAP_VERDICT, false),
       .zoned = dispatch_map(compilation, "zoned", MAP_NONE, false),
   };
 }
@@ -335,14 +334,12 @@ static void dispatch_zone(struct dispatch *maps, size_t place) {
   struct compilation *compilation = maps->compilation;
   const struct zone *zone = &compilation->policy->zones[place];
   const char *guard = compile_guard(compilation, place);
-  const char *fragments = compile_fragment_counter(compilation, place);
   const char *entering = compile_pair(compilation, place, gateway_place(compilation));
   const char *leaving = compile_pair(compilation, gateway_place(compilation), place);
   for (size_t i = 0; i < zone->interface_count; i++) {
     const char *interface = zone->interfaces[i].text;
     struct origin origin = zone_origin_at(compilation, place);
     dispatch(maps, maps->receiving, interface, NULL, guard)->origin = origin;
-    dispatch(maps, maps->fragmented, interface, NULL, fragments)->origin = origin;
     dispatch(maps, maps->entering, interface, NULL, entering)->origin = origin;
     dispatch(maps, maps->leaving, interface, NULL, leaving)->origin = origin;
     dispatch(maps, maps->zoned, interface, NULL, NULL)->origin = origin;
@@ -407,8 +404,7 @@ static void dispatch_zones(struct dispatch *maps) {
 }
 
 static void seal_dispatch(struct dispatch *maps) {
-  struct set_draft *all[] = {maps->receiving,  maps->entering,   maps->leaving,
-                             maps->forwarding, maps->fragmented, maps->zoned};
+  struct set_draft *all[] = {maps->receiving, maps->entering, maps->leaving, maps->forwarding, maps->zoned};
   for (size_t i = 0; i < sizeof all / sizeof(struct set_draft *); i++) {
     while (all[i]->set.size / 2 < all[i]->set.element_count)
       all[i]->set.size *= 4;
@@ -447,21 +443,9 @@ static void base_neighbours(struct compilation *compilation, struct chain_draft 
   rule_end(&rule, VERDICT_ACCEPT, NULL);
 }
 
-static void base_fragments(struct compilation *compilation) {
-  struct chain_draft *chain = base_chain(compilation, "fragments", HOOK_PREROUTING, -450, false);
-  struct rule_writer rule = rule_begin(&compilation->builder, chain);
-  rule_differs(&rule, MATCH_IP4_FRAGMENT, (const uint8_t[]){0, 0}, "0");
-  rule_verdict_map(&rule, FIELDS(MATCH_IIFNAME), "fragmented");
-  rule_end(&rule, VERDICT_NONE, NULL);
-  rule = rule_begin(&compilation->builder, chain);
-  rule_equals(&rule, MATCH_IP6_FRAGMENT, (const uint8_t[]){1}, "exists");
-  rule_verdict_map(&rule, FIELDS(MATCH_IIFNAME), "fragmented");
-  rule_end(&rule, VERDICT_NONE, NULL);
-}
-
 static void base_chains(struct compilation *compilation) {
-  base_fragments(compilation);
-  struct chain_draft *chain = base_chain(compilation, "prerouting", HOOK_PREROUTING, -300, true);
+  struct chain_draft *chain =
+      base_chain(compilation, "prerouting", HOOK_PREROUTING, -450, true); /* before reassembly */
   base_dispatch(compilation, chain, FIELDS(MATCH_IIFNAME), "receiving");
   base_drop(compilation, chain, "guard.-.unknown-zone");
   chain = base_chain(compilation, "forward", HOOK_FORWARD, 0, true);

@@ -19,8 +19,6 @@
  * way it refuses the usual forgery. All else goes to the refusal chain, which walks the reasons in the order of the
  * guard table, and ends in accept.
  */
-enum { TEREDO_PORT = 3544 };
-
 static const uint8_t tunnel_protocols[] = {4, 41, 47, 50, 51, 94, 97, 98, 115};
 
 struct guard {
@@ -31,7 +29,8 @@ struct guard {
   const char *cut_sources, *cut_destinations;    /* NULL where nothing is cut */
   const char *pinned, *binding, *binding_ranges; /* NULL where no host is pinned (that way) */
   bool bindings_suffice;                         /* to call a source lawful */
-  const char *refusals;                          /* the chain of that name */
+  struct guard_view view;
+  const char *refusals; /* the chain of that name */
   struct chain_draft *chain;
 };
 
@@ -163,6 +162,16 @@ static struct address_set lawful_destinations(struct compilation *compilation, s
   struct address_set foreign = foreign_broadcasts(compilation, place);
   lawful = addresses_without(compilation, lawful, &compilation->special_destinations);
   return addresses_without(compilation, lawful, &foreign);
+}
+
+/* Where no flow leads, for no reason before that. */
+static struct address_set unjoined_destinations(struct compilation *compilation, size_t place,
+                                                const struct address_set *lawful, const struct address_set *cut) {
+  struct address_set foreign = foreign_broadcasts(compilation, place);
+  struct address_set unjoined = addresses_without(compilation, all_claimed(compilation), lawful);
+  unjoined = addresses_without(compilation, unjoined, cut);
+  unjoined = addresses_without(compilation, unjoined, &compilation->special_destinations);
+  return addresses_without(compilation, unjoined, &foreign);
 }
 
 /* ---- pinned hosts ---- */
@@ -297,9 +306,10 @@ static const char *compile_sent(const struct guard *outer) {
 }
 
 /* From the first to the last pinned address: two comparisons keep most packets from the costly look at the MAC. */
-static void narrow_to_pinned(struct guard *guard, struct rule_writer *rule) {
-  const struct address_set *pinned = &guard->compilation->zones[guard->place].pinned;
-  const struct ip_words *words = &ip_words[guard->version];
+void guard_narrow_to_pinned(struct compilation *compilation, size_t place, enum ip_version version,
+                            struct rule_writer *rule) {
+  const struct address_set *pinned = &compilation->zones[place].pinned;
+  const struct ip_words *words = &ip_words[version];
   const struct address *first = NULL, *last = NULL;
   for (size_t i = 0; i < pinned->count; i++)
     if (pinned->ranges[i].first.family == words->family) {
@@ -327,7 +337,7 @@ static void go_on_if_bound(struct guard *guard, const char *binding, const char 
   if (binding == NULL || !guard->bindings_suffice)
     return;
   struct rule_writer rule = begin(guard);
-  narrow_to_pinned(guard, &rule);
+  guard_narrow_to_pinned(guard->compilation, guard->place, guard->version, &rule);
   rule_in(&rule, FIELDS(ip_words[guard->version].source, MATCH_ETHER_SOURCE), binding);
   rule_end(&rule, VERDICT_GOTO, sent);
 }
@@ -491,6 +501,17 @@ static void refuse_tunnels(struct guard *guard) {
   rule_end(&rule, VERDICT_JUMP, chain);
 }
 
+/* A fragment need not say of what type it is; the whole is judged later. */
+static void accept_icmp_fragments(struct guard *guard) {
+  struct rule_writer rule = begin(guard);
+  rule_transport(&rule, ip_words[guard->version].icmp);
+  if (guard->version == IP4)
+    rule_differs(&rule, MATCH_IP4_FRAGMENT, (const uint8_t[]){0, 0}, "0");
+  else
+    rule_equals(&rule, MATCH_IP6_FRAGMENT, (const uint8_t[]){1}, "exists");
+  rule_end(&rule, VERDICT_ACCEPT, NULL);
+}
+
 static void refuse_unjoined(struct guard *guard) {
   struct compilation *compilation = guard->compilation;
   const struct ip_words *words = &ip_words[guard->version];
@@ -498,6 +519,7 @@ static void refuse_unjoined(struct guard *guard) {
   struct rule_writer rule = begin(guard);
   rule_in(&rule, FIELDS(words->icmp_type), compilation->icmp_errors[guard->version]);
   rule_end(&rule, VERDICT_ACCEPT, NULL);
+  accept_icmp_fragments(guard);
   refuse_not_in(guard, words->destination, guard->destinations, "no-flow");
   rule = begin(guard);
   rule_end(&rule, VERDICT_ACCEPT, NULL);
@@ -556,29 +578,50 @@ static struct guard prepare_guard(struct compilation *compilation, size_t place,
   guard.bindings_suffice = pinned_is_lawful(&guard, &lawful);
   compile_bindings(&guard);
   guard.refusals = compile_refusals(&guard);
+  guard.view = (struct guard_view){
+      .refusals = guard.refusals,
+      .binding = guard.bindings_suffice && guard.cut_sources == NULL ? guard.binding : NULL,
+      .sources = unpinned,
+      .destinations = destinations,
+      .unjoined = unjoined_destinations(compilation, place, &destinations, &no_destinations),
+      .foreign = foreign,
+  };
   return guard;
 }
 
-static void compile_fast(struct guard *guard) {
-  const char *sent = compile_sent(guard);
+static void go_on(struct guard *guard, const char *sent) {
   go_on_if_lawful(guard, sent);
   stop_cut_bindings(guard);
   go_on_if_bound(guard, guard->binding, sent);
   go_on_if_bound(guard, guard->binding_ranges, sent);
-  refuse_foreign(guard);
-  go_to(guard, guard->refusals);
+}
+
+static void count_fragments(struct guard *guard) {
+  struct compilation *compilation = guard->compilation;
+  struct rule_writer rule = begin(guard);
+  if (guard->version == IP4)
+    rule_differs(&rule, MATCH_IP4_FRAGMENT, (const uint8_t[]){0, 0}, "0");
+  else
+    rule_equals(&rule, MATCH_IP6_FRAGMENT, (const uint8_t[]){1}, "exists");
+  rule_count(&rule, builder_counter(&compilation->builder, arena_printf(compilation->arena, "guard.%s.fragment",
+                                                                        zone_name_at(compilation, guard->place))));
+  rule_end(&rule, VERDICT_NONE, NULL);
 }
 
 static const char *compile_guard6(struct compilation *compilation, size_t place) {
   struct guard guard = prepare_guard(compilation, place, IP6);
   guard.chain = builder_chain(&compilation->builder, name_for(compilation, "guard", IP6, place),
                               zone_label_at(compilation, place));
+  const char *sent = compile_sent(&guard);
+  count_fragments(&guard);
   accept_neighbours(&guard);
-  compile_fast(&guard);
+  go_on(&guard, sent);
+  refuse_foreign(&guard);
+  go_to(&guard, guard.refusals);
   return builder_seal_chain(&compilation->builder, guard.chain);
 }
 
-/* For what does not begin with version 4 and a header of five words: IPv6, and IPv4 with options. */
+/* For what does not begin with version 4 and a header of five words (IPv6, IPv4 with options), and for fragments. */
 static const char *compile_odd(const struct guard *outer) {
   struct guard guard = *outer;
   struct compilation *compilation = guard.compilation;
@@ -587,28 +630,34 @@ static const char *compile_odd(const struct guard *outer) {
   struct rule_writer rule = begin(&guard);
   rule_equals(&rule, MATCH_NFPROTO, (const uint8_t[]){NFPROTO_IPV6}, "ipv6");
   rule_end(&rule, VERDICT_GOTO, compile_guard6(compilation, guard.place));
+  count_fragments(&guard);
   go_to(&guard, guard.refusals);
   return builder_seal_chain(&compilation->builder, guard.chain);
+}
+
+static void send_odd_away(struct guard *guard) {
+  const char *odd = compile_odd(guard);
+  struct rule_writer rule = begin(guard);
+  rule_differs(&rule, MATCH_IP_FIRST_BYTE, (const uint8_t[]){0x45}, "0x45");
+  rule_end(&rule, VERDICT_GOTO, odd);
+  rule = begin(guard);
+  rule_differs(&rule, MATCH_IP_FRAGMENT_WORD, (const uint8_t[4]){0}, "0x0");
+  rule_end(&rule, VERDICT_GOTO, odd);
 }
 
 const char *compile_guard(struct compilation *compilation, size_t place) {
   struct guard guard = prepare_guard(compilation, place, IP4);
   const char *name = arena_printf(compilation->arena, "guard.%s", zone_name_at(compilation, place));
   guard.chain = builder_chain(&compilation->builder, name, zone_label_at(compilation, place));
-  struct rule_writer rule = begin(&guard);
-  rule_differs(&rule, MATCH_IP_FIRST_BYTE, (const uint8_t[]){0x45}, "0x45");
-  rule_end(&rule, VERDICT_GOTO, compile_odd(&guard));
-  compile_fast(&guard);
+  guard.view.chain = guard.chain;
+  const char *sent = compile_sent(&guard);
+  const struct shortcuts *shortcuts = shortcuts_new(compilation, place, &guard.view);
+  shortcuts_send(shortcuts, false);
+  send_odd_away(&guard);
+  shortcuts_refuse_strangers(shortcuts);
+  shortcuts_send(shortcuts, true);
+  go_on(&guard, sent);
+  refuse_foreign(&guard);
+  go_to(&guard, guard.refusals);
   return builder_seal_chain(&compilation->builder, guard.chain);
-}
-
-const char *compile_fragment_counter(struct compilation *compilation, size_t place) {
-  const char *zone = zone_name_at(compilation, place);
-  struct chain_draft *chain = builder_chain(
-      &compilation->builder, arena_printf(compilation->arena, "fragment.%s", zone), zone_label_at(compilation, place));
-  struct rule_writer rule = rule_begin(&compilation->builder, chain);
-  rule_count(&rule,
-             builder_counter(&compilation->builder, arena_printf(compilation->arena, "guard.%s.fragment", zone)));
-  rule_end(&rule, VERDICT_ACCEPT, NULL);
-  return builder_seal_chain(&compilation->builder, chain);
 }

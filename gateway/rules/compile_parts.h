@@ -114,9 +114,31 @@ const char *compile_pair(struct compilation *compilation, size_t from, size_t to
 const char *compile_within(struct compilation *compilation, size_t place, struct instant until);
 /* The end of the forward hook: what arrives there although no link joins the two interfaces. */
 void compile_unjoined(struct compilation *compilation, struct chain_draft *chain);
+enum { TEREDO_PORT = 3544 };
+
+/* What the shortcuts in front of a guard must know of it; IPv4. */
+struct guard_view {
+  struct chain_draft *chain;       /* to which the rules are added */
+  const char *refusals;            /* the chain that walks the reasons */
+  const char *binding;             /* the set by which pinned hosts are lawful; NULL: none, or it does not suffice */
+  struct address_set sources;      /* from which no reason before ip-options holds, pinned hosts apart */
+  struct address_set destinations; /* to which none holds at all */
+  struct address_set unjoined;     /* to which none before no-flow holds, but that one does */
+  struct address_set foreign;      /* sources that are spoofed, for no reason before that */
+};
+
+/* compile_shortcuts.c. What the functions write holds for lawful sources, towards near or far destinations; and for
+ * forged ones, of what is not odd. view must live as long. NULL when memory ran out: then they write nothing. */
+struct shortcuts;
+struct shortcuts *shortcuts_new(struct compilation *compilation, size_t place, const struct guard_view *view);
+void shortcuts_send(const struct shortcuts *shortcuts, bool far);
+void shortcuts_refuse_strangers(const struct shortcuts *shortcuts);
+
 /* compile_guard.c: sets that all guards share, then one zone's. */
+/* Two comparisons that hold from the first to the last pinned address of the zone. */
+void guard_narrow_to_pinned(struct compilation *compilation, size_t place, enum ip_version version,
+                            struct rule_writer *rule);
 void compile_guard_sets(struct compilation *compilation);
 const char *compile_guard(struct compilation *compilation, size_t place);
-const char *compile_fragment_counter(struct compilation *compilation, size_t place);
 
 #endif

@@ -20,7 +20,7 @@ static const struct field {
   uint32_t key;
   uint8_t direction;
   uint32_t offset, length;
-  uint8_t mask[2];
+  uint8_t mask[4];
   bool masked, present;
   int ip_version; /* must be checked first; 0: any */
   int transport;  /* must be checked first; 0: any */
@@ -33,6 +33,13 @@ static const struct field {
     [MATCH_ETHER_SOURCE] = {"ether saddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_LL_HEADER, .offset = 6, .length = 6,
                             .ethernet = true},
     [MATCH_IP_FIRST_BYTE] = {"@nh,0,8", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 0, .length = 1},
+    [MATCH_IP_FRAGMENT_WORD] = {"@nh,32,32 & 0x3fff", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 4,
+                                .length = 4, .mask = {0, 0, 0x3f, 0xff}, .masked = true},
+    [MATCH_IP_TUNNEL_BITS] = {"@nh,64,32 & 0x600000", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 8,
+                              .length = 4, .mask = {0, 0x60}, .masked = true},
+    [MATCH_IP_PROTOCOL_BYTE] = {"@nh,72,8", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 9, .length = 1},
+    [MATCH_DESTINATION_PORT] = {"@th,16,16", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, .offset = 2,
+                                .length = 2},
     [MATCH_IP4_SOURCE] = {"ip saddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 12, .length = 4,
                           .ip_version = NFPROTO_IPV4},
     [MATCH_IP4_DESTINATION] = {"ip daddr", EXPRESSION_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, .offset = 16, .length = 4,
@@ -203,6 +210,62 @@ void rule_between(struct rule_writer *writer, enum match field, const void *firs
   append_compare(writer, NFT_CMP_LTE, last, fields[field].length);
   say_blank(writer);
   say(writer, "%s %s-%s", fields[field].text, first_text, last_text);
+}
+
+/* ---- IPv4 addresses under a mask ---- */
+
+static const char *ipv4_text(uint32_t number, char text[static ADDRESS_TEXT_SIZE]) {
+  struct address address = address_from_ipv4(number);
+  return address_format(&address, text);
+}
+
+static void load_ipv4(struct rule_writer *writer, enum match match, uint32_t mask) {
+  uint8_t bits[4] = {(uint8_t)(mask >> 24), (uint8_t)(mask >> 16), (uint8_t)(mask >> 8), (uint8_t)mask};
+  char text[ADDRESS_TEXT_SIZE];
+  check_needs(writer, (const enum match[]){match, MATCH_COUNT_});
+  append_load(writer, &fields[match], 0);
+  say_blank(writer);
+  say(writer, "%s ", fields[match].text);
+  if (mask == UINT32_MAX)
+    return;
+  struct expression *bitwise = append(writer, EXPRESSION_BITWISE);
+  bitwise->length = sizeof bits;
+  memcpy(bitwise->mask, bits, sizeof bits);
+  say(writer, "& %s ", ipv4_text(mask, text));
+}
+
+static void compare_ipv4(struct rule_writer *writer, enum match field, uint32_t mask, uint32_t relation,
+                         uint32_t value) {
+  uint32_t bits = htonl(value);
+  char text[ADDRESS_TEXT_SIZE];
+  load_ipv4(writer, field, mask);
+  append_compare(writer, relation, &bits, sizeof bits);
+  say(writer, "%s %s", relation == NFT_CMP_NEQ ? "!=" : "==", ipv4_text(value, text));
+}
+
+void rule_equals_ipv4(struct rule_writer *writer, enum match field, uint32_t mask, uint32_t value) {
+  compare_ipv4(writer, field, mask, NFT_CMP_EQ, value);
+}
+
+void rule_differs_ipv4(struct rule_writer *writer, enum match field, uint32_t mask, uint32_t value) {
+  compare_ipv4(writer, field, mask, NFT_CMP_NEQ, value);
+}
+
+static struct expression *look_up_ipv4(struct rule_writer *writer, enum match field, uint32_t mask, const char *set) {
+  load_ipv4(writer, field, mask);
+  struct expression *lookup = append(writer, EXPRESSION_LOOKUP);
+  lookup->name = set;
+  return lookup;
+}
+
+void rule_in_ipv4(struct rule_writer *writer, enum match field, uint32_t mask, const char *set) {
+  look_up_ipv4(writer, field, mask, set);
+  say(writer, "@%s", set);
+}
+
+void rule_verdict_map_ipv4(struct rule_writer *writer, enum match field, uint32_t mask, const char *map) {
+  look_up_ipv4(writer, field, mask, map)->to_verdict = true;
+  say(writer, "vmap @%s", map);
 }
 
 void rule_transport(struct rule_writer *writer, uint8_t protocol) {

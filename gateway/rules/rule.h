@@ -16,6 +16,11 @@ enum match {
   MATCH_L4PROTO,
   MATCH_ETHER_SOURCE,
   MATCH_IP_FIRST_BYTE, /* version and, of IPv4, the length of the header in words */
+  /* Behind that one being 0x45, these need no check of their own and are the quickest that the kernel has. */
+  MATCH_IP_FRAGMENT_WORD, /* 0: not a fragment */
+  MATCH_IP_TUNNEL_BITS,   /* 0x20 and 0x40 of the protocol */
+  MATCH_IP_PROTOCOL_BYTE,
+  MATCH_DESTINATION_PORT, /* of whatever protocol */
   MATCH_IP4_SOURCE,
   MATCH_IP4_DESTINATION,
   MATCH_IP4_HEADER_LENGTH,
@@ -48,7 +53,7 @@ enum conntrack_state { STATE_INVALID = 1, STATE_ESTABLISHED = 2, STATE_RELATED =
 /* Mark of connections that the gateway is refusing aloud; no flow has it. */
 #define REFUSAL_MARK UINT32_MAX
 
-enum { RULE_EXPRESSIONS_MAX = 24, RULE_TEXT_MAX = 2048 };
+enum { RULE_EXPRESSIONS_MAX = 64, RULE_TEXT_MAX = 2048 };
 
 struct rule_writer {
   struct builder *builder;
@@ -77,6 +82,11 @@ void rule_state(struct rule_writer *writer, enum conntrack_state state);
 /* The fields, concatenated, are (or with rule_not_in are not) in the set. fields end with MATCH_COUNT_. */
 void rule_in(struct rule_writer *writer, const enum match *fields, const char *set);
 void rule_not_in(struct rule_writer *writer, const enum match *fields, const char *set);
+/* The same for an IPv4 address under a mask (host order), which makes the kernel's quickest comparison and lookup. */
+void rule_equals_ipv4(struct rule_writer *writer, enum match field, uint32_t mask, uint32_t value);
+void rule_differs_ipv4(struct rule_writer *writer, enum match field, uint32_t mask, uint32_t value);
+void rule_in_ipv4(struct rule_writer *writer, enum match field, uint32_t mask, const char *set);
+void rule_verdict_map_ipv4(struct rule_writer *writer, enum match field, uint32_t mask, const char *map);
 void rule_verdict_map(struct rule_writer *writer, const enum match *fields, const char *map);
 /* ct mark set FIELDS map @map */
 void rule_mark_map(struct rule_writer *writer, const enum match *fields, const char *map);
