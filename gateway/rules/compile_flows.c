@@ -46,7 +46,8 @@ struct direction {
   struct cover_list covers[KIND_COUNT_][IP_COUNT_];
   struct piece_list pieces[KIND_COUNT_][IP_COUNT_];
   uint32_t layers;
-  const char *limits; /* map from marks to limits; NULL for none */
+  const char *limits;  /* map from marks to limits; NULL for none */
+  const char *opening; /* chain for TCP; NULL where no flow is TCP */
 };
 
 /* ---- from flows to boxes ---- */
@@ -318,6 +319,21 @@ static void apply_limits(struct direction *direction, struct chain_draft *chain,
   rule_end(&rule, VERDICT_NONE, NULL);
 }
 
+static void send_openings(struct direction *direction, struct chain_draft *chain, const char *in_force) {
+  if (direction->opening == NULL)
+    return;
+  struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
+  rule.origin = zone_origin_at(direction->compilation, direction->from_place);
+  rule_transport(&rule, IPPROTO_TCP);
+  rule_state(&rule, STATE_NEW);
+  rule_in(&rule, FIELDS(MATCH_CT_MARK), in_force);
+  rule_end(&rule, VERDICT_GOTO, direction->opening);
+}
+
+static bool opens_tcp(const struct direction *direction) {
+  return direction->pieces[KIND_TCP][IP4].count > 0 || direction->pieces[KIND_TCP][IP6].count > 0;
+}
+
 static void compile_layer(struct direction *direction, struct chain_draft *chain, uint32_t layer,
                           const char *in_force) {
   for (enum service_kind kind = KIND_TCP; kind < KIND_COUNT_; kind++)
@@ -325,6 +341,7 @@ static void compile_layer(struct direction *direction, struct chain_draft *chain
       compile_map(direction, chain, kind, version, layer, true);
       compile_map(direction, chain, kind, version, layer, false);
     }
+  send_openings(direction, chain, in_force);
   apply_limits(direction, chain, in_force);
   struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
   rule_in(&rule, FIELDS(MATCH_CT_MARK), in_force);
@@ -371,6 +388,8 @@ static const char *compile_openers(struct compilation *compilation, const struct
   if (direction.layers == 0)
     return NULL;
   direction.limits = compile_limits(&direction, link, side);
+  if (opens_tcp(&direction))
+    direction.opening = compile_opening(compilation, from, to, direction.limits);
   struct chain_draft *chain = builder_chain(
       &compilation->builder, arena_printf(compilation->arena, "open.%s.%s", direction.from, direction.to),
       arena_printf(compilation->arena, "%s → %s", zone_label_at(compilation, from), zone_label_at(compilation, to)));
