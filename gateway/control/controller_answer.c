@@ -292,6 +292,7 @@ void controller_handle(uint64_t client, const struct control_request *request, i
                                                                [CONTROL_CONFIRM] = controller_handle_confirm,
                                                                [CONTROL_ROLLBACK] = controller_handle_rollback,
                                                                [CONTROL_HISTORY] = controller_handle_history,
+                                                               [CONTROL_PLAN] = controller_handle_plan,
                                                                [CONTROL_CUT] = controller_take_order,
                                                                [CONTROL_LIFT] = controller_take_order,
                                                                [CONTROL_WINDOW_CLOSE] = controller_take_order,

@@ -13,6 +13,7 @@
 #include "control/lockout.h"
 #include "control/orders.h"
 #include "control/person.h"
+#include "control/plan.h"
 #include "control/publisher.h"
 #include "control/reader.h"
 #include "control/server.h"
@@ -63,6 +64,7 @@ struct controller {
   struct generation *in_force; /* NULL: the gate is closed */
   struct trial *trial;         /* NULL: what is in force is confirmed */
   struct trial_end last_trial;
+  struct planning *planning; /* a plan whose policy is being read; NULL: none */
   /* What holds it back: cuts, closed windows, a doubtful clock; and the ends of a trial, which belong to in_force. */
   struct restrictions restrictions;
   struct orders *orders; /* cuts and closed windows as they are kept; NULL before the state directory was read */
@@ -163,6 +165,14 @@ control_handler controller_handle_confirm;
 int controller_confirm(struct controller *controller, struct generation *generation,
                        const struct confirmed_policy *record, struct error *error);
 control_handler controller_handle_history, controller_handle_rollback;
+
+/* ---- controller_plan.c, controller_plan_json.c ---- */
+
+control_handler controller_handle_plan;
+void controller_drop_plan(struct controller *controller);
+json_t *controller_plan_to_json(const struct controller *controller, const struct plan_question *question,
+                                const struct plan *plan, const struct plan_effect *effect, enum lockout lockout,
+                                enum language language);
 
 /* ---- controller_order.c: cuts and closed windows ---- */
 
