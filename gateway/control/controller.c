@@ -192,7 +192,6 @@ static void release(struct controller *controller) {
   controller_drop_orders(controller);
   controller_drop_plan(controller);
   event_log_close(controller->log);
-  free(controller->drift_what);
   sd_event_unref(controller->loop);
   if (controller->lock >= 0) {
     close(controller->lock);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <systemd/sd-event.h>
 
+#include "control/contest.h"
 #include "control/controller.h"
 #include "control/gate.h"
 #include "control/generation.h"
@@ -18,6 +19,7 @@
 #include "control/reader.h"
 #include "control/server.h"
 #include "events/log.h"
+#include "kernel/nftables_watch.h"
 
 /* Inside kidod, shared by controller_*.c. */
 
@@ -53,6 +55,19 @@ struct trial_end {
   char policy_number[64];
 };
 
+/* What others do to the ruleset. */
+struct drift {
+  int socket;
+  sd_event_source *on_change, *settling, *looking;
+  struct nftables_transaction transaction;
+  struct nftables_change change; /* since the last look */
+  struct contest contest;
+  char *what;     /* NULL: our table is as it should be */
+  uint64_t count; /* how often that was told */
+  struct arena *arena;
+  struct nftables_table_list tables; /* of others, as last seen; in the arena, which is NULL before the first look */
+};
+
 struct controller {
   const struct controller_options *options;
   sd_event *loop;
@@ -76,11 +91,10 @@ struct controller {
   sd_event_source *change; /* the next instant at which a flow opens or ends */
   sd_event_source *retry;
   unsigned kernel_failures; /* attempts in a row to bring the kernel in line */
+  bool forwarding_stopped;  /* a cut could not be loaded: nothing is forwarded until the rules can be */
 
   struct kernel_watch *watch;
-  sd_event_source *drift, *addresses; /* debouncing */
-  char *drift_what;                   /* NULL: the kernel is as it should be */
-  uint64_t drift_count;
+  struct drift drift;
 
   struct flow_sighting *seen; /* by mark; NULL before the first look */
   size_t seen_count;
@@ -239,6 +253,13 @@ void controller_schedule_change(struct controller *controller);
 
 int controller_watch_start(struct controller *controller, struct error *error);
 void controller_watch_stop(struct controller *controller);
+
+/* ---- controller_drift.c ---- */
+
+int controller_start_drift(struct controller *controller, struct error *error);
+void controller_stop_drift(struct controller *controller);
+/* "other_tables" of kido.status/1. */
+json_t *controller_other_tables_to_json(const struct controller *controller);
 
 /* ---- controller_answer.c ---- */
 

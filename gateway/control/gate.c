@@ -40,6 +40,10 @@ struct gate *gate_free(struct gate *gate) {
   return NULL;
 }
 
+uint32_t gate_port(const struct gate *gate) {
+  return nftables_port(gate->nftables);
+}
+
 static bool sets_equal(const struct address_set *left, const struct address_set *right) {
   if (left->count != right->count) {
     return false;

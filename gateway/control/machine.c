@@ -22,10 +22,14 @@ struct machine_watch {
 
 /* ---- settings of the kernel ---- */
 
+static bool should_forward(const struct machine_watch *watch) {
+  return watch->controller->in_force != NULL && !watch->controller->forwarding_stopped;
+}
+
 /* What is not as it should be: "net/ipv4/conf/eth0/rp_filter = 0 ≠ 1", and how many more there are; "" for nothing.
  * Forwarding comes first: changing it resets others. */
 static int look(const struct machine_watch *watch, struct arena *arena, char what[static WHAT_SIZE]) {
-  bool open = watch->controller->in_force != NULL;
+  bool open = should_forward(watch);
   struct system_report report = {0};
   struct error error = {0};
   what[0] = '\0';
@@ -75,7 +79,7 @@ static void tell_repair(const struct machine_watch *watch, bool by_us) {
 /* Forwarding first: turning it on resets other settings. */
 static void repair(struct machine_watch *watch, struct arena *arena) {
   struct error ignored = {0};
-  bool open = watch->controller->in_force != NULL;
+  bool open = should_forward(watch);
   char what[WHAT_SIZE];
   if (!system_forwarding_is(open)) {
     system_set_forwarding(open, &ignored);

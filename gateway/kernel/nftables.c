@@ -46,6 +46,10 @@ struct nftables *nftables_close(struct nftables *nftables) {
   return NULL;
 }
 
+uint32_t nftables_port(const struct nftables *nftables) {
+  return nftables->sender ? netlink_port(nftables->sender) : 0;
+}
+
 int nftables_need(struct netlink **netlink, struct error *error) {
   return *netlink != NULL ? 0 : netlink_open(NETLINK_NETFILTER, netlink, error);
 }

@@ -17,6 +17,8 @@ struct nftables;
 
 int nftables_open(struct nftables **ret_nftables, struct error *error);
 struct nftables *nftables_close(struct nftables *nftables); /* NULL is allowed; returns NULL */
+/* The netlink port by which all its changes are made; 0 before the first. */
+uint32_t nftables_port(const struct nftables *nftables);
 
 int nftables_generation(struct nftables *nftables, uint32_t *ret_generation, struct error *error);
 

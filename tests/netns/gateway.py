@@ -81,8 +81,9 @@ def rules():
 
 
 def content():
-    """The same without its order and lengths of timeouts, which depend on the moment of creation."""
-    return sorted(re.sub(r"timeout \S+", "timeout", rules()).splitlines())
+    """The same without its order and lengths of timeouts, which depend on the moment of creation: elements too."""
+    text = re.sub(r"timeout \S+", "timeout", rules()).replace("elements =", "")
+    return sorted(word.strip(" \t{}") for word in re.split(r"[,\n]", text))
 
 
 def setting(path, value=None):
