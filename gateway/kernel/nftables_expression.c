@@ -271,7 +271,7 @@ static bool is_word(uint8_t word) {
 }
 
 /* Loads into a register, or writes the key from one: never both. */
-static bool finish_load_or_set(struct reading *reading, enum expression_kind set, uint32_t settable) {
+static bool finish_load_or_set(struct reading *reading, enum expression_kind set, bool settable) {
   struct expression *expression = reading->expression;
   if (reading->has_source == reading->has_destination) {
     return false;
@@ -280,11 +280,11 @@ static bool finish_load_or_set(struct reading *reading, enum expression_kind set
     return is_word(expression->destination);
   }
   expression->kind = set;
-  return is_word(expression->source) && expression->key == settable;
+  return is_word(expression->source) && settable;
 }
 
 static bool finish_meta(struct reading *reading) {
-  return finish_load_or_set(reading, EXPRESSION_META_SET, NFT_META_MARK);
+  return finish_load_or_set(reading, EXPRESSION_META_SET, reading->expression->key == NFT_META_MARK);
 }
 
 static bool finish_ct(struct reading *reading) {
@@ -296,7 +296,8 @@ static bool finish_ct(struct reading *reading) {
   if (reading->has_destination && !directed) {
     expression->direction = UINT8_MAX;
   }
-  return finish_load_or_set(reading, EXPRESSION_CT_SET, NFT_CT_MARK);
+  return finish_load_or_set(reading, EXPRESSION_CT_SET,
+                            expression->key == NFT_CT_MARK || expression->key == NFT_CT_EVENTMASK);
 }
 
 static bool finish_load(struct reading *reading) {

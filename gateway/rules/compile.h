@@ -32,8 +32,8 @@ int ruleset_compile_closed(const struct policy *policy, const struct compile_opt
                            struct ruleset **ret_ruleset, struct error *error);
 
 /*
- * A TCP connection whose handshake is not complete carries HALF_OPEN_MARK beside its flow's mark. The kernel counts
- * such connections for as long as conntrack itself keeps an opening without an answer (its default).
+ * A TCP connection whose handshake is not complete carries HALF_OPEN_MARK beside its flow's mark. The kernel counts it
+ * until the handshake is complete, or nothing more was heard of the opening for HALF_OPEN_SECONDS.
  */
 #define HALF_OPEN_MARK UINT32_C(0x80000000)
 #define FLOW_MARK_MASK UINT32_C(0x7fffffff)

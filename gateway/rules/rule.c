@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 
 #include "rules/compile.h"
@@ -351,6 +352,16 @@ void rule_slot(struct rule_writer *writer, enum slot_action action, const enum m
     say(writer, "limit rate 1/day burst 1 packets ");
   }
   say(writer, "}");
+}
+
+void rule_tell_events(struct rule_writer *writer) {
+  uint32_t events = 1U << IPCT_NEW | 1U << IPCT_DESTROY;
+  struct expression *immediate = append(writer, EXPRESSION_IMMEDIATE);
+  immediate->length = sizeof events;
+  memcpy(immediate->data, &events, sizeof events);
+  append(writer, EXPRESSION_CT_SET)->key = NFT_CT_EVENTMASK;
+  say_blank(writer);
+  say(writer, "ct event set new,destroy");
 }
 
 void rule_count(struct rule_writer *writer, const char *counter) {

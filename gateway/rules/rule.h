@@ -91,6 +91,8 @@ void rule_mark_half_open(struct rule_writer *writer, bool half_open);
 /* Takes a key of a dynamic set for a packet, renews or frees it. SLOT_TAKE goes on only if it was free, and there is
  * room; SLOT_RENEW only if it had gone; SLOT_FREE always. */
 void rule_slot(struct rule_writer *writer, enum slot_action action, const enum match *fields, const char *set);
+/* The beginning and the end of this connection are told to who listens to conntrack. First packet only. */
+void rule_tell_events(struct rule_writer *writer);
 void rule_count(struct rule_writer *writer, const char *counter);
 /* Holds for what is more than so many packets a second. */
 void rule_over(struct rule_writer *writer, uint64_t per_second);

@@ -34,7 +34,7 @@ struct origin {
 enum expression_kind {
   EXPRESSION_META,     /* load a meta key */
   EXPRESSION_CT,       /* load a conntrack key */
-  EXPRESSION_CT_SET,   /* write a conntrack key (only the mark) */
+  EXPRESSION_CT_SET,   /* write a conntrack key (only the mark, or which events are told) */
   EXPRESSION_META_SET, /* write the packet mark */
   EXPRESSION_PAYLOAD,  /* load bytes of the packet */
   EXPRESSION_EXTHDR,   /* load bytes of an IPv6 extension header, or whether it is there (see present) */

@@ -266,7 +266,7 @@ static bool run_expression(struct machine *machine, const struct expression *exp
   case EXPRESSION_IMMEDIATE:
     return store(machine, expression, expression->data, expression->length);
   case EXPRESSION_CT_SET:
-    if (machine->packet->tracked)
+    if (machine->packet->tracked && expression->key == NFT_CT_MARK)
       memcpy(&machine->result.mark, machine->registers + (size_t)expression->source * 4, sizeof machine->result.mark);
     return true;
   case EXPRESSION_COUNTER_OBJECT:

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 
 enum { ROOM = 32, DIRECTION_NONE = 0xff };
@@ -373,6 +374,9 @@ static const struct sample_rule sample_rules[] = {
          {.kind = EXPRESSION_META_SET, .key = NFT_META_MARK}),
     RULE("various", "ct mark set 0x00000000", NULL, {.kind = EXPRESSION_IMMEDIATE, .length = 4},
          {.kind = EXPRESSION_CT_SET, .key = NFT_CT_MARK}),
+    RULE("various", "ct event set new,destroy", NULL,
+         {.kind = EXPRESSION_IMMEDIATE, .length = 4, .data = {1U << IPCT_NEW | 1U << IPCT_DESTROY}},
+         {.kind = EXPRESSION_CT_SET, .key = NFT_CT_EVENTMASK}),
     RULE("various", "limit rate 10/second burst 20 packets log prefix \"kido \" group 3", NULL,
          {.kind = EXPRESSION_LIMIT, .rate = 10, .unit_seconds = 1, .burst = 20},
          {.kind = EXPRESSION_LOG, .key = 3, .name = "kido "}),
