@@ -83,7 +83,7 @@ def rules():
 def content():
     """The same without its order and lengths of timeouts, which depend on the moment of creation: elements too."""
     text = re.sub(r"timeout \S+", "timeout", rules()).replace("elements =", "")
-    return sorted(word.strip(" \t{}") for word in re.split(r"[,\n]", text))
+    return sorted(filter(None, (word.strip(" \t{}") for word in re.split(r"[,\n]", text))))
 
 
 def setting(path, value=None):
