@@ -83,7 +83,8 @@ def rules():
 def content():
     """The same without its order and lengths of timeouts, which depend on the moment of creation: elements too."""
     text = re.sub(r"timeout \S+", "timeout", rules()).replace("elements =", "")
-    return sorted(filter(None, (word.strip(" \t{}") for word in re.split(r"[,\n]", text))))
+    words = (word.strip(" \t{}") for word in re.split(r"[,\n]", text))
+    return sorted(word for word in words if word and "limit rate 1/day" not in word)  # the slots that packets take
 
 
 def setting(path, value=None):
