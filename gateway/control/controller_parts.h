@@ -84,7 +84,8 @@ struct controller {
   struct restrictions restrictions;
   struct orders *orders; /* cuts and closed windows as they are kept; NULL before the state directory was read */
   struct order *reading; /* orders whose text is being read */
-  uint64_t loads;        /* of the state directory's life */
+  uint64_t confirmed;    /* number of the confirmed policy on the disk, in force or not; 0: none */
+  uint64_t loads;        /* the highest number in the history */
   uint64_t publications;
   int lock; /* on the state directory */
 
@@ -169,8 +170,8 @@ bool controller_trial_end_if_due(struct controller *controller);
 void controller_trial_return(struct controller *controller, const struct person *by);
 /* kidod stops: what was confirmed is what it leaves behind. The kernel is left alone. */
 void controller_trial_abandon(struct controller *controller);
-/* At start: tells when a trial was cut short. confirmed: number of the confirmed policy, 0 for none. */
-void controller_trial_recover(struct controller *controller, uint64_t confirmed);
+/* At start: tells when a trial was cut short. confirmed: NULL for none. */
+void controller_trial_recover(struct controller *controller, const struct confirmed_policy *confirmed);
 control_handler controller_handle_confirm;
 
 /* ---- controller_history.c ---- */

@@ -109,7 +109,7 @@ struct plan_connections {
 };
 
 struct plan_effect {
-  uint64_t total;
+  uint64_t total; /* without TCP connections that are over and only wait to be forgotten */
   struct plan_connections cut, opened;
   uint64_t unjudged; /* there were too many to look at each in time */
 };

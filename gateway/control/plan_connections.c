@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -82,6 +83,13 @@ static const struct flow *flow_of_mark(const struct in_force *list, uint32_t mar
 }
 
 /* ---- judging ---- */
+
+/* Both sides have said that they have done, or one of them has given up: the kernel only waits to forget it. */
+static bool is_over(const struct connection *connection) {
+  return connection->protocol == PROTOCOL_TCP &&
+         (connection->tcp_state == TCP_CONNTRACK_LAST_ACK || connection->tcp_state == TCP_CONNTRACK_TIME_WAIT ||
+          connection->tcp_state == TCP_CONNTRACK_CLOSE);
+}
 
 static struct packet opener_of(const struct connection *connection) {
   const struct connection_tuple *tuple = &connection->original;
@@ -216,9 +224,11 @@ int plan_judge_connections(const struct plan_question *question, const struct co
   if (result < 0) {
     return result;
   }
-  judging.effect.total = connections->count;
   for (size_t i = 0; i < connections->count; i++) {
-    judge(&judging, &connections->items[i]);
+    if (!is_over(&connections->items[i])) {
+      judging.effect.total++;
+      judge(&judging, &connections->items[i]);
+    }
   }
   result = make_tallies(question->before.policy, judging.cut, arena, &judging.effect.cut);
   if (result == 0) {

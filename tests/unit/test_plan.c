@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,6 +265,17 @@ START_TEST(connections_of_a_flow_that_goes_are_cut_and_no_others) {
 }
 END_TEST
 
+START_TEST(a_connection_that_is_over_is_not_live) {
+  const struct policy *after = changed(SCREEN, "from = \"lg-term\"; to = \"i-vb\"; services = [ \"tcp/8443\" ];");
+  struct connection live = tcp("10.211.0.5", "10.140.0.32", 443, mark_of(town, "F-301"));
+  live.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+  ck_assert_uint_eq(judge(town, after, &live, 1).cut.count, 1);
+  live.tcp_state = TCP_CONNTRACK_TIME_WAIT;
+  struct plan_effect effect = judge(town, after, &live, 1);
+  ck_assert_uint_eq(effect.cut.count + effect.total, 0);
+}
+END_TEST
+
 START_TEST(a_narrowed_flow_keeps_the_connections_that_it_still_covers) {
   const struct policy *wide = changed(SCREEN, "from = \"lg-term\"; to = \"i-vb\"; services = [ \"tcp/443-8443\" ];");
   uint32_t mark = mark_of(wide, "F-301");
@@ -324,6 +336,7 @@ int main(void) {
   tcase_add_test(cases, another_limit_is_told);
   tcase_add_test(cases, zones_pins_and_keys_are_told);
   tcase_add_test(cases, connections_of_a_flow_that_goes_are_cut_and_no_others);
+  tcase_add_test(cases, a_connection_that_is_over_is_not_live);
   tcase_add_test(cases, a_narrowed_flow_keeps_the_connections_that_it_still_covers);
   tcase_add_test(cases, a_connection_that_waits_for_its_flow_would_pass_again);
   tcase_add_test(cases, very_many_connections_are_counted_and_some_are_listed);
