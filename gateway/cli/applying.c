@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/applying.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "control/publication.h"
+#include "policy/print.h"
 
 enum { DIGIT_LIMIT = 7 };
 
@@ -55,6 +58,16 @@ void applying_show_step(const struct invocation *invocation, enum control_step s
   if (!invocation->json && step != CONTROL_STEP_NONE) {
     fprintf(stderr, "%s ...\n", language_choose(invocation->language, steps[step].japanese, steps[step].english));
   }
+}
+
+int applying_seal_policy(const struct invocation *invocation, const struct policy *policy, struct error *error) {
+  size_t size = 0;
+  char *text = policy_print(policy, invocation->arena, &size);
+  if (!text) {
+    return error_set(error, ENOMEM, "no memory");
+  }
+  int fd = sealed_memfd("policy", text, size);
+  return fd < 0 ? error_set(error, -fd, "memfd: %s", strerror(-fd)) : fd;
 }
 
 static const char *text_of(const json_t *object, const char *key) {

@@ -12,6 +12,9 @@ bool duration_parse(const char *text, uint64_t *ret_seconds);
 /* Takes --confirm-within and --allow-lockout into the request. EXIT_CODE_YES, or EXIT_CODE_USAGE after a complaint. */
 int applying_take_options(const struct invocation *invocation, struct control_request *request);
 
+/* The canonical form as a sealed memfd, or a negative errno with *error. */
+int applying_seal_policy(const struct invocation *invocation, const struct policy *policy, struct error *error);
+
 /* A client_progress: names the step on stderr. */
 void applying_show_step(const struct invocation *invocation, enum control_step step);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/explain.h"
 
+#include "base/text.h"
+
 static const char *end_text(const struct question *question, const struct end_argument *end, zone_index zone) {
   char address[ADDRESS_TEXT_SIZE];
   address_format(&end->address, address);
@@ -12,6 +14,25 @@ static const char *end_text(const struct question *question, const struct end_ar
   return text != NULL ? text : "";
 }
 
+/* " (cut 3: pair lgwan internet, since 2026-11-24T09:00:00+09:00, by suzuki: infected)" */
+static const char *cut_text(const struct question *question, const struct cut *cut) {
+  struct arena *arena = question->invocation->arena;
+  char address[ADDRESS_TEXT_SIZE], at[INSTANT_TEXT_SIZE];
+  if (cut == NULL)
+    return "";
+  const char *first = cut->kind == CUT_HOST ? address_format(&cut->address, address) : cut->zone;
+  const char *what =
+      arena_printf(arena, "%s%s%s%s%s", cut_kind_name(cut->kind), first != NULL ? " " : "", first != NULL ? first : "",
+                   cut->other_zone != NULL ? " " : "", cut->other_zone != NULL ? cut->other_zone : "");
+  const char *text = arena_printf(arena,
+                                  language_choose(question->language, "（遮断 %llu: %s、%s から、操作 %s: %s）",
+                                                  " (cut %llu: %s, since %s, by %s: %s)"),
+                                  (unsigned long long)cut->id, what,
+                                  instant_format(question->policy->header.timezone, cut->at, at), cut->by, cut->why);
+  char *escaped = text != NULL ? text_escape(arena, text) : NULL;
+  return escaped != NULL ? escaped : "";
+}
+
 const char *explain_sentence(const struct question *question, const struct query *query,
                              const struct decision *decision) {
   struct arena *arena = question->invocation->arena;
@@ -19,12 +40,12 @@ const char *explain_sentence(const struct question *question, const struct query
                                         : language_choose(question->language, "拒否", "deny");
   zone_index from = query->in_zone;
   const char *text = arena_printf(
-      arena, "%s: %s → %s %s%s — %s", verdict, end_text(question, &question->source, from),
+      arena, "%s: %s → %s %s%s — %s%s", verdict, end_text(question, &question->source, from),
       end_text(question, &question->destination, decision->to_zone), service_argument_text(&question->service, arena),
       question->role == ROLE_REPLY      ? language_choose(question->language, " の応答", " reply")
       : question->role == ROLE_ORIGINAL ? language_choose(question->language, " の続き", " later packet")
                                         : "",
-      reason_label(decision->reason, question->language));
+      reason_label(decision->reason, question->language), cut_text(question, decision->cut));
   return text != NULL ? text : "";
 }
 

@@ -10,6 +10,7 @@
 struct question {
   const struct invocation *invocation;
   const struct policy *policy;
+  const struct restrictions *restrictions; /* of kidod, for a packet of now; NULL: none */
   enum language language;
   struct end_argument source, destination;
   zone_index in_zone;
@@ -22,7 +23,8 @@ struct question {
   struct service_argument service; /* the one that is judged */
 };
 
-/* "deny: 10.211.0.5 (lgwan) -> 8.8.8.8 (seccloud) udp/53 - no flow allows it", in the arena of the invocation. */
+/* "deny: 10.211.0.5 (lgwan) -> 8.8.8.8 (seccloud) udp/53 - no flow allows it", in the arena of the invocation; of an
+ * emergency cut also which one, since when, by whom and why. */
 const char *explain_sentence(const struct question *question, const struct query *query,
                              const struct decision *decision);
 /* Schema kido.explain/1; a new reference, NULL when there is no memory. */

@@ -165,6 +165,7 @@ int verb_print(const struct invocation *invocation);
 int verb_explain(const struct invocation *invocation);
 int verb_compile(const struct invocation *invocation);
 int verb_replay(const struct invocation *invocation);
+int verb_plan(const struct invocation *invocation);
 int verb_apply(const struct invocation *invocation);
 int verb_confirm(const struct invocation *invocation);
 int verb_rollback(const struct invocation *invocation);

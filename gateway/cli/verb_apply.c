@@ -1,28 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/applying.h"
-#include "control/publication.h"
 #include "policy/check.h"
-#include "policy/print.h"
 
 /*
  * The policy is read and checked here first, where @include and the operator's own lines are at hand. What kidod gets
  * is the canonical form; it judges that again by itself. When the kernel refuses, kidod names the flow, and its place
  * in the operator's file is found here.
  */
-
-static int seal_policy(const struct invocation *invocation, const struct policy *policy, struct error *error) {
-  size_t size = 0;
-  char *text = policy_print(policy, invocation->arena, &size);
-  if (!text) {
-    return error_set(error, ENOMEM, "no memory");
-  }
-  int fd = sealed_memfd("policy", text, size);
-  return fd < 0 ? error_set(error, -fd, "memfd: %s", strerror(-fd)) : fd;
-}
 
 /* Where the operator's file names a flow, a zone or a host. */
 static struct place place_of_subject(const struct policy *policy, const char *subject) {
@@ -68,7 +55,7 @@ static int send_policy(const struct invocation *invocation, const struct policy 
                        const struct control_request *request) {
   struct error error = {0};
   struct client_answer answer = {0};
-  int fd = seal_policy(invocation, policy, &error);
+  int fd = applying_seal_policy(invocation, policy, &error);
   if (fd < 0) {
     invocation_complain(invocation, "%s", "%s", error.message);
     return EXIT_CODE_NO_ANSWER;

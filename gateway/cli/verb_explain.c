@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "cli/explain.h"
+#include "cli/published.h"
 
 enum { CLIENT_PORT = 50000 };
 
@@ -182,7 +183,8 @@ static struct query make_query(const struct question *question) {
 static void print_flow(const struct question *question, const struct flow *flow) {
   char text[INSTANT_TEXT_SIZE];
   struct instant until;
-  enum force_state state = policy_flow_force(question->policy, flow, question->invocation->now, &until);
+  enum force_state state =
+      restricted_flow_force(question->policy, question->restrictions, flow, question->invocation->now, &until);
   char *purpose = text_escape(question->invocation->arena, flow->purpose.text != NULL ? flow->purpose.text : "");
   printf("%s %s  %s\n", language_choose(question->language, "通信", "flow"), flow->name,
          purpose != NULL ? purpose : "");
@@ -248,7 +250,7 @@ static bool families_fit(const struct question *question, const struct service_a
 }
 
 static int judge(struct question *question, const struct service_argument *services, size_t count) {
-  struct circumstances circumstances = {.now = question->invocation->now};
+  struct circumstances circumstances = {.now = question->invocation->now, .restrictions = question->restrictions};
   struct decision decision = {.allow = true};
   struct query query = {0};
   bool judged = false;
@@ -321,5 +323,8 @@ int verb_explain(const struct invocation *invocation) {
                               .policy = reading.policy,
                               .language = reading.diagnostics.language,
                               .in_zone = ZONE_NONE};
-  return capture ? ask_capture(&question) : ask(&question);
+  if (capture)
+    return ask_capture(&question);
+  question.restrictions = published_restrictions(invocation, reading.policy);
+  return ask(&question);
 }

@@ -230,12 +230,27 @@ static void print_closed_windows(const struct screen *screen, const json_t *stat
   }
 }
 
+static void print_other_tables(const struct screen *screen, const json_t *status) {
+  const json_t *table, *tables = json_object_get(status, "other_tables");
+  size_t index, shown = 0;
+  json_array_foreach(tables, index, table) {
+    if (json_is_true(json_object_get(table, "matters"))) {
+      print_label(screen, shown == 0 ? "他のテーブル" : "", shown == 0 ? "other tables" : "");
+      printf(choose(screen, "%s%s %s がパケットに触れます%s\n", "%s%s %s sees the packets%s\n"),
+             paint(screen, "\033[33m"), escape(screen, text_of(table, "family")),
+             escape(screen, text_of(table, "name")), paint(screen, "\033[0m"));
+      shown++;
+    }
+  }
+}
+
 static int print_screen(const struct invocation *invocation, const json_t *status) {
   struct screen screen = {.invocation = invocation, .language = client_language(invocation, status)};
   print_cuts(&screen, status);
   print_policy(&screen, status);
   print_kidod(&screen, status);
   print_drift(&screen, status);
+  print_other_tables(&screen, status);
   print_closed_windows(&screen, status);
   print_label(&screen, "証明", "proof");
   printf("%s\n", choose(&screen, "この版では行いません", "not made in this version"));
@@ -247,7 +262,7 @@ static int print_screen(const struct invocation *invocation, const json_t *statu
 
 /* The members in the order of the contract. */
 static json_t *assemble(const struct invocation *invocation, json_t *body) {
-  static const char *const more[] = {"cuts", "closed_windows"};
+  static const char *const more[] = {"cuts", "closed_windows", "other_tables"};
   json_t *status = json_pack("{s:s, s:O, s:O, s:o, s:o, s:O, s:O, s:O, s:O}", "schema", "kido.status/1", "policy",
                              json_object_get(body, "policy"), "proof", json_object_get(body, "proof"), "watch",
                              watch_state(invocation), "alerts", alerts(invocation), "expiries",

@@ -186,7 +186,7 @@ static void lose_kidod(struct watchman *watchman) {
   if (watchman->follow >= 0)
     close(watchman->follow);
   watchman->follow = -1;
-  watchman->follow_at = now() + SECOND;
+  watchman->follow_at = now() + SECOND / 5;
   if (!watchman->said_gone)
     say(watchman, "kidod につながりません。最後のポリシーで監視を続けます", "kidod is not there; the last policy stays",
         "");

@@ -190,8 +190,8 @@ static void release(struct controller *controller) {
   gate_free(controller->gate);
   generation_free(controller->in_force);
   controller_drop_orders(controller);
+  controller_drop_plan(controller);
   event_log_close(controller->log);
-  free(controller->drift_what);
   sd_event_unref(controller->loop);
   if (controller->lock >= 0) {
     close(controller->lock);

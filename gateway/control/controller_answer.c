@@ -118,8 +118,8 @@ static json_t *status_kidod(const struct controller *controller) {
   return json_pack("{s:s, s:s, s:I, s:b, s:b, s:s?, s:I, s:I}", "state",
                    failing ? "failing" : (controller->in_force ? "open" : "closed"), "version", KIDO_VERSION, "pid",
                    (json_int_t)getpid(), "repair", controller->options->repair, "loading",
-                   controller->load.origin != LOAD_NONE, "drift", controller->drift_what, "drift_count",
-                   (json_int_t)controller->drift_count, "event_failures",
+                   controller->load.origin != LOAD_NONE, "drift", controller->drift.what, "drift_count",
+                   (json_int_t)controller->drift.count, "event_failures",
                    (json_int_t)event_log_failures(controller->log));
 }
 
@@ -131,6 +131,7 @@ json_t *controller_status(const struct controller *controller, enum language lan
                              arena ? status_expiries(controller, arena) : json_array(), "flows",
                              status_flows(controller), "kidod", status_kidod(controller), "language", name);
   controller_add_restrictions(controller, status);
+  json_object_set_new(status, "other_tables", controller_other_tables_to_json(controller));
   arena_free(arena);
   return status;
 }
@@ -292,6 +293,7 @@ void controller_handle(uint64_t client, const struct control_request *request, i
                                                                [CONTROL_CONFIRM] = controller_handle_confirm,
                                                                [CONTROL_ROLLBACK] = controller_handle_rollback,
                                                                [CONTROL_HISTORY] = controller_handle_history,
+                                                               [CONTROL_PLAN] = controller_handle_plan,
                                                                [CONTROL_CUT] = controller_take_order,
                                                                [CONTROL_LIFT] = controller_take_order,
                                                                [CONTROL_WINDOW_CLOSE] = controller_take_order,

@@ -213,6 +213,7 @@ static const char *stop_forwarding(struct order *order, const struct error *reas
   struct controller *controller = order->controller;
   struct error error = {0};
   bool stopped = system_set_forwarding(false, &error) == 0;
+  controller->forwarding_stopped = true;
   struct announcement failed = {.kind = "cut",
                                 .severity = EVENT_CRITICAL,
                                 .reason = "kernel",

@@ -9,8 +9,9 @@
 
 /* ---- confirming ---- */
 
+/* Where the confirmed policy was lost, the newest entry is taken for the one before. */
 static struct confirmed_policy number_record(const struct controller *controller, const struct generation *generation,
-                                             const struct confirmed_policy *record, const struct generation *before) {
+                                             const struct confirmed_policy *record) {
   const struct policy_header *header = &generation->policy->header;
   struct confirmed_policy numbered = *record;
   numbered.text = generation->text;
@@ -18,7 +19,7 @@ static struct confirmed_policy number_record(const struct controller *controller
   numbered.confirmed_at = controller_now();
   numbered.confirmed_by = record->confirmed_by ? record->confirmed_by : record->by;
   numbered.generation = controller->loads + 1;
-  numbered.previous = before ? before->record.generation : 0;
+  numbered.previous = controller->confirmed > 0 ? controller->confirmed : controller->loads;
   numbered.policy_number = header->number.text;
   numbered.policy_name = header->name.text;
   return numbered;
@@ -28,7 +29,7 @@ static struct confirmed_policy number_record(const struct controller *controller
 int controller_confirm(struct controller *controller, struct generation *generation,
                        const struct confirmed_policy *record, struct error *error) {
   const struct generation *before = controller_trial_confirmed(controller);
-  struct confirmed_policy numbered = number_record(controller, generation, record, before);
+  struct confirmed_policy numbered = number_record(controller, generation, record);
   if (before && strcmp(before->policy->sha256, generation->policy->sha256) == 0) {
     numbered = before->record;
     numbered.text = generation->text;
@@ -39,6 +40,7 @@ int controller_confirm(struct controller *controller, struct generation *generat
     result = generation_set_record(generation, &numbered);
   }
   if (result == 0) {
+    controller->confirmed = numbered.generation;
     controller->loads = numbered.generation > controller->loads ? numbered.generation : controller->loads;
     history_prune(controller->options->state_directory, numbered.generation, numbered.previous);
   }
@@ -70,11 +72,6 @@ static json_t *entry_to_json(const struct controller *controller, const struct c
                    state);
 }
 
-static uint64_t confirmed_number(const struct controller *controller) {
-  const struct generation *confirmed = controller_trial_confirmed(controller);
-  return confirmed ? confirmed->record.generation : 0;
-}
-
 static json_t *entries_to_json(const struct controller *controller, const struct history_list *list) {
   json_t *array = json_array();
   if (controller->trial) {
@@ -99,9 +96,8 @@ void controller_handle_history(struct controller *controller, uint64_t client, c
   struct error error = {0};
   struct history_list list = {0};
   struct arena *arena = arena_new(0);
-  int result =
-      arena ? history_read(controller->options->state_directory, confirmed_number(controller), arena, &list, &error)
-            : error_set(&error, ENOMEM, "no memory");
+  int result = arena ? history_read(controller->options->state_directory, controller->confirmed, arena, &list, &error)
+                     : error_set(&error, ENOMEM, "no memory");
   json_t *body = result < 0 ? controller_failure("kido.history/1", error.message)
                             : json_pack("{s:s, s:o, s:o, s:s}", "schema", "kido.history/1", "entries",
                                         entries_to_json(controller, &list), "deadline", deadline_to_json(controller),
@@ -138,7 +134,7 @@ static int explain_no_entry(uint64_t number, enum history_state state, enum lang
 static int choose_entry(const struct controller *controller, uint64_t number, enum language language,
                         struct arena *arena, uint64_t *ret_number, struct error *error) {
   struct history_list list = {0};
-  uint64_t confirmed = confirmed_number(controller);
+  uint64_t confirmed = controller->confirmed;
   enum history_state state = HISTORY_DAMAGED;
   int result = history_read(controller->options->state_directory, confirmed, arena, &list, error);
   for (size_t i = 0; i < list.count && result == 0; i++) {
@@ -182,7 +178,7 @@ static bool withdraw_trial(struct controller *controller, uint64_t client, const
                json_pack("{s:s, s:b, s:s, s:o, s:i, s:n, s:n, s:n, s:s, s:o, s:n, s:n, s:s}", "schema", "kido.apply/1",
                          "ok", true, "step", "load", "policy", policy, "changes", 0, "message", "refusal",
                          "diagnostics", "state", open ? "confirmed" : "none", "history",
-                         number_to_json(confirmed_number(controller)), "deadline", "lockout", "language",
+                         number_to_json(controller->confirmed), "deadline", "lockout", "language",
                          language == LANGUAGE_JAPANESE ? "ja" : "en"));
   return true;
 }

@@ -11,6 +11,7 @@
 
 #include "control/controller_parts.h"
 #include "control/history.h"
+#include "control/keep.h"
 #include "control/restrictions_json.h"
 
 /*
@@ -23,6 +24,8 @@
  * A policy on trial (controller_trial.c) goes the same way, but instead of being confirmed it is noted as a trial
  * before it goes into the kernel.
  */
+
+enum { RECORD_ROOM = 64 * 1024 }; /* beside the policy itself, which is kept twice */
 
 /* What goes back to whoever asked. */
 struct outcome {
@@ -255,14 +258,32 @@ static int bring(struct controller *controller, const struct generation *generat
   return result;
 }
 
+static int confirm(struct controller *controller, struct generation *generation, const struct confirmed_policy *record,
+                   struct error *error) {
+  begin_step(controller, CONTROL_STEP_CONFIRM);
+  if (controller->load.origin == LOAD_START) {
+    return generation_set_record(generation, record);
+  }
+  keep_release(controller->options->state_directory);
+  return controller_confirm(controller, generation, record, error);
+}
+
+/* On a full disk nothing is loaded, rather than loaded and taken back. */
 static int put_in_force(struct controller *controller, struct generation *generation,
                         const struct confirmed_policy *record, struct arena *arena, struct outcome *outcome,
                         struct error *error) {
-  int result = bring(controller, generation, &controller->restrictions, arena, outcome, error);
+  const char *directory = controller->options->state_directory;
+  bool kept = controller->load.origin != LOAD_START;
+  int result = kept ? keep_reserve(directory, 2 * generation->size + RECORD_ROOM, error) : 0;
+  if (result < 0) {
+    return result;
+  }
+  result = bring(controller, generation, &controller->restrictions, arena, outcome, error);
+  if (kept && result < 0) {
+    keep_release(directory);
+  }
   if (result == 0) {
-    begin_step(controller, CONTROL_STEP_CONFIRM);
-    result = controller->load.origin == LOAD_START ? generation_set_record(generation, record)
-                                                   : controller_confirm(controller, generation, record, error);
+    result = confirm(controller, generation, record, error);
   }
   if (result < 0) {
     go_back(controller);

@@ -7,16 +7,19 @@
 #include <jansson.h>
 #include <systemd/sd-event.h>
 
+#include "control/contest.h"
 #include "control/controller.h"
 #include "control/gate.h"
 #include "control/generation.h"
 #include "control/lockout.h"
 #include "control/orders.h"
 #include "control/person.h"
+#include "control/plan.h"
 #include "control/publisher.h"
 #include "control/reader.h"
 #include "control/server.h"
 #include "events/log.h"
+#include "kernel/nftables_watch.h"
 
 /* Inside kidod, shared by controller_*.c. */
 
@@ -52,6 +55,19 @@ struct trial_end {
   char policy_number[64];
 };
 
+/* What others do to the ruleset. */
+struct drift {
+  int socket;
+  sd_event_source *on_change, *settling, *looking;
+  struct nftables_transaction transaction;
+  struct nftables_change change; /* since the last look */
+  struct contest contest;
+  char *what;     /* NULL: our table is as it should be */
+  uint64_t count; /* how often that was told */
+  struct arena *arena;
+  struct nftables_table_list tables; /* of others, as last seen; in the arena, which is NULL before the first look */
+};
+
 struct controller {
   const struct controller_options *options;
   sd_event *loop;
@@ -63,22 +79,23 @@ struct controller {
   struct generation *in_force; /* NULL: the gate is closed */
   struct trial *trial;         /* NULL: what is in force is confirmed */
   struct trial_end last_trial;
+  struct planning *planning; /* a plan whose policy is being read; NULL: none */
   /* What holds it back: cuts, closed windows, a doubtful clock; and the ends of a trial, which belong to in_force. */
   struct restrictions restrictions;
   struct orders *orders; /* cuts and closed windows as they are kept; NULL before the state directory was read */
   struct order *reading; /* orders whose text is being read */
-  uint64_t loads;        /* of the state directory's life */
+  uint64_t confirmed;    /* number of the confirmed policy on the disk, in force or not; 0: none */
+  uint64_t loads;        /* the highest number in the history */
   uint64_t publications;
   int lock; /* on the state directory */
 
   sd_event_source *change; /* the next instant at which a flow opens or ends */
   sd_event_source *retry;
   unsigned kernel_failures; /* attempts in a row to bring the kernel in line */
+  bool forwarding_stopped;  /* a cut could not be loaded: nothing is forwarded until the rules can be */
 
   struct kernel_watch *watch;
-  sd_event_source *drift, *addresses; /* debouncing */
-  char *drift_what;                   /* NULL: the kernel is as it should be */
-  uint64_t drift_count;
+  struct drift drift;
 
   struct flow_sighting *seen; /* by mark; NULL before the first look */
   size_t seen_count;
@@ -153,8 +170,8 @@ bool controller_trial_end_if_due(struct controller *controller);
 void controller_trial_return(struct controller *controller, const struct person *by);
 /* kidod stops: what was confirmed is what it leaves behind. The kernel is left alone. */
 void controller_trial_abandon(struct controller *controller);
-/* At start: tells when a trial was cut short. confirmed: number of the confirmed policy, 0 for none. */
-void controller_trial_recover(struct controller *controller, uint64_t confirmed);
+/* At start: tells when a trial was cut short. confirmed: NULL for none. */
+void controller_trial_recover(struct controller *controller, const struct confirmed_policy *confirmed);
 control_handler controller_handle_confirm;
 
 /* ---- controller_history.c ---- */
@@ -163,6 +180,14 @@ control_handler controller_handle_confirm;
 int controller_confirm(struct controller *controller, struct generation *generation,
                        const struct confirmed_policy *record, struct error *error);
 control_handler controller_handle_history, controller_handle_rollback;
+
+/* ---- controller_plan.c, controller_plan_json.c ---- */
+
+control_handler controller_handle_plan;
+void controller_drop_plan(struct controller *controller);
+json_t *controller_plan_to_json(const struct controller *controller, const struct plan_question *question,
+                                const struct plan *plan, const struct plan_effect *effect, enum lockout lockout,
+                                enum language language);
 
 /* ---- controller_order.c: cuts and closed windows ---- */
 
@@ -229,6 +254,13 @@ void controller_schedule_change(struct controller *controller);
 
 int controller_watch_start(struct controller *controller, struct error *error);
 void controller_watch_stop(struct controller *controller);
+
+/* ---- controller_drift.c ---- */
+
+int controller_start_drift(struct controller *controller, struct error *error);
+void controller_stop_drift(struct controller *controller);
+/* "other_tables" of kido.status/1. */
+json_t *controller_other_tables_to_json(const struct controller *controller);
 
 /* ---- controller_answer.c ---- */
 

@@ -35,6 +35,7 @@ static int on_change(sd_event_source *source, uint64_t time, void *context) {
   if (!controller->in_force || controller_trial_end_if_due(controller)) {
     return 0;
   }
+  controller_forget_past_orders(controller);
   controller_refresh(controller);
   generation_update_forces(controller->in_force, &controller->restrictions, controller_now(), announce_change,
                            controller);
@@ -84,6 +85,7 @@ int controller_bring(struct controller *controller, struct error *error) {
   arena_free(arena);
   if (result == 0) {
     controller->kernel_failures = 0;
+    controller->forwarding_stopped = false;
     return 0;
   }
   count_failure(controller, error);

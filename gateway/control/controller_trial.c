@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "control/controller_parts.h"
@@ -112,7 +113,7 @@ static struct trial *trial_free(struct trial *trial) {
 static int note(const struct controller *controller, const struct trial *trial, const struct generation *pending,
                 struct error *error) {
   const char *number = pending->policy->header.number.text;
-  struct state_trial kept = {.confirmed = controller->in_force ? controller->in_force->record.generation : 0,
+  struct state_trial kept = {.confirmed = controller->confirmed,
                              .policy_number = number ? number : "",
                              .sha256 = pending->policy->sha256,
                              .by = trial->by,
@@ -379,7 +380,12 @@ static void announce_cut_short(struct controller *controller, const struct state
       trial->policy_number, trial->by);
 }
 
-void controller_trial_recover(struct controller *controller, uint64_t confirmed) {
+/* Confirmed by a kidod that could not remove the note any more, or the same as what was confirmed before. */
+static bool was_confirmed(const struct state_trial *trial, const struct confirmed_policy *confirmed) {
+  return confirmed && (confirmed->generation > trial->confirmed || strcmp(confirmed->sha256, trial->sha256) == 0);
+}
+
+void controller_trial_recover(struct controller *controller, const struct confirmed_policy *confirmed) {
   const char *directory = controller->options->state_directory;
   struct error ignored = {0};
   struct state_trial trial = {.policy_number = "?", .sha256 = "", .by = "?"};
@@ -389,7 +395,7 @@ void controller_trial_recover(struct controller *controller, uint64_t confirmed)
     arena_free(arena);
     return;
   }
-  if (result < 0 || confirmed <= trial.confirmed) {
+  if (result < 0 || !was_confirmed(&trial, confirmed)) {
     announce_cut_short(controller, &trial);
   }
   state_trial_end(directory, &ignored);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "control/timing.h"
 #include "kernel/system.h"
 #include "kernel/topology.h"
 #include "rules/compile.h"
@@ -12,6 +13,7 @@ struct gate {
   struct nftables *nftables;
   struct arena *arena; /* of `own` */
   struct address_set own;
+  struct timing *timing; /* of what stands in the kernel; NULL: not known, or closed */
 };
 
 int gate_new(struct gate **ret_gate, struct error *error) {
@@ -31,10 +33,15 @@ int gate_new(struct gate **ret_gate, struct error *error) {
 struct gate *gate_free(struct gate *gate) {
   if (gate) {
     nftables_close(gate->nftables);
+    timing_free(gate->timing);
     arena_free(gate->arena);
     free(gate);
   }
   return NULL;
+}
+
+uint32_t gate_port(const struct gate *gate) {
+  return nftables_port(gate->nftables);
 }
 
 static bool sets_equal(const struct address_set *left, const struct address_set *right) {
@@ -84,11 +91,48 @@ static void keep_refusal(const struct refusal *refusal, struct arena *arena, str
   ret_refusal->origin.place.file = origin->place.file ? arena_strdup(arena, origin->place.file) : NULL;
 }
 
+static struct timing_source source_of(const struct gate *gate, const struct gate_aim *aim, struct instant now) {
+  return (struct timing_source){
+      .policy = aim->policy, .restrictions = aim->restrictions, .own = &gate->own, .now = now};
+}
+
+/* What should stand, made from what stood when only time has passed since; NULL otherwise. */
+static const struct ruleset *follow_time(struct gate *gate, const struct gate_aim *aim, struct instant now,
+                                         struct arena *arena) {
+  struct timing_source source = source_of(gate, aim, now);
+  const struct ruleset *known = nftables_known(gate->nftables, now), *wanted = NULL;
+  if (!known || !gate->timing || !aim->open || !timing_fits(gate->timing, &source) ||
+      timing_ruleset(gate->timing, &source, known, arena, &wanted) < 0) {
+    return NULL;
+  }
+  return wanted;
+}
+
+/* Without it, everything is compiled the next time. */
+static void keep_timing(struct gate *gate, const struct gate_aim *aim, struct instant now,
+                        const struct ruleset *ruleset) {
+  struct timing_source source = source_of(gate, aim, now);
+  gate->timing = timing_free(gate->timing);
+  if (aim->open) {
+    (void)timing_new(&source, ruleset, &gate->timing);
+  }
+}
+
 static int load(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *scratch,
                 size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
+  const struct ruleset *followed = follow_time(gate, aim, now, scratch);
+  if (followed && nftables_apply(gate->nftables, followed, now, ret_changes, ret_refusal, error) == 0) {
+    return 0;
+  }
   struct ruleset *wanted = NULL;
   int result = compile(gate, aim, now, scratch, &wanted, error);
-  return result < 0 ? result : nftables_apply(gate->nftables, wanted, now, ret_changes, ret_refusal, error);
+  if (result == 0) {
+    result = nftables_apply(gate->nftables, wanted, now, ret_changes, ret_refusal, error);
+  }
+  if (result == 0) {
+    keep_timing(gate, aim, now, wanted);
+  }
+  return result;
 }
 
 /* Turning forwarding on resets some of the settings: they are set before it and again after it. */
@@ -100,22 +144,33 @@ static int open_forwarding(struct error *error) {
   return result < 0 ? result : system_harden(error);
 }
 
+/* A later one of several transactions was refused: what the first ones added goes again. */
+static void go_back(struct gate *gate, struct instant now) {
+  const struct ruleset *known = nftables_known(gate->nftables, now);
+  if (known) {
+    (void)nftables_apply(gate->nftables, known, now, NULL, NULL, NULL);
+  }
+}
+
 int gate_bring(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
                size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
   struct arena *scratch = arena_new(0);
-  struct refusal refusal = {0};
+  struct refusal refusal = {.origin = {.subject = ""}};
   int result = scratch ? 0 : error_set(error, ENOMEM, "no memory");
   if (result == 0 && !aim->open) {
     result = system_set_forwarding(false, error);
   }
   if (result == 0) {
     result = load(gate, aim, now, scratch, ret_changes, &refusal, error);
+    if (ret_refusal) {
+      keep_refusal(&refusal, arena, ret_refusal);
+    }
+    if (result < 0) {
+      go_back(gate, now);
+    }
   }
   if (result == 0) {
     result = aim->open ? open_forwarding(error) : system_harden(error);
-  }
-  if (ret_refusal) {
-    keep_refusal(&refusal, arena, ret_refusal);
   }
   arena_free(scratch);
   return result;
@@ -128,21 +183,16 @@ int gate_read(struct gate *gate, struct instant now, struct arena *arena, struct
 
 static int compare(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *scratch,
                    const char **ret_what, struct error *error) {
-  struct ruleset *wanted = NULL, *held = NULL;
-  int result = compile(gate, aim, now, scratch, &wanted, error);
+  const struct ruleset *followed = follow_time(gate, aim, now, scratch);
+  struct ruleset *compiled = NULL;
+  int result = followed ? 0 : compile(gate, aim, now, scratch, &compiled, error);
   if (result == 0) {
-    result = gate_read(gate, now, scratch, &held, error);
+    result = nftables_compare(gate->nftables, followed ? followed : compiled, now, scratch, ret_what, error);
   }
-  if (result < 0) {
-    return result;
+  if (result == 0 && compiled && !*ret_what) {
+    keep_timing(gate, aim, now, compiled); /* it is what is known now */
   }
-  *ret_what = NULL;
-  if (!held || !held->present) {
-    *ret_what = "the table is gone";
-  } else if (!ruleset_equal(wanted, held, scratch, ret_what) && !*ret_what) {
-    *ret_what = "the table differs";
-  }
-  return 0;
+  return result;
 }
 
 int gate_compare(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,

@@ -28,6 +28,8 @@ struct gate_aim {
 };
 
 int gate_new(struct gate **ret_gate, struct error *error);
+/* The netlink port by which it changes the ruleset; 0 before the first change. */
+uint32_t gate_port(const struct gate *gate);
 struct gate *gate_free(struct gate *gate); /* leaves the kernel as it is; NULL is allowed; returns NULL */
 
 /* Reads the gateway's own addresses; *ret_changed: they are others than before. */

@@ -128,3 +128,31 @@ void keep_copy_aside(const char *directory, const char *name) {
     close(fd);
   }
 }
+
+#define ROOM "room"
+
+int keep_reserve(const char *directory, size_t size, struct error *error) {
+  int within = open_directory(directory, error);
+  if (within < 0) {
+    return within;
+  }
+  int fd = openat(within, ROOM, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+  int result = fd < 0 ? -errno : -posix_fallocate(fd, 0, (off_t)size);
+  if (fd >= 0) {
+    close(fd);
+  }
+  if (result < 0) {
+    unlinkat(within, ROOM, 0);
+  }
+  close(within);
+  return result < 0 ? error_set(error, -result, "%s: %s", directory, strerror(-result)) : 0;
+}
+
+void keep_release(const char *directory) {
+  struct error ignored = {0};
+  int within = open_directory(directory, &ignored);
+  if (within >= 0) {
+    unlinkat(within, ROOM, 0);
+    close(within);
+  }
+}

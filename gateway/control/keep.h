@@ -15,6 +15,11 @@
  */
 int keep_write(const char *directory, const char *name, const char *text, size_t size, struct error *error);
 
+/* Takes room on the disk for files of so many bytes, so that what is done before they are written is not done in vain;
+ * keep_release() gives it back, just before they are written. What an earlier process has left is taken over. */
+int keep_reserve(const char *directory, size_t size, struct error *error);
+void keep_release(const char *directory);
+
 /* The whole file with a NUL behind it. 0, -ENOENT, -EBADMSG when it is no regular file or larger than limit, or another
  * negative errno; *error says which file. */
 int keep_read(const char *directory, const char *name, size_t limit, struct arena *arena, char **ret_text,

@@ -5,22 +5,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "control/controller_parts.h"
 #include "kernel/system.h"
 
-enum { CHECK_SECONDS = 2, WHAT_SIZE = 256 };
+enum { CHECK_SECONDS = 2, WHAT_SIZE = 256, SPACE_LOW = 10, SPACE_ENOUGH = 15 /* percent */ };
 
 struct machine_watch {
   struct controller *controller;
   sd_event_source *timer;
   char what[WHAT_SIZE]; /* told already and not yet right; "" for nothing */
+  bool waiting;         /* told: events wait for the disk */
+  bool low;             /* told: the disk of the state directory is nearly full */
 };
+
+/* ---- settings of the kernel ---- */
+
+static bool should_forward(const struct machine_watch *watch) {
+  return watch->controller->in_force != NULL && !watch->controller->forwarding_stopped;
+}
 
 /* What is not as it should be: "net/ipv4/conf/eth0/rp_filter = 0 ≠ 1", and how many more there are; "" for nothing.
  * Forwarding comes first: changing it resets others. */
 static int look(const struct machine_watch *watch, struct arena *arena, char what[static WHAT_SIZE]) {
-  bool open = watch->controller->in_force != NULL;
+  bool open = should_forward(watch);
   struct system_report report = {0};
   struct error error = {0};
   what[0] = '\0';
@@ -70,7 +79,7 @@ static void tell_repair(const struct machine_watch *watch, bool by_us) {
 /* Forwarding first: turning it on resets other settings. */
 static void repair(struct machine_watch *watch, struct arena *arena) {
   struct error ignored = {0};
-  bool open = watch->controller->in_force != NULL;
+  bool open = should_forward(watch);
   char what[WHAT_SIZE];
   if (!system_forwarding_is(open)) {
     system_set_forwarding(open, &ignored);
@@ -103,9 +112,55 @@ static void check(struct machine_watch *watch, struct arena *arena) {
   }
 }
 
+/* ---- where the events go ---- */
+
+static void check_log(struct machine_watch *watch) {
+  struct controller *controller = watch->controller;
+  bool waiting = !event_log_flush(controller->log);
+  unsigned long long lost = event_log_lost(controller->log);
+  if (waiting && !watch->waiting) {
+    struct announcement degraded = {
+        .kind = "log-degraded",
+        .severity = EVENT_CRITICAL,
+        .reason = "waiting",
+        .advice_in_japanese = "状態ディレクトリのディスクに空きを作る。通信の制御は続いている",
+        .advice_in_english = "Make room on the disk of the state directory. Filtering goes on"};
+    controller_announce(controller, &degraded, "記録を書き込めません。メモリに保持しています（失われた件数 %llu）",
+                        "events cannot be written; they wait in memory (%llu lost so far)", lost);
+  } else if (!waiting && watch->waiting) {
+    struct announcement written = {.kind = "log-degraded", .severity = EVENT_WARNING, .reason = "written-late"};
+    controller_announce(controller, &written, "保持していた記録を書き込みました（失われた件数 %llu）",
+                        "the events that waited are written (%llu were lost)", lost);
+  }
+  watch->waiting = waiting;
+}
+
+static void check_space(struct machine_watch *watch) {
+  struct controller *controller = watch->controller;
+  struct statvfs disk;
+  if (statvfs(controller->options->state_directory, &disk) < 0 || disk.f_blocks == 0) {
+    return;
+  }
+  unsigned free = (unsigned)((unsigned long long)disk.f_bavail * 100 / disk.f_blocks);
+  if (free < SPACE_LOW && !watch->low) {
+    watch->low = true;
+    struct announcement low = {
+        .kind = "log-degraded",
+        .severity = EVENT_WARNING,
+        .reason = "space",
+        .advice_in_japanese = "ディスクに空きを作る。満杯になると記録はメモリで待ち、ポリシーは変えられなくなる",
+        .advice_in_english = "Make room. On a full disk events wait in memory and no policy can be changed"};
+    controller_announce(controller, &low, "状態ディレクトリのディスクの空きは %u %% です",
+                        "%u %% of the disk of the state directory is free", free);
+  }
+  watch->low = watch->low && free < SPACE_ENOUGH;
+}
+
 static int on_check(sd_event_source *source, uint64_t time, void *context) {
   struct machine_watch *watch = context;
   struct arena *arena = arena_new(0);
+  check_log(watch);
+  check_space(watch);
   if (arena && watch->controller->load.origin == LOAD_NONE) { /* else whether the gate opens is not decided yet */
     check(watch, arena);
   }

@@ -8,6 +8,8 @@
  * Looks at an interval whether the kernel settings that the ruleset relies on (kernel/system.h) are as kidod set them,
  * and whether the machine forwards just when the gate is open. What is not is told as `drift`, and set right again
  * unless repair is turned off. The kernel does not say who changed a setting.
+ *
+ * Also whether events can be written and the disk of the state directory has room: `log-degraded`.
  */
 struct controller;
 struct machine_watch;

@@ -2,7 +2,10 @@
 #include "events/event.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/text.h"
 
 static const char *const SEVERITY_NAMES[] = {
     [EVENT_CRITICAL] = "critical",
@@ -26,9 +29,29 @@ const char *event_time_format(const struct event_time *time, const struct timezo
   return text;
 }
 
+/* A string of what is not UTF-8, with U+FFFD for each bad byte; NULL without memory. */
+static json_t *string_with_replacements(const char *text) {
+  static const char replacement[] = "\xef\xbf\xbd";
+  size_t length = strlen(text), at = 0;
+  char *clean = malloc(length * (sizeof(replacement) - 1) + 1), *end = clean;
+  while (clean != NULL && at < length) {
+    uint32_t code;
+    size_t size = text_decode(text + at, length - at, &code);
+    memcpy(end, size > 0 ? text + at : replacement, size > 0 ? size : sizeof(replacement) - 1);
+    end += size > 0 ? size : sizeof(replacement) - 1;
+    at += size > 0 ? size : 1;
+  }
+  json_t *value = clean != NULL ? json_stringn(clean, (size_t)(end - clean)) : NULL;
+  free(clean);
+  return value;
+}
+
 static json_t *text_or_null(const char *text) {
   json_t *value = text != NULL ? json_string(text) : json_null();
-  return value != NULL ? value : json_null(); /* not UTF-8: a record with a hole is better than none */
+  if (value == NULL) {
+    value = string_with_replacements(text);
+  }
+  return value != NULL ? value : json_null(); /* no memory: a record with a hole is better than none */
 }
 
 static json_t *number_or_null(int number) {

@@ -11,18 +11,28 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OUTPUT_LIMIT = 4, TAIL_SIZE = 64 * 1024, NAME_SIZE = 24, LOG_MODE = 0640, LOG_PATH_SIZE = 4096 };
+enum {
+  OUTPUT_LIMIT = 4,
+  TAIL_SIZE = 64 * 1024,
+  NAME_SIZE = 24,
+  LOG_MODE = 0640,
+  LOG_PATH_SIZE = 4096,
+  WAITING_MAX = 1024 * 1024
+};
 
+/* What could not be written waits, in order: the rest of a line first, if part of it was written. */
 struct output {
   int descriptor;
   bool owned;
+  char *waiting; /* NULL when waiting_size is 0 */
+  size_t waiting_size;
 };
 
 struct event_log {
   char daemon[NAME_SIZE];
   uint64_t started; /* makes ids unique without the file */
   uint64_t sequence;
-  uint64_t failures;
+  uint64_t failures, lost;
   struct output outputs[OUTPUT_LIMIT];
   size_t output_count;
 };
@@ -33,7 +43,7 @@ static int add_output(struct event_log *log, int descriptor, bool owned, struct 
       close(descriptor);
     return error_set(error, ENOSPC, "too many outputs for events");
   }
-  log->outputs[log->output_count++] = (struct output){descriptor, owned};
+  log->outputs[log->output_count++] = (struct output){.descriptor = descriptor, .owned = owned};
   return 0;
 }
 
@@ -115,24 +125,62 @@ int event_log_add(struct event_log *log, const char *path, struct error *error) 
 }
 
 struct event_log *event_log_close(struct event_log *log) {
-  for (size_t i = 0; log != NULL && i < log->output_count; i++)
+  for (size_t i = 0; log != NULL && i < log->output_count; i++) {
     if (log->outputs[i].owned)
       close(log->outputs[i].descriptor);
+    free(log->outputs[i].waiting);
+  }
   free(log);
   return NULL;
 }
 
-static int write_line(int descriptor, const char *line, size_t length) {
-  while (length > 0) {
-    ssize_t written = write(descriptor, line, length);
+/* *ret_written is set on failure too. */
+static int write_bytes(int descriptor, const char *data, size_t length, size_t *ret_written) {
+  *ret_written = 0;
+  while (*ret_written < length) {
+    ssize_t written = write(descriptor, data + *ret_written, length - *ret_written);
     if (written < 0 && errno == EINTR)
       continue;
     if (written <= 0)
       return written < 0 ? -errno : -EIO;
-    line += written;
-    length -= (size_t)written;
+    *ret_written += (size_t)written;
   }
   return 0;
+}
+
+static int write_waiting(struct output *output) {
+  size_t written = 0;
+  int result = write_bytes(output->descriptor, output->waiting, output->waiting_size, &written);
+  output->waiting_size -= written;
+  memmove(output->waiting, output->waiting + written, output->waiting_size);
+  if (output->waiting_size == 0) {
+    free(output->waiting);
+    output->waiting = NULL;
+  }
+  return result;
+}
+
+static bool let_wait(struct output *output, const char *data, size_t length) {
+  char *grown =
+      length <= WAITING_MAX - output->waiting_size ? realloc(output->waiting, output->waiting_size + length) : NULL;
+  if (grown == NULL)
+    return false;
+  memcpy(grown + output->waiting_size, data, length);
+  output->waiting = grown;
+  output->waiting_size += length;
+  return true;
+}
+
+static int deliver(struct event_log *log, struct output *output, const char *line, size_t length) {
+  size_t written = 0;
+  int result = output->waiting != NULL ? write_waiting(output) : 0;
+  if (result == 0)
+    result = write_bytes(output->descriptor, line, length, &written);
+  if (result < 0) {
+    log->failures++;
+    log->lost += !let_wait(output, line + written, length - written);
+  }
+  return result;
 }
 
 /* The record with its newline; NULL without memory. *ret_length counts the newline. */
@@ -157,11 +205,9 @@ int event_log_write(struct event_log *log, struct event *event, const struct tim
   char *line = format_line(event, clock, &length);
   int result = line != NULL ? 0 : -ENOMEM;
   for (size_t i = 0; line != NULL && i < log->output_count; i++) {
-    int written = write_line(log->outputs[i].descriptor, line, length);
-    if (written < 0) {
-      result = written;
-      log->failures++;
-    }
+    int delivered = deliver(log, &log->outputs[i], line, length);
+    if (delivered < 0)
+      result = delivered;
   }
   free(line);
   return result;
@@ -169,4 +215,16 @@ int event_log_write(struct event_log *log, struct event *event, const struct tim
 
 uint64_t event_log_failures(const struct event_log *log) {
   return log->failures;
+}
+
+bool event_log_flush(struct event_log *log) {
+  bool empty = true;
+  for (size_t i = 0; i < log->output_count; i++)
+    if (log->outputs[i].waiting != NULL && write_waiting(&log->outputs[i]) < 0)
+      empty = false;
+  return empty;
+}
+
+uint64_t event_log_lost(const struct event_log *log) {
+  return log->lost;
 }

@@ -7,8 +7,9 @@
 
 /*
  * Where a daemon's events go: its own file in the state directory (EVENT_LOG_NAME), which also holds the sequence, and
- * further outputs. One JSON line each, written with one write() on a descriptor opened for appending. An output that
- * fails is counted and tried again with the next event; it never stops the daemon.
+ * further outputs. One JSON line each, written with one write() on a descriptor opened for appending. What an output
+ * does not take waits in memory, up to a mebibyte, and is written in order when it takes something again; what does not
+ * fit there is lost, and shows as a gap in the sequence. An output that fails never stops the daemon.
  */
 struct event_log;
 
@@ -29,6 +30,10 @@ struct event_log *event_log_close(struct event_log *log);
  */
 int event_log_write(struct event_log *log, struct event *event, const struct timezone *timezone);
 
-uint64_t event_log_failures(const struct event_log *log);
+/* Tries again what waits; false when something still does. */
+bool event_log_flush(struct event_log *log);
+
+uint64_t event_log_failures(const struct event_log *log); /* attempts that failed, of all outputs */
+uint64_t event_log_lost(const struct event_log *log);     /* lines that no memory was left for */
 
 #endif

@@ -9,6 +9,8 @@
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 
+#include "rules/compile.h"
+
 /* ---- reading ---- */
 
 /* Where each part of a direction stands among the library's attributes. */
@@ -61,13 +63,19 @@ static void read_icmp(const struct nf_conntrack *entry, struct connection *conne
   connection->original.source_port = ntohs(nfct_get_attr_u16(entry, ATTR_ICMP_ID));
 }
 
+/* Of the flow; 0 for connections that the gateway is refusing, too. */
+static uint32_t mark_of(const struct nf_conntrack *entry) {
+  uint32_t mark = nfct_get_attr_u32(entry, ATTR_MARK);
+  return mark == REFUSAL_MARK ? 0 : mark & FLOW_MARK_MASK;
+}
+
 static void read_entry(const struct nf_conntrack *entry, struct connection *connection) {
   uint32_t status = nfct_get_attr_u32(entry, ATTR_STATUS);
   *connection = (struct connection){
       .protocol = nfct_get_attr_u8(entry, ATTR_L4PROTO),
       .original = tuple_of(entry, &directions[0]),
       .reply = tuple_of(entry, &directions[1]),
-      .mark = nfct_get_attr_u32(entry, ATTR_MARK),
+      .mark = mark_of(entry),
       .id = nfct_get_attr_u32(entry, ATTR_ID),
       .timeout = nfct_get_attr_u32(entry, ATTR_TIMEOUT),
       .answered = (status & IPS_SEEN_REPLY) != 0,
@@ -196,7 +204,7 @@ static int take_mark(enum nf_conntrack_msg_type type, struct nf_conntrack *entry
     dump->out_of_memory = true;
     return NFCT_CB_STOP;
   }
-  dump->marks[dump->count++] = nfct_get_attr_u32(entry, ATTR_MARK);
+  dump->marks[dump->count++] = mark_of(entry);
   return NFCT_CB_CONTINUE;
 }
 

@@ -24,7 +24,7 @@ struct connection {
   uint8_t protocol;
   struct connection_tuple original;
   struct connection_tuple reply;
-  uint32_t mark;
+  uint32_t mark;    /* of its flow; 0: of none */
   uint32_t id;      /* of the kernel, for as long as the connection lives */
   uint32_t timeout; /* seconds until it is forgotten */
   bool answered;    /* a packet of the other side was seen */

@@ -62,6 +62,10 @@ struct netlink *netlink_close(struct netlink *netlink) {
   return NULL;
 }
 
+uint32_t netlink_port(const struct netlink *netlink) {
+  return mnl_socket_get_portid(netlink->socket);
+}
+
 void netlink_answer_free(struct netlink_answer *answer) {
   free(answer->data);
   *answer = (struct netlink_answer){0};

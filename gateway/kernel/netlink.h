@@ -17,6 +17,8 @@ struct netlink;
 /* protocol: NETLINK_NETFILTER or NETLINK_ROUTE. */
 int netlink_open(int protocol, struct netlink **ret_netlink, struct error *error);
 struct netlink *netlink_close(struct netlink *netlink); /* NULL is allowed; returns NULL */
+/* The address of the socket, by which the kernel says whose request it was. */
+uint32_t netlink_port(const struct netlink *netlink);
 
 /* What a dump answered: whole messages one after another, as they came. */
 struct netlink_answer {

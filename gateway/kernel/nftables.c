@@ -46,6 +46,10 @@ struct nftables *nftables_close(struct nftables *nftables) {
   return NULL;
 }
 
+uint32_t nftables_port(const struct nftables *nftables) {
+  return nftables->sender ? netlink_port(nftables->sender) : 0;
+}
+
 int nftables_need(struct netlink **netlink, struct error *error) {
   return *netlink != NULL ? 0 : netlink_open(NETLINK_NETFILTER, netlink, error);
 }
@@ -103,19 +107,19 @@ static int no_memory(const struct application *application) {
 
 /* ---- by memory ---- */
 
-/* Whether it is still what the kernel holds; what does not hold any more is forgotten. */
+/* Whether it is still what the kernel holds. */
 static bool memory_holds(struct application *application) {
   struct nftables *nftables = application->nftables;
   struct memory *memory = &nftables->memory;
   int64_t now = application_now(application);
   uint32_t generation = 0;
-  if (!memory->valid) {
+  if (!memory->proven) {
     return false;
   }
   bool holds = strcmp(memory->ruleset->table, application->wanted->table) == 0 && memory_keeps_time(memory, now) &&
                nftables_generation(nftables, &generation, application->error) == 0 &&
                generation == memory->generation && memory_leave_out_ended(memory, now) == 0;
-  memory->valid = holds;
+  memory->proven = holds;
   return holds;
 }
 
@@ -250,7 +254,7 @@ int nftables_apply(struct nftables *nftables, const struct ruleset *wanted, stru
   };
   int status = memory_holds(&application) ? attempt_apply(&application, true) : -EAGAIN;
   if (status != 0) {
-    nftables->memory.valid = false;
+    nftables->memory.proven = false;
     nftables->reader = netlink_close(nftables->reader); /* it may have answers left to what was asked */
     refusal = (struct refusal){.origin = {.subject = ""}};
     status = apply_by_attempts(&application);
@@ -266,11 +270,46 @@ int nftables_apply(struct nftables *nftables, const struct ruleset *wanted, stru
 
 const struct ruleset *nftables_known(struct nftables *nftables, struct instant now) {
   struct memory *memory = &nftables->memory;
-  int64_t present = instant_milliseconds(now);
-  bool usable = memory->valid && memory_keeps_time(memory, present) && memory_leave_out_ended(memory, present) == 0;
-  return usable ? memory->ruleset : NULL;
+  bool there = memory->arena != NULL && memory_leave_out_ended(memory, instant_milliseconds(now)) == 0;
+  return there ? memory->ruleset : NULL;
 }
 
 void nftables_forget(struct nftables *nftables) {
   memory_free(&nftables->memory);
+}
+
+/* The kernel holds it: the memory of it is good again, or made. */
+static void note_equal(struct nftables *nftables, const struct ruleset *wanted, uint32_t generation, int64_t now) {
+  struct memory *memory = &nftables->memory;
+  if (memory->ruleset != wanted) {
+    (void)memory_take(memory, wanted, generation, now);
+    return;
+  }
+  memory->proven = true;
+  memory->generation = generation;
+  memory->clock = memory_clock(now);
+}
+
+int nftables_compare(struct nftables *nftables, const struct ruleset *wanted, struct instant now, struct arena *arena,
+                     const char **ret_what, struct error *error) {
+  struct ruleset *found = NULL;
+  const struct ruleset *living = NULL;
+  const char *what = NULL;
+  int64_t present = instant_milliseconds(now);
+  int status = nftables_read_at(wanted->table, present, arena, &found, error);
+  if (status < 0) {
+    return status;
+  }
+  if (ruleset_living(wanted, NULL, present, arena, &living) < 0) {
+    return error_set(error, ENOMEM, "no memory to compare rulesets");
+  }
+  if (!found->present) {
+    what = "the table is gone";
+  } else if (!ruleset_equal(found, living, arena, &what)) {
+    what = what != NULL ? what : "the table differs";
+  } else {
+    note_equal(nftables, wanted, found->generation, present);
+  }
+  *ret_what = what;
+  return 0;
 }

@@ -17,6 +17,8 @@ struct nftables;
 
 int nftables_open(struct nftables **ret_nftables, struct error *error);
 struct nftables *nftables_close(struct nftables *nftables); /* NULL is allowed; returns NULL */
+/* The netlink port by which all its changes are made; 0 before the first. */
+uint32_t nftables_port(const struct nftables *nftables);
 
 int nftables_generation(struct nftables *nftables, uint32_t *ret_generation, struct error *error);
 
@@ -54,12 +56,17 @@ int nftables_apply(struct nftables *nftables, const struct ruleset *wanted, stru
                    struct refusal *ret_refusal, struct error *error);
 
 /*
- * What is remembered, without elements that ended since; NULL when nothing is, or the clock was set since. Whether the
- * kernel still holds it is only known by the next apply, which is cheapest for a ruleset whose sets share their
- * elements with it. Stays until the next call that takes `nftables`.
+ * What the kernel was last proven to hold, by an apply or a comparison, without elements that ended since; NULL when
+ * nothing was yet. Others may have changed it since: the next apply looks. That is cheapest for a ruleset whose sets
+ * share their elements with this one. Stays until the next call that takes `nftables`, an apply of such a ruleset
+ * included.
  */
 const struct ruleset *nftables_known(struct nftables *nftables, struct instant now);
 /* The next apply reads all. */
 void nftables_forget(struct nftables *nftables);
+
+/* Reads the table and compares it. *ret_what is NULL when it is equal, else names the first difference. */
+int nftables_compare(struct nftables *nftables, const struct ruleset *wanted, struct instant now, struct arena *arena,
+                     const char **ret_what, struct error *error);
 
 #endif

@@ -277,6 +277,7 @@ static uint32_t set_flags(const struct set *set) {
   flags |= set->data != MAP_NONE ? NFT_SET_MAP : 0;
   flags |= set->timeouts ? NFT_SET_TIMEOUT : 0;
   flags |= set->interval && set->field_count > 1 ? NFT_SET_CONCAT : 0;
+  flags |= set->dynamic ? NFT_SET_EVAL : 0;
   return flags;
 }
 
@@ -321,6 +322,12 @@ static int set_fill(struct nftables_batch *batch, const struct set *set, const s
   nftnl_set_set_u32(object, NFTNL_SET_ID, batch->next_set_id++);
   set_describe_data(set, object);
   set_describe_size(set, object);
+  if (set->timeout_seconds > 0) {
+    nftnl_set_set_u64(object, NFTNL_SET_TIMEOUT, (uint64_t)set->timeout_seconds * 1000);
+  }
+  if (set->sweep_milliseconds > 0) {
+    nftnl_set_set_u32(object, NFTNL_SET_GC_INTERVAL, set->sweep_milliseconds);
+  }
   nftnl_set_set_data(object, NFTNL_SET_USERDATA, data->bytes, data->length);
   if (set->counters) {
     struct nftnl_expr *counter = nftnl_expr_alloc("counter");

@@ -152,6 +152,12 @@ static void fill_byte_order(const struct expression *from, struct nftnl_expr *to
   nftnl_expr_set_u32(to, NFTNL_EXPR_BYTEORDER_SIZE, from->offset);
 }
 
+static void fill_dynset(const struct expression *from, struct nftnl_expr *to) {
+  nftnl_expr_set_str(to, NFTNL_EXPR_DYNSET_SET_NAME, from->name);
+  nftnl_expr_set_u32(to, NFTNL_EXPR_DYNSET_OP, from->key);
+  nftnl_expr_set_u32(to, NFTNL_EXPR_DYNSET_SREG_KEY, register_number(from->source));
+}
+
 struct expression_writer {
   const char *name;
   void (*fill)(const struct expression *from, struct nftnl_expr *to);
@@ -175,6 +181,7 @@ static const struct expression_writer expression_writers[EXPRESSION_FOREIGN + 1]
     [EXPRESSION_LIMIT] = {"limit", fill_limit},
     [EXPRESSION_CONNECTIONS] = {"connlimit", fill_connections},
     [EXPRESSION_LOG] = {"log", fill_log},
+    [EXPRESSION_DYNSET] = {"dynset", fill_dynset},
     [EXPRESSION_REJECT] = {"reject", fill_reject},
     [EXPRESSION_BYTEORDER] = {"byteorder", fill_byte_order},
 };
@@ -182,12 +189,29 @@ static const struct expression_writer expression_writers[EXPRESSION_FOREIGN + 1]
 static bool expression_is_sound(const struct expression *expression) {
   bool has_data = expression->kind == EXPRESSION_COMPARE || expression->kind == EXPRESSION_IMMEDIATE ||
                   expression->kind == EXPRESSION_RANGE || expression->kind == EXPRESSION_BITWISE;
-  bool needs_name = expression->kind == EXPRESSION_LOOKUP || expression->kind == EXPRESSION_COUNTER_OBJECT;
+  bool needs_name = expression->kind == EXPRESSION_LOOKUP || expression->kind == EXPRESSION_COUNTER_OBJECT ||
+                    expression->kind == EXPRESSION_DYNSET;
   return expression->kind < EXPRESSION_FOREIGN && expression_writers[expression->kind].name != NULL &&
          (!has_data || (expression->length > 0 && expression->length <= sizeof(expression->data))) &&
          (!needs_name || (expression->name != NULL && build_name_fits(expression->name))) &&
          (expression->name == NULL || strnlen(expression->name, RULESET_NAME_MAX) < RULESET_NAME_MAX) &&
          (expression->verdict.chain == NULL || build_name_fits(expression->verdict.chain));
+}
+
+/* The token bucket that new elements of a dynamic set carry. */
+static int add_bucket(const struct expression *expression, struct nftnl_expr *item) {
+  if (expression->kind != EXPRESSION_DYNSET || expression->burst == 0) {
+    return 0;
+  }
+  struct nftnl_expr *bucket = nftnl_expr_alloc("limit");
+  if (bucket == NULL) {
+    return -ENOMEM;
+  }
+  const struct expression limit = {
+      .rate = expression->rate, .unit_seconds = expression->unit_seconds, .burst = expression->burst};
+  fill_limit(&limit, bucket);
+  nftnl_expr_set(item, NFTNL_EXPR_DYNSET_EXPR, bucket, 0); /* likewise */
+  return 0;
 }
 
 static int rule_add_expressions(const struct rule *rule, struct nftnl_rule *object) {
@@ -202,7 +226,10 @@ static int rule_add_expressions(const struct rule *rule, struct nftnl_rule *obje
       return -ENOMEM;
     }
     writer->fill(expression, item);
-    nftnl_rule_add_expr(object, item);
+    nftnl_rule_add_expr(object, item); /* which frees it from now on */
+    if (add_bucket(expression, item) < 0) {
+      return -ENOMEM;
+    }
   }
   return 0;
 }

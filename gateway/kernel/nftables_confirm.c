@@ -184,28 +184,10 @@ static int compare_keys(const void *left, const void *right, void *set) {
   return element_compare_keys(set, left, right);
 }
 
-static const struct element *find_element(const struct set *set, const struct element *key) {
-  size_t first = 0;
-  size_t end = set->element_count;
-  while (first < end) {
-    size_t middle = first + (end - first) / 2;
-    int order = element_compare_keys(set, &set->elements[middle], key);
-    if (order == 0) {
-      return &set->elements[middle];
-    }
-    if (order < 0) {
-      first = middle + 1;
-    } else {
-      end = middle;
-    }
-  }
-  return NULL;
-}
-
 static int touch_element(struct confirmation *confirmation, struct touched_set *touched, const struct operation *from,
                          const struct element *element) {
   const struct set *set = ruleset_find_set(confirmation->wanted, from->set->name);
-  const struct element *wanted = find_element(set, element);
+  const struct element *wanted = set_find(set, element);
   if (wanted == NULL) {
     return ask_for_element(confirmation, set, element, true);
   }
@@ -339,7 +321,7 @@ static int dump_touched(struct confirmation *confirmation) {
     }
   }
   for (size_t i = 0; status == 0 && i < wanted->set_count; i++) {
-    if (confirmation->sets[i].whole) {
+    if (confirmation->sets[i].whole && !wanted->sets[i].dynamic) {
       status = dump(confirmation, NFT_MSG_GETSETELEM, wanted->sets[i].name);
     }
   }
@@ -489,7 +471,7 @@ static int take_counters(const struct confirmation *confirmation, const struct d
   for (size_t i = 0; status == 0 && i < delta->carried_count; i++) {
     const struct carried_counter *carried = &delta->carried[i];
     const struct set *set = ruleset_find_set(found, carried->set->name);
-    const struct element *element = set != NULL ? find_element(set, carried->element) : NULL;
+    const struct element *element = set != NULL ? set_find(set, carried->element) : NULL;
     if (element == NULL) {
       return error_set(confirmation->error, EAGAIN, "an element that was to be changed has ended");
     }

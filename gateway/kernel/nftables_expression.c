@@ -33,6 +33,7 @@ enum target {
   TARGET_BURST,
   TARGET_FLAGS,   /* for the last step */
   TARGET_CODE,    /* for the last step */
+  TARGET_NESTED,  /* for the last step: the expression of a dynamic set's elements */
   TARGET_ZERO,    /* foreign unless it is zero */
   TARGET_IGNORED, /* counters' values */
 };
@@ -270,7 +271,7 @@ static bool is_word(uint8_t word) {
 }
 
 /* Loads into a register, or writes the key from one: never both. */
-static bool finish_load_or_set(struct reading *reading, enum expression_kind set, uint32_t settable) {
+static bool finish_load_or_set(struct reading *reading, enum expression_kind set, bool settable) {
   struct expression *expression = reading->expression;
   if (reading->has_source == reading->has_destination) {
     return false;
@@ -279,11 +280,11 @@ static bool finish_load_or_set(struct reading *reading, enum expression_kind set
     return is_word(expression->destination);
   }
   expression->kind = set;
-  return is_word(expression->source) && expression->key == settable;
+  return is_word(expression->source) && settable;
 }
 
 static bool finish_meta(struct reading *reading) {
-  return finish_load_or_set(reading, EXPRESSION_META_SET, NFT_META_MARK);
+  return finish_load_or_set(reading, EXPRESSION_META_SET, reading->expression->key == NFT_META_MARK);
 }
 
 static bool finish_ct(struct reading *reading) {
@@ -295,7 +296,8 @@ static bool finish_ct(struct reading *reading) {
   if (reading->has_destination && !directed) {
     expression->direction = UINT8_MAX;
   }
-  return finish_load_or_set(reading, EXPRESSION_CT_SET, NFT_CT_MARK);
+  return finish_load_or_set(reading, EXPRESSION_CT_SET,
+                            expression->key == NFT_CT_MARK || expression->key == NFT_CT_EVENTMASK);
 }
 
 static bool finish_load(struct reading *reading) {
@@ -369,6 +371,14 @@ static bool finish_limit(struct reading *reading) {
 
 static bool finish_connections(struct reading *reading) {
   return reading->expression->key <= NFT_CONNLIMIT_F_INV;
+}
+
+static bool read_bucket(const struct nlattr *nest, struct arena *arena, struct expression *expression);
+
+static bool finish_dynset(struct reading *reading) {
+  const struct nlattr *bucket = reading->attributes.items[NFTA_DYNSET_EXPR];
+  return is_word(reading->expression->source) && reading->expression->key <= NFT_DYNSET_OP_DELETE &&
+         (bucket == NULL || read_bucket(bucket, reading->arena, reading->expression));
 }
 
 static bool finish_reject(struct reading *reading) {
@@ -469,6 +479,16 @@ static const struct expression_format expression_formats[] = {
       {NFTA_LOG_SNAPLEN, TARGET_ZERO, OPTIONAL},
       {NFTA_LOG_QTHRESHOLD, TARGET_ZERO, OPTIONAL}},
      NULL},
+    {"dynset",
+     EXPRESSION_DYNSET,
+     {{NFTA_DYNSET_SET_NAME, TARGET_NAME, 0},
+      {NFTA_DYNSET_OP, TARGET_KEY, 0},
+      {NFTA_DYNSET_SREG_KEY, TARGET_SOURCE, 0},
+      {NFTA_DYNSET_TIMEOUT, TARGET_ZERO, OPTIONAL},
+      {NFTA_DYNSET_EXPR, TARGET_NESTED, OPTIONAL},
+      {NFTA_DYNSET_PAD, TARGET_IGNORED, OPTIONAL},
+      {NFTA_DYNSET_FLAGS, TARGET_ZERO, OPTIONAL}},
+     finish_dynset},
     {"reject",
      EXPRESSION_REJECT,
      {{NFTA_REJECT_TYPE, TARGET_KEY, 0}, {NFTA_REJECT_ICMP_CODE, TARGET_CODE, OPTIONAL}},
@@ -517,6 +537,23 @@ static bool read_expression(const struct expression_format *format, const struct
   }
   return reading.sound && !reading.attributes.malformed && (format->finish == NULL || format->finish(&reading)) &&
          !reading.attributes.malformed;
+}
+
+/* A limit by packets with at least one token, and no other kind of expression. */
+static bool read_bucket(const struct nlattr *nest, struct arena *arena, struct expression *expression) {
+  struct attributes attributes;
+  attributes_split_nested(nest, ATTRIBUTE(NFTA_EXPR_NAME) | ATTRIBUTE(NFTA_EXPR_DATA), &attributes);
+  const char *name = attributes_string(&attributes, NFTA_EXPR_NAME);
+  struct expression limit;
+  if (attributes.foreign || attributes.malformed || name == NULL || strcmp(name, "limit") != 0 ||
+      !read_expression(find_format("limit"), attributes.items[NFTA_EXPR_DATA], arena, &limit) || limit.key != 0 ||
+      limit.burst == 0) {
+    return false;
+  }
+  expression->rate = limit.rate;
+  expression->unit_seconds = limit.unit_seconds;
+  expression->burst = limit.burst;
+  return true;
 }
 
 int nftables_expression_parse(const struct nlattr *nest, struct arena *arena, struct expression *ret_expression) {

@@ -92,12 +92,12 @@ void memory_free(struct memory *memory) {
   *memory = (struct memory){0};
 }
 
-static int64_t clock_of(int64_t now) {
+int64_t memory_clock(int64_t now) {
   return now - clock_milliseconds(CLOCK_MONOTONIC);
 }
 
 bool memory_keeps_time(const struct memory *memory, int64_t now) {
-  int64_t apart = clock_of(now) - memory->clock;
+  int64_t apart = memory_clock(now) - memory->clock;
   return apart <= CLOCK_TOLERANCE && apart >= -CLOCK_TOLERANCE;
 }
 
@@ -195,17 +195,17 @@ int memory_take(struct memory *memory, const struct ruleset *ruleset, uint32_t g
     copy = copy_ruleset(living, NULL, NULL, arena);
   }
   arena_free(scratch);
-  memory->valid = false;
   if (copy == NULL) {
     arena_free(arena);
+    memory->proven = false;
     return -ENOMEM;
   }
   memory_free(memory);
-  *memory = (struct memory){.valid = true,
-                            .arena = arena,
+  *memory = (struct memory){.arena = arena,
+                            .proven = true,
                             .ruleset = copy,
                             .generation = generation,
-                            .clock = clock_of(now),
+                            .clock = memory_clock(now),
                             .first_end = first_end_of(copy, NULL),
                             .compact = arena_used(arena)};
   return 0;
@@ -222,7 +222,7 @@ int memory_update(struct memory *memory, const struct delta *delta, const struct
     copy = copy_ruleset(ruleset, memory->ruleset, &touched, memory->arena);
   }
   if (copy == NULL) {
-    memory->valid = false;
+    memory->proven = false;
     return -ENOMEM;
   }
   memory->ruleset = copy;
@@ -238,7 +238,7 @@ int memory_leave_out_ended(struct memory *memory, int64_t now) {
     return 0;
   }
   if (ruleset_living(memory->ruleset, NULL, now, memory->arena, &living) < 0) {
-    memory->valid = false;
+    memory->proven = false;
     return -ENOMEM;
   }
   memory->ruleset = living;

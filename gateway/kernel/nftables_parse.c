@@ -368,15 +368,25 @@ static bool parse_set_expression(struct nftables_parser *parser, struct attribut
   return set->counters;
 }
 
+static bool parse_times(struct attributes *attributes, struct set *set) {
+  uint64_t timeout = attributes_u64(attributes, NFTA_SET_TIMEOUT, 0);
+  set->timeout_seconds = (uint32_t)(timeout / 1000);
+  set->sweep_milliseconds = attributes_u32(attributes, NFTA_SET_GC_INTERVAL, 0);
+  return timeout % 1000 == 0 && timeout / 1000 <= UINT32_MAX;
+}
+
 /* False: with properties that our struct cannot say. */
 static bool parse_set_properties(struct nftables_parser *parser, struct attributes *attributes, struct set *set) {
-  static const uint32_t known = NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_TIMEOUT | NFT_SET_CONCAT | NFT_SET_EXPR;
+  static const uint32_t known =
+      NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_TIMEOUT | NFT_SET_CONCAT | NFT_SET_EXPR | NFT_SET_EVAL;
   uint32_t flags = attributes_u32(attributes, NFTA_SET_FLAGS, 0);
   set->interval = (flags & NFT_SET_INTERVAL) != 0;
   set->timeouts = (flags & NFT_SET_TIMEOUT) != 0;
+  set->dynamic = (flags & NFT_SET_EVAL) != 0;
   bool sound = parse_fields(attributes_u32(attributes, NFTA_SET_KEY_TYPE, 0),
                             attributes_u32(attributes, NFTA_SET_KEY_LEN, 0), set);
   bool needs_lengths = set->interval && set->field_count > 1;
+  sound = parse_times(attributes, set) && sound;
   return sound && (flags & ~known) == 0 && ((flags & NFT_SET_CONCAT) != 0) == needs_lengths &&
          parse_map_data(attributes, (flags & NFT_SET_MAP) != 0, set) &&
          parse_description(attributes, needs_lengths, set) && parse_set_expression(parser, attributes, set) &&
@@ -384,12 +394,12 @@ static bool parse_set_properties(struct nftables_parser *parser, struct attribut
 }
 
 static int parse_set(struct nftables_parser *parser, const struct nlmsghdr *message) {
-  static const uint32_t known = ATTRIBUTE(NFTA_SET_TABLE) | ATTRIBUTE(NFTA_SET_NAME) | ATTRIBUTE(NFTA_SET_FLAGS) |
-                                ATTRIBUTE(NFTA_SET_KEY_TYPE) | ATTRIBUTE(NFTA_SET_KEY_LEN) |
-                                ATTRIBUTE(NFTA_SET_DATA_TYPE) | ATTRIBUTE(NFTA_SET_DATA_LEN) |
-                                ATTRIBUTE(NFTA_SET_DESC) | ATTRIBUTE(NFTA_SET_USERDATA) | ATTRIBUTE(NFTA_SET_HANDLE) |
-                                ATTRIBUTE(NFTA_SET_ID) | ATTRIBUTE(NFTA_SET_EXPR) | ATTRIBUTE(NFTA_SET_PAD) |
-                                ATTRIBUTE(SET_ATTRIBUTE_TYPE) | ATTRIBUTE(SET_ATTRIBUTE_COUNT);
+  static const uint32_t known =
+      ATTRIBUTE(NFTA_SET_TABLE) | ATTRIBUTE(NFTA_SET_NAME) | ATTRIBUTE(NFTA_SET_FLAGS) | ATTRIBUTE(NFTA_SET_KEY_TYPE) |
+      ATTRIBUTE(NFTA_SET_KEY_LEN) | ATTRIBUTE(NFTA_SET_DATA_TYPE) | ATTRIBUTE(NFTA_SET_DATA_LEN) |
+      ATTRIBUTE(NFTA_SET_DESC) | ATTRIBUTE(NFTA_SET_USERDATA) | ATTRIBUTE(NFTA_SET_HANDLE) | ATTRIBUTE(NFTA_SET_ID) |
+      ATTRIBUTE(NFTA_SET_EXPR) | ATTRIBUTE(NFTA_SET_PAD) | ATTRIBUTE(NFTA_SET_TIMEOUT) |
+      ATTRIBUTE(NFTA_SET_GC_INTERVAL) | ATTRIBUTE(SET_ATTRIBUTE_TYPE) | ATTRIBUTE(SET_ATTRIBUTE_COUNT);
   struct attributes attributes;
   attributes_split_message(message, sizeof(struct nfgenmsg), known, &attributes);
   const char *table = attributes_string(&attributes, NFTA_SET_TABLE);
@@ -552,6 +562,9 @@ static int parse_elements(struct nftables_parser *parser, const struct nlmsghdr 
   struct parsed_set *set = find_set(parser, name);
   if (set == NULL) {
     parser->ruleset->foreign_count++;
+    return 0;
+  }
+  if (set->set.dynamic) {
     return 0;
   }
   struct attribute_walk walk;

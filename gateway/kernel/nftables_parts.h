@@ -16,8 +16,8 @@ enum { NFTABLES_TABLE_PERSIST = 4 }; /* NFT_TABLE_F_PERSIST of kernel 6.9 */
 
 /* What the kernel was last proven to hold. */
 struct memory {
-  bool valid;          /* false: nothing is known; the arena may be there still, for a ruleset that was made from it */
   struct arena *arena; /* NULL before the first time */
+  bool proven;         /* it may hold it still: ask its generation */
   const struct ruleset *ruleset;
   uint32_t generation;
   int64_t clock;     /* milliseconds since 1970 less those of the monotonic clock, by which elements end */
@@ -99,6 +99,7 @@ int memory_take(struct memory *memory, const struct ruleset *ruleset, uint32_t g
 /* Copies only what the delta touched. */
 int memory_update(struct memory *memory, const struct delta *delta, const struct ruleset *ruleset, uint32_t generation,
                   int64_t now);
+int64_t memory_clock(int64_t now);
 /* Whether time went on as the elements' timeouts did: false after a step of the clock and after a suspend. */
 bool memory_keeps_time(const struct memory *memory, int64_t now);
 

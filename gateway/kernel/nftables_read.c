@@ -31,7 +31,8 @@ static int dump_elements(struct recording *recording, const struct nlmsghdr *mes
   struct attributes attributes;
   attributes_split_message(message, sizeof(struct nfgenmsg), UINT32_MAX, &attributes);
   const char *name = attributes_string(&attributes, NFTA_SET_NAME);
-  if (name == NULL) {
+  bool dynamic = (attributes_u32(&attributes, NFTA_SET_FLAGS, 0) & NFT_SET_EVAL) != 0;
+  if (name == NULL || dynamic) {
     return 0;
   }
   char copy[NFT_NAME_MAXLEN];

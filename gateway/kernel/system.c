@@ -51,6 +51,8 @@ static const struct setting settings[] = {
     {NULL, "net/netfilter/nf_conntrack_tcp_timeout_last_ack", "240", true},
     {NULL, "net/netfilter/nf_conntrack_udp_timeout", "120", true},
     {NULL, "net/netfilter/nf_conntrack_udp_timeout_stream", "120", true},
+    /* Only connections that the ruleset names are told of (`ct event set`); the others cost nothing. */
+    {NULL, "net/netfilter/nf_conntrack_events", "0", false},
     /* Bytes and beginnings of connections, for the record of those that are logged. */
     {NULL, "net/netfilter/nf_conntrack_acct", "1", false},
     {NULL, "net/netfilter/nf_conntrack_timestamp", "1", false},

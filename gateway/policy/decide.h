@@ -32,7 +32,7 @@ enum reason {
   REASON_NO_FLOW_THIS_DIRECTION,
   REASON_INVALID_STATE,
   REASON_ICMP,
-  REASON_FLOOD,
+  REASON_FLOOD, /* these two depend on what else is on its way: the kernel may refuse by them what this allows */
   REASON_LIMIT,
   REASON_EXPIRED,
   REASON_OUTSIDE_WINDOW,

@@ -467,6 +467,7 @@ static void base_chains(struct compilation *compilation) {
 static void build(struct compilation *compilation) {
   struct dispatch maps = dispatch_maps(compilation);
   compile_guard_sets(compilation);
+  compile_handshake(compilation);
   compile_links(compilation);
   dispatch_loopback(&maps);
   dispatch_zones(&maps);

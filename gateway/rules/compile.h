@@ -13,6 +13,7 @@ struct compile_options {
   struct instant now;
   const struct address_set *own;           /* the gateway's addresses; NULL offline */
   const struct restrictions *restrictions; /* NULL: none */
+  uint32_t half_open_seconds;              /* an unanswered opening is counted for so long; 0: HALF_OPEN_SECONDS */
 };
 
 /*
@@ -29,6 +30,17 @@ int ruleset_compile(const struct policy *policy, const struct compile_options *o
  * flows need (policy NULL: none). */
 int ruleset_compile_closed(const struct policy *policy, const struct compile_options *options, struct arena *arena,
                            struct ruleset **ret_ruleset, struct error *error);
+
+/*
+ * A TCP connection whose handshake is not complete carries HALF_OPEN_MARK beside its flow's mark. The kernel counts it
+ * until the handshake is complete, or nothing more was heard of the opening for HALF_OPEN_SECONDS.
+ */
+#define HALF_OPEN_MARK UINT32_C(0x80000000)
+#define FLOW_MARK_MASK UINT32_C(0x7fffffff)
+enum { HALF_OPEN_SECONDS = 120 };
+
+/* Mark of connections that the gateway is refusing aloud; no flow has it. */
+#define REFUSAL_MARK UINT32_MAX
 
 /* The identity that connections of a flow carry in their conntrack mark: a hash of the flow's meaning (who, to whom,
  * what), so that renaming or rewriting a flow keeps it and narrowing it changes it. marks: one per flow, file order. */

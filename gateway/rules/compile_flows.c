@@ -46,7 +46,10 @@ struct direction {
   struct cover_list covers[KIND_COUNT_][IP_COUNT_];
   struct piece_list pieces[KIND_COUNT_][IP_COUNT_];
   uint32_t layers;
-  const char *limits; /* map from marks to limits; NULL for none */
+  const char *limits;  /* map from marks to limits; NULL for none */
+  size_t logged_count; /* flows with a record of each connection */
+  const char *logged;  /* the set of their marks; NULL: all flows */
+  const char *opening; /* chain for TCP; NULL where no flow is TCP */
 };
 
 /* ---- from flows to boxes ---- */
@@ -318,6 +321,66 @@ static void apply_limits(struct direction *direction, struct chain_draft *chain,
   rule_end(&rule, VERDICT_NONE, NULL);
 }
 
+/* ---- records ---- */
+
+static size_t count_logged(const struct direction *direction, const struct link *link, size_t side) {
+  const struct policy *policy = direction->compilation->policy;
+  size_t count = 0;
+  for (size_t i = 0; i < link->flow_counts[side]; i++)
+    count += flow_logs_new(policy, &policy->flows[link->flows[side][i]]);
+  return count;
+}
+
+/* The set of the marks whose connections are recorded; NULL where it would hold all of them. */
+static const char *compile_logged(struct direction *direction, const struct link *link, size_t side) {
+  struct compilation *compilation = direction->compilation;
+  const struct policy *policy = compilation->policy;
+  if (direction->logged_count == link->flow_counts[side])
+    return NULL;
+  struct set_draft *set = builder_set(&compilation->builder,
+                                      arena_printf(compilation->arena, "logged.%s.%s", direction->from, direction->to),
+                                      MAP_NONE, (const enum field_type[]){FIELD_MARK, FIELD_COUNT_});
+  set->set.origin = zone_origin_at(compilation, direction->from_place);
+  for (size_t i = 0; i < link->flow_counts[side]; i++) {
+    const struct flow *flow = &policy->flows[link->flows[side][i]];
+    if (!flow_logs_new(policy, flow))
+      continue;
+    struct element *element = builder_element(&compilation->builder, set);
+    key_write(&set->set, element->key, 0, &compilation->marks[link->flows[side][i]]);
+    element->comment = flow->name;
+    element->origin = flow_origin(flow);
+  }
+  return builder_seal_set(&compilation->builder, set);
+}
+
+/* With conntrack's own events off, only what these rules name is told: the others cost nothing. */
+static void tell_events(struct direction *direction, struct chain_draft *chain) {
+  if (direction->logged_count == 0)
+    return;
+  struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
+  rule.origin = zone_origin_at(direction->compilation, direction->from_place);
+  rule_state(&rule, STATE_NEW);
+  if (direction->logged != NULL)
+    rule_in(&rule, FIELDS(MATCH_CT_MARK), direction->logged);
+  rule_tell_events(&rule);
+  rule_end(&rule, VERDICT_NONE, NULL);
+}
+
+static void send_openings(struct direction *direction, struct chain_draft *chain, const char *in_force) {
+  if (direction->opening == NULL)
+    return;
+  struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
+  rule.origin = zone_origin_at(direction->compilation, direction->from_place);
+  rule_transport(&rule, IPPROTO_TCP);
+  rule_state(&rule, STATE_NEW);
+  rule_in(&rule, FIELDS(MATCH_CT_MARK), in_force);
+  rule_end(&rule, VERDICT_GOTO, direction->opening);
+}
+
+static bool opens_tcp(const struct direction *direction) {
+  return direction->pieces[KIND_TCP][IP4].count > 0 || direction->pieces[KIND_TCP][IP6].count > 0;
+}
+
 static void compile_layer(struct direction *direction, struct chain_draft *chain, uint32_t layer,
                           const char *in_force) {
   for (enum service_kind kind = KIND_TCP; kind < KIND_COUNT_; kind++)
@@ -325,6 +388,8 @@ static void compile_layer(struct direction *direction, struct chain_draft *chain
       compile_map(direction, chain, kind, version, layer, true);
       compile_map(direction, chain, kind, version, layer, false);
     }
+  tell_events(direction, chain);
+  send_openings(direction, chain, in_force);
   apply_limits(direction, chain, in_force);
   struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
   rule_in(&rule, FIELDS(MATCH_CT_MARK), in_force);
@@ -371,6 +436,11 @@ static const char *compile_openers(struct compilation *compilation, const struct
   if (direction.layers == 0)
     return NULL;
   direction.limits = compile_limits(&direction, link, side);
+  direction.logged_count = count_logged(&direction, link, side);
+  if (direction.logged_count > 0)
+    direction.logged = compile_logged(&direction, link, side);
+  if (opens_tcp(&direction))
+    direction.opening = compile_opening(compilation, from, to, direction.limits);
   struct chain_draft *chain = builder_chain(
       &compilation->builder, arena_printf(compilation->arena, "open.%s.%s", direction.from, direction.to),
       arena_printf(compilation->arena, "%s → %s", zone_label_at(compilation, from), zone_label_at(compilation, to)));

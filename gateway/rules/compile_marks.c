@@ -11,9 +11,10 @@
 /*
  * A flow's mark is the hash of a text that says what the flow means, in a form in which everything that says the same
  * is the same: ranges merged and sorted, services merged and sorted, the pinned hosts sorted. The mark 0 is that of
- * connections without a flow; 0xffffffff is kept for packets that the gateway itself sends in refusal.
+ * connections without a flow; 0xffffffff is kept for packets that the gateway itself sends in refusal; the
+ * highest bit says that a connection is half open (compile_openings.c).
  */
-#define MARK_RESERVED UINT32_MAX
+#define MARK_RESERVED (REFUSAL_MARK & FLOW_MARK_MASK)
 
 struct mark_table {
   uint32_t *slots; /* 0: free */
@@ -169,6 +170,7 @@ static int hash_meaning(struct mark_writer *writer, const struct flow *flow, uin
 /* The mark itself, or the next one that no earlier flow has. */
 static uint32_t claim_mark(struct mark_table *table, uint32_t mark) {
   for (;; mark++) {
+    mark &= FLOW_MARK_MASK;
     if (mark == 0 || mark == MARK_RESERVED)
       continue;
     uint32_t hash = mark * UINT32_C(2654435761);

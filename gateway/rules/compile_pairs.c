@@ -109,9 +109,29 @@ static void accept_report(struct pair *pair, const char *in_force) {
   for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
     struct rule_writer rule = begin(pair);
     rule_in(&rule, FIELDS(ip_words[version].icmp_type), pair->compilation->icmp_errors[version]);
-    rule_in(&rule, FIELDS(MATCH_CT_MARK), in_force);
+    rule_in(&rule, FIELDS(MATCH_CT_FLOW), in_force);
     rule_end(&rule, VERDICT_ACCEPT, NULL);
   }
+}
+
+/* What belongs to a connection whose handshake goes on. */
+static void accept_half_open(struct pair *pair) {
+  if (pair->link == NULL || pair->compilation->handshake == NULL)
+    return;
+  struct rule_writer rule = begin(pair);
+  rule_state(&rule, STATE_ESTABLISHED);
+  rule_in(&rule, FIELDS(MATCH_CT_FLOW), pair->link->in_force);
+  rule_end(&rule, VERDICT_GOTO, pair->compilation->handshake);
+}
+
+/* ICMP errors about openings. */
+static void accept_related(struct pair *pair) {
+  if (pair->link == NULL)
+    return;
+  struct rule_writer rule = begin(pair);
+  rule_state(&rule, STATE_RELATED);
+  rule_in(&rule, FIELDS(MATCH_CT_FLOW), pair->link->in_force);
+  rule_end(&rule, VERDICT_ACCEPT, NULL);
 }
 
 /* ICMP errors about connections in force between the zone and any other from which it is not cut. */
@@ -131,7 +151,7 @@ static void accept_refusals(struct pair *pair) {
     return;
   uint32_t mark = REFUSAL_MARK;
   struct rule_writer rule = begin(pair);
-  rule_equals(&rule, MATCH_TCP_RESET, (const uint8_t[]){0x04}, "rst");
+  rule_equals(&rule, MATCH_TCP_RESET, (const uint8_t[]){0x04}, "== rst");
   rule_equals(&rule, MATCH_CT_MARK, &mark, "0xffffffff");
   rule_end(&rule, VERDICT_ACCEPT, NULL);
   for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
@@ -201,11 +221,13 @@ const char *compile_pair(struct compilation *compilation, size_t from, size_t to
   if (from == gateway_place(compilation))
     deny_cut(&pair);
   accept_in_force(&pair, true);
+  accept_half_open(&pair);
   if (from == gateway_place(compilation))
     gateway_sends(&pair);
   deny_invalid(&pair);
   deny_icmp_types(&pair);
   accept_in_force(&pair, false);
+  accept_related(&pair);
   deny_icmp_errors(&pair);
   judge_openers(&pair);
   deny_no_flow(&pair);

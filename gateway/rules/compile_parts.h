@@ -61,6 +61,8 @@ struct compilation {
   struct zone_part *zones;
   struct address_set own, broadcasts, special_sources, special_destinations;
   const char *own_set[IP_COUNT_], *special_source_set[IP_COUNT_], *special_destination_set[IP_COUNT_];
+  const char *half_open[IP_COUNT_], *handshake; /* NULL where no flow joins any two zones */
+  uint16_t slot_mask;
   const char *broadcast_set, *zoned_set[IP_COUNT_];
   const char *cut_set[IP_COUNT_]; /* of cut hosts; NULL until somebody asks */
   const char *icmp_passing[IP_COUNT_], *icmp_errors[IP_COUNT_], *neighbour_discovery, *tunnels;
@@ -108,6 +110,10 @@ bool places_are_cut(const struct compilation *compilation, size_t left, size_t r
 
 /* compile_flows.c: maps, sets of flows in force and open chains of all links. */
 void compile_links(struct compilation *compilation);
+/* compile_openings.c: what all pairs share; before compile_links(). */
+void compile_handshake(struct compilation *compilation);
+/* The chain for TCP that opens from one zone to another, where a flow in force covers it; limits NULL: none. */
+const char *compile_opening(struct compilation *compilation, size_t from, size_t to, const char *limits);
 /* compile_pairs.c */
 const char *compile_pair(struct compilation *compilation, size_t from, size_t to);
 /* until: when forwarding within the zone ends by itself, INSTANT_NEVER for never. */

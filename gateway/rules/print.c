@@ -134,9 +134,16 @@ static void print_element(FILE *stream, const struct set *set, const struct elem
 }
 
 static void print_flags(FILE *stream, const struct set *set) {
-  if (set->interval || set->timeouts)
-    fprintf(stream, "    flags %s%s%s\n", set->interval ? "interval" : "", set->interval && set->timeouts ? "," : "",
-            set->timeouts ? "timeout" : "");
+  if (set->interval || set->timeouts || set->dynamic)
+    fprintf(stream, "    flags %s%s%s\n",
+            set->interval  ? "interval"
+            : set->dynamic ? "dynamic"
+                           : "",
+            (set->interval || set->dynamic) && set->timeouts ? "," : "", set->timeouts ? "timeout" : "");
+  if (set->timeout_seconds != 0)
+    fprintf(stream, "    timeout %" PRIu32 "s\n", set->timeout_seconds);
+  if (set->sweep_milliseconds != 0)
+    fprintf(stream, "    gc-interval %" PRIu32 "ms\n", set->sweep_milliseconds);
   if (set->counters)
     fputs("    counter\n", stream);
 }
@@ -246,6 +253,7 @@ static json_t *set_to_json(const struct set *set, struct instant now, bool *fail
   set_member(object, "interval", json_boolean(set->interval), failed);
   set_member(object, "timeouts", json_boolean(set->timeouts), failed);
   set_member(object, "counters", json_boolean(set->counters), failed);
+  set_member(object, "dynamic", json_boolean(set->dynamic), failed);
   set_member(object, "size", json_integer(set->size), failed);
   set_member(object, "elements", elements, failed);
   return object;

@@ -11,7 +11,10 @@
 #include <netinet/in.h>
 
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
+
+#include "rules/compile.h"
 
 /* How nft 1.0.6 turns each field into expressions (nft --debug=netlink). */
 static const struct field {
@@ -22,8 +25,10 @@ static const struct field {
   uint32_t offset, length;
   uint8_t mask[4];
   bool masked, present;
-  int ip_version; /* must be checked first; 0: any */
-  int transport;  /* must be checked first; 0: any */
+  bool slot;          /* masked by the writer's slot_mask */
+  uint32_t host_mask; /* of numbers in host order; 0: none */
+  int ip_version;     /* must be checked first; 0: any */
+  int transport;      /* must be checked first; 0: any */
   bool ethernet;
 } fields[MATCH_COUNT_] = {
     [MATCH_IIFNAME] = {"iifname", EXPRESSION_META, NFT_META_IIFNAME, .length = 16},
@@ -68,17 +73,22 @@ static const struct field {
                            .ip_version = NFPROTO_IPV6, .transport = IPPROTO_ICMPV6},
     [MATCH_TCP_OPENING] = {"tcp flags & (fin | syn | rst | ack)", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER,
                            .offset = 13, .length = 1, .mask = {0x17}, .masked = true, .transport = IPPROTO_TCP},
-    [MATCH_TCP_RESET] = {"tcp flags & rst ==", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, .offset = 13,
-                         .length = 1, .mask = {0x04}, .masked = true, .transport = IPPROTO_TCP},
+    [MATCH_TCP_RESET] = {"tcp flags & rst", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, .offset = 13, .length = 1,
+                         .mask = {0x04}, .masked = true, .transport = IPPROTO_TCP},
+    [MATCH_TCP_SLOT] = {"tcp sport", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, .offset = 0, .length = 2,
+                        .slot = true, .transport = IPPROTO_TCP},
     [MATCH_UDP_DESTINATION] = {"udp dport", EXPRESSION_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, .offset = 2, .length = 2,
                                .transport = IPPROTO_UDP},
     [MATCH_CT_MARK] = {"ct mark", EXPRESSION_CT, NFT_CT_MARK, .direction = 0xff, .length = 4},
+    [MATCH_CT_FLOW] = {"ct mark & 0x7fffffff", EXPRESSION_CT, NFT_CT_MARK, .direction = 0xff, .length = 4,
+                       .host_mask = FLOW_MARK_MASK},
     [MATCH_CT_DIRECTION] = {"ct direction", EXPRESSION_CT, NFT_CT_DIRECTION, .direction = 0xff, .length = 1},
     [MATCH_ORIGINAL_IP4_SOURCE] = {"ct original ip saddr", EXPRESSION_CT, NFT_CT_SRC_IP, .length = 4},
     [MATCH_ORIGINAL_IP4_DESTINATION] = {"ct original ip daddr", EXPRESSION_CT, NFT_CT_DST_IP, .length = 4},
     [MATCH_ORIGINAL_IP6_SOURCE] = {"ct original ip6 saddr", EXPRESSION_CT, NFT_CT_SRC_IP6, .length = 16},
     [MATCH_ORIGINAL_IP6_DESTINATION] = {"ct original ip6 daddr", EXPRESSION_CT, NFT_CT_DST_IP6, .length = 16},
     [MATCH_ORIGINAL_PORT] = {"ct original proto-dst", EXPRESSION_CT, NFT_CT_PROTO_DST, .length = 2},
+    [MATCH_ORIGINAL_SLOT] = {"ct original proto-src", EXPRESSION_CT, NFT_CT_PROTO_SRC, .length = 2, .slot = true},
     [MATCH_CT_PROTOCOL] = {"ct protocol", EXPRESSION_CT, NFT_CT_PROTOCOL, .direction = 0xff, .length = 1},
 };
 
@@ -114,6 +124,18 @@ static struct expression *append(struct rule_writer *writer, enum expression_kin
   return expression;
 }
 
+static void append_mask(struct rule_writer *writer, uint8_t word, const void *bits, uint32_t length) {
+  struct expression *mask = append(writer, EXPRESSION_BITWISE);
+  mask->source = mask->destination = word;
+  mask->length = length;
+  memcpy(mask->mask, bits, length);
+}
+
+/* Whether only some bits of the port matter. */
+static bool is_slot(const struct rule_writer *writer, const struct field *field) {
+  return field->slot && writer->slot_mask != UINT16_MAX;
+}
+
 static void append_load(struct rule_writer *writer, const struct field *field, uint8_t word) {
   struct expression *load = append(writer, field->kind);
   load->key = field->key;
@@ -123,12 +145,13 @@ static void append_load(struct rule_writer *writer, const struct field *field, u
   load->offset = field->offset;
   if (field->kind == EXPRESSION_PAYLOAD || field->kind == EXPRESSION_EXTHDR)
     load->length = field->length;
-  if (!field->masked)
-    return;
-  struct expression *mask = append(writer, EXPRESSION_BITWISE);
-  mask->source = mask->destination = word;
-  mask->length = field->length;
-  memcpy(mask->mask, field->mask, field->length);
+  uint16_t slot_mask = htons(writer->slot_mask);
+  if (field->masked)
+    append_mask(writer, word, field->mask, field->length);
+  if (field->host_mask != 0)
+    append_mask(writer, word, &field->host_mask, field->length);
+  if (is_slot(writer, field))
+    append_mask(writer, word, &slot_mask, field->length);
 }
 
 static void append_compare(struct rule_writer *writer, uint32_t relation, const void *value, uint32_t length) {
@@ -279,21 +302,32 @@ void rule_transport(struct rule_writer *writer, uint8_t protocol) {
   rule_equals(writer, MATCH_L4PROTO, &protocol, text);
 }
 
-void rule_state(struct rule_writer *writer, enum conntrack_state state) {
-  uint32_t bit = state, zero = 0;
+static void append_load_ct(struct rule_writer *writer, uint32_t key) {
   struct expression *load = append(writer, EXPRESSION_CT);
-  load->key = NFT_CT_STATE;
+  load->key = key;
   load->direction = 0xff;
-  struct expression *mask = append(writer, EXPRESSION_BITWISE);
-  mask->length = sizeof bit;
-  memcpy(mask->mask, &bit, sizeof bit);
-  append_compare(writer, NFT_CMP_NEQ, &zero, sizeof zero);
+}
+
+static void check_bit(struct rule_writer *writer, uint32_t key, uint32_t bit, bool wanted) {
+  uint32_t zero = 0;
+  append_load_ct(writer, key);
+  append_mask(writer, 0, &bit, sizeof bit);
+  append_compare(writer, wanted ? NFT_CMP_NEQ : NFT_CMP_EQ, &zero, sizeof zero);
   say_blank(writer);
+}
+
+void rule_state(struct rule_writer *writer, enum conntrack_state state) {
+  check_bit(writer, NFT_CT_STATE, state, true);
   say(writer, "ct state %s",
       state == STATE_INVALID       ? "invalid"
       : state == STATE_ESTABLISHED ? "established"
       : state == STATE_RELATED     ? "related"
                                    : "new");
+}
+
+void rule_status(struct rule_writer *writer, enum conntrack_status status, bool wanted) {
+  check_bit(writer, NFT_CT_STATUS, status, wanted);
+  say(writer, "ct status %s%s", wanted ? "" : "! ", status == STATUS_ASSURED ? "assured" : "confirmed");
 }
 
 /* Loads the fields into consecutive registers, and says them. */
@@ -305,6 +339,8 @@ static void load_fields(struct rule_writer *writer, const enum match *list) {
     append_load(writer, field, word);
     word = (uint8_t)(word + (field->length + 3) / 4);
     say(writer, "%s%s ", i == 0 ? "" : ". ", field->text);
+    if (is_slot(writer, field))
+      say(writer, "& 0x%x ", writer->slot_mask);
   }
 }
 
@@ -339,6 +375,56 @@ void rule_mark_map(struct rule_writer *writer, const enum match *list, const cha
   look_up(writer, list, map)->has_destination = true;
   append(writer, EXPRESSION_CT_SET)->key = NFT_CT_MARK;
   say(writer, "map @%s", map);
+}
+
+void rule_mark_half_open(struct rule_writer *writer, bool half_open) {
+  uint32_t keep = FLOW_MARK_MASK, set = half_open ? HALF_OPEN_MARK : 0;
+  append_load_ct(writer, NFT_CT_MARK);
+  append_mask(writer, 0, &keep, sizeof keep);
+  memcpy(writer->expressions[writer->count - 1].xor, &set, sizeof set);
+  append(writer, EXPRESSION_CT_SET)->key = NFT_CT_MARK;
+  say_blank(writer);
+  if (half_open)
+    say(writer, "ct mark set ct mark | 0x%08" PRIx32, HALF_OPEN_MARK);
+  else
+    say(writer, "ct mark set ct mark & 0x%08" PRIx32, FLOW_MARK_MASK);
+}
+
+/*
+ * Each element is a bucket with one token, which its first packet takes: so to ask whether the slot is free and to take
+ * it is one step, and of two packets on two processors only one finds it free.
+ */
+void rule_slot(struct rule_writer *writer, enum slot_action action, const enum match *list, const char *set) {
+  static const struct {
+    const char *word;
+    uint32_t operation;
+  } actions[] = {[SLOT_TAKE] = {"add", NFT_DYNSET_OP_ADD},
+                 [SLOT_RENEW] = {"update", NFT_DYNSET_OP_UPDATE},
+                 [SLOT_FREE] = {"delete", NFT_DYNSET_OP_DELETE}};
+  enum { SECONDS_A_DAY = 86400 };
+  check_needs(writer, list);
+  say_blank(writer);
+  say(writer, "%s @%s { ", actions[action].word, set);
+  load_fields(writer, list);
+  struct expression *slot = append(writer, EXPRESSION_DYNSET);
+  slot->key = actions[action].operation;
+  slot->name = set;
+  if (action != SLOT_FREE) {
+    slot->rate = slot->burst = 1;
+    slot->unit_seconds = SECONDS_A_DAY;
+    say(writer, "limit rate 1/day burst 1 packets ");
+  }
+  say(writer, "}");
+}
+
+void rule_tell_events(struct rule_writer *writer) {
+  uint32_t events = 1U << IPCT_NEW | 1U << IPCT_DESTROY;
+  struct expression *immediate = append(writer, EXPRESSION_IMMEDIATE);
+  immediate->length = sizeof events;
+  memcpy(immediate->data, &events, sizeof events);
+  append(writer, EXPRESSION_CT_SET)->key = NFT_CT_EVENTMASK;
+  say_blank(writer);
+  say(writer, "ct event set new,destroy");
 }
 
 void rule_count(struct rule_writer *writer, const char *counter) {

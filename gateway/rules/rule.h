@@ -36,22 +36,26 @@ enum match {
   MATCH_ICMPV6_TYPE,
   MATCH_TCP_OPENING,
   MATCH_TCP_RESET,
+  MATCH_TCP_SLOT, /* what rule_writer.slot_mask leaves of the port of who opens: in its own packet, */
   MATCH_UDP_DESTINATION,
   MATCH_CT_MARK,
+  MATCH_CT_FLOW, /* the mark without HALF_OPEN_MARK */
   MATCH_CT_DIRECTION,
   MATCH_ORIGINAL_IP4_SOURCE,
   MATCH_ORIGINAL_IP4_DESTINATION,
   MATCH_ORIGINAL_IP6_SOURCE,
   MATCH_ORIGINAL_IP6_DESTINATION,
   MATCH_ORIGINAL_PORT,
+  MATCH_ORIGINAL_SLOT, /* and in any packet of the connection (behind rule_transport()) */
   MATCH_CT_PROTOCOL,
   MATCH_COUNT_,
 };
 
 enum conntrack_state { STATE_INVALID = 1, STATE_ESTABLISHED = 2, STATE_RELATED = 4, STATE_NEW = 8 };
 
-/* Mark of connections that the gateway is refusing aloud; no flow has it. */
-#define REFUSAL_MARK UINT32_MAX
+enum conntrack_status { STATUS_ASSURED = 4, STATUS_CONFIRMED = 8 };
+
+enum slot_action { SLOT_TAKE, SLOT_RENEW, SLOT_FREE };
 
 enum { RULE_EXPRESSIONS_MAX = 64, RULE_TEXT_MAX = 2048 };
 
@@ -62,6 +66,7 @@ struct rule_writer {
   size_t count;
   char text[RULE_TEXT_MAX];
   size_t length;
+  uint16_t slot_mask;   /* of ports; may be set by the caller */
   int ip_version;       /* NFPROTO_* that the rule has checked; 0: none */
   int transport;        /* protocol that the rule has checked; -1: none */
   bool ethernet;        /* checked */
@@ -79,6 +84,7 @@ void rule_between(struct rule_writer *writer, enum match field, const void *firs
                   const void *last, const char *last_text);
 void rule_transport(struct rule_writer *writer, uint8_t protocol); /* meta l4proto */
 void rule_state(struct rule_writer *writer, enum conntrack_state state);
+void rule_status(struct rule_writer *writer, enum conntrack_status status, bool wanted);
 /* The fields, concatenated, are (or with rule_not_in are not) in the set. fields end with MATCH_COUNT_. */
 void rule_in(struct rule_writer *writer, const enum match *fields, const char *set);
 void rule_not_in(struct rule_writer *writer, const enum match *fields, const char *set);
@@ -90,6 +96,13 @@ void rule_verdict_map_ipv4(struct rule_writer *writer, enum match field, uint32_
 void rule_verdict_map(struct rule_writer *writer, const enum match *fields, const char *map);
 /* ct mark set FIELDS map @map */
 void rule_mark_map(struct rule_writer *writer, const enum match *fields, const char *map);
+/* Sets or clears HALF_OPEN_MARK in the connection's mark. */
+void rule_mark_half_open(struct rule_writer *writer, bool half_open);
+/* Takes a key of a dynamic set for a packet, renews or frees it. SLOT_TAKE goes on only if it was free, and there is
+ * room; SLOT_RENEW only if it had gone; SLOT_FREE always. */
+void rule_slot(struct rule_writer *writer, enum slot_action action, const enum match *fields, const char *set);
+/* The beginning and the end of this connection are told to who listens to conntrack. First packet only. */
+void rule_tell_events(struct rule_writer *writer);
 void rule_count(struct rule_writer *writer, const char *counter);
 /* Holds for what is more than so many packets a second. */
 void rule_over(struct rule_writer *writer, uint64_t per_second);

@@ -98,6 +98,21 @@ int element_compare_keys(const struct set *set, const struct element *left, cons
   return order;
 }
 
+const struct element *set_find(const struct set *set, const struct element *key) {
+  size_t first = 0, end = set->element_count;
+  while (first < end) {
+    size_t middle = first + (end - first) / 2;
+    int order = element_compare_keys(set, &set->elements[middle], key);
+    if (order == 0)
+      return &set->elements[middle];
+    if (order < 0)
+      first = middle + 1;
+    else
+      end = middle;
+  }
+  return NULL;
+}
+
 static bool instant_near(struct instant left, struct instant right, int64_t tolerance) {
   if (left.seconds == INT64_MAX || right.seconds == INT64_MAX)
     return left.seconds == right.seconds;
@@ -126,6 +141,8 @@ bool set_properties_equal(const struct set *left, const struct set *right) {
       return false;
   return left->key_size == right->key_size && left->data == right->data && left->interval == right->interval &&
          left->timeouts == right->timeouts && left->counters == right->counters && left->size == right->size &&
+         left->dynamic == right->dynamic && left->timeout_seconds == right->timeout_seconds &&
+         left->sweep_milliseconds == right->sweep_milliseconds &&
          text_equal(left->comment, right->comment);
 }
 
@@ -139,6 +156,8 @@ static bool set_equal(const struct set *left, const struct set *right, struct ar
     *ret_what = arena_printf(arena, "set '%s': properties differ", left->name);
     return false;
   }
+  if (left->dynamic)
+    return true;
   size_t common = left->element_count < right->element_count ? left->element_count : right->element_count;
   for (size_t i = 0; i < common; i++)
     if (!element_equal(left, &left->elements[i], &right->elements[i], RULESET_END_TOLERANCE)) {

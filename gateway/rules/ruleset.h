@@ -34,7 +34,7 @@ struct origin {
 enum expression_kind {
   EXPRESSION_META,     /* load a meta key */
   EXPRESSION_CT,       /* load a conntrack key */
-  EXPRESSION_CT_SET,   /* write a conntrack key (only the mark) */
+  EXPRESSION_CT_SET,   /* write a conntrack key (only the mark, or which events are told) */
   EXPRESSION_META_SET, /* write the packet mark */
   EXPRESSION_PAYLOAD,  /* load bytes of the packet */
   EXPRESSION_EXTHDR,   /* load bytes of an IPv6 extension header, or whether it is there (see present) */
@@ -50,6 +50,9 @@ enum expression_kind {
   EXPRESSION_CONNECTIONS, /* goes on while at most, or (key: NFT_CONNLIMIT_F_INV) over `burst` connections that came
                              here live */
   EXPRESSION_LOG,
+  EXPRESSION_DYNSET, /* adds the key to a dynamic set, renews or deletes it; with a burst, new elements are token
+                        buckets (rate, unit_seconds, burst in packets), and it goes on only while the element's has a
+                        token */
   EXPRESSION_REJECT,
   EXPRESSION_BYTEORDER, /* turns numbers in a register to network order or back (`meta hour` needs it) */
   EXPRESSION_FOREIGN,   /* read back, and not among these: never equal to anything that was compiled */
@@ -66,7 +69,7 @@ struct verdict {
 struct expression {
   enum expression_kind kind;
   uint32_t key;         /* META, CT: NFT_META_*, NFT_CT_*; PAYLOAD: base; EXTHDR: header type; COMPARE, RANGE: operator
-                           NFT_CMP_*, NFT_RANGE_*; LIMIT: flags; LOG: group; REJECT: type << 8 | code;
+                           NFT_CMP_*, NFT_RANGE_*; LIMIT: flags; LOG: group; DYNSET: NFT_DYNSET_OP_*; REJECT: type << 8 | code;
                            BYTEORDER: NFT_BYTEORDER_* */
   uint8_t direction;    /* CT: IP_CT_DIR_*, 0xff when the key takes none */
   uint8_t source;       /* register read */
@@ -80,10 +83,10 @@ struct expression {
   uint8_t data[16];     /* COMPARE, IMMEDIATE, RANGE from */
   uint8_t mask[16];     /* BITWISE, RANGE to */
   uint8_t xor [16];     /* BITWISE */
-  uint64_t rate;        /* LIMIT: per unit */
+  uint64_t rate;        /* LIMIT, DYNSET: per unit */
   uint64_t unit_seconds;
   uint32_t burst;
-  const char *name;       /* LOOKUP: set; COUNTER_OBJECT: object; LOG: prefix; FOREIGN: expression name */
+  const char *name;       /* LOOKUP, DYNSET: set; COUNTER_OBJECT: object; LOG: prefix; FOREIGN: expression name */
   struct verdict verdict; /* VERDICT */
 };
 
@@ -149,7 +152,10 @@ struct set {
   bool interval;
   bool timeouts; /* elements may carry a timeout */
   bool counters; /* each element counts */
-  uint32_t size; /* declared room; 0: none */
+  bool dynamic;  /* packets add and delete the elements: state of the kernel's, never listed here nor compared */
+  uint32_t timeout_seconds;    /* of elements that say none; 0: never */
+  uint32_t sweep_milliseconds; /* how often the kernel gives dead elements back; 0: its own choice */
+  uint32_t size;               /* declared room; 0: none */
   const char *comment;
   struct element *elements;
   size_t element_count;
@@ -195,6 +201,8 @@ enum { RULESET_END_TOLERANCE = 1 };
 bool expression_equal(const struct expression *left, const struct expression *right);
 bool rule_equal(const struct rule *left, const struct rule *right); /* expressions and comment */
 int element_compare_keys(const struct set *set, const struct element *left, const struct element *right);
+/* The element with the key of that one; NULL when there is none. */
+const struct element *set_find(const struct set *set, const struct element *key);
 /* Same key, data, comment and (within tolerance_seconds) end; counters apart. */
 bool element_equal(const struct set *set, const struct element *left, const struct element *right,
                    int64_t tolerance_seconds);

@@ -73,10 +73,10 @@ static void must_hold(struct ruleset *ruleset, struct arena *arena) {
 
 static void watch(const void *message, size_t size) {
   const struct nlmsghdr *header = message;
-  uint32_t pid;
-  char name[17];
+  struct nftables_transaction transaction = {0};
+  struct nftables_author author;
   if (size >= sizeof *header && header->nlmsg_len >= sizeof *header && header->nlmsg_len <= size)
-    nftables_watch_parse(message, header->nlmsg_len, &pid, name);
+    nftables_watch_parse(message, header->nlmsg_len, "kido", &transaction, &author);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

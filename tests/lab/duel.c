@@ -33,7 +33,8 @@ struct tally {
 int duel_load(struct duel_field *field, struct nftables *nftables, struct error *error) {
   struct compile_options options = {.now = field->circumstances.now,
                                     .own = field->circumstances.own,
-                                    .restrictions = field->circumstances.restrictions};
+                                    .restrictions = field->circumstances.restrictions,
+                                    .half_open_seconds = field->half_open_seconds};
   struct arena *arena = arena_new(0);
   struct ruleset *ruleset;
   struct refusal refusal = {0};
@@ -319,8 +320,25 @@ static bool same_ends(const struct packet *left, const struct packet *right) {
           (address_equal(&left->source, &right->destination) && address_equal(&left->destination, &right->source)));
 }
 
+/* Half-open connections to one destination have so many slots; the port says which, without its lowest bit. */
+static unsigned slot_of(const struct duel_field *field, const struct packet *packet) {
+  unsigned slots = 1;
+  while (slots * 2 <= field->policy->header.half_open_limit && slots < 65536)
+    slots *= 2;
+  return slots == 65536 ? packet->source_port : packet->source_port / 2 % slots;
+}
+
+static bool same_slot(const struct duel_field *field, const struct packet *left, const struct packet *right) {
+  return left->protocol == PROTOCOL_TCP && right->protocol == PROTOCOL_TCP &&
+         address_equal(&left->destination, &right->destination) && slot_of(field, left) == slot_of(field, right);
+}
+
 /* Whether the scene at `next` would meet a connection of an earlier scene of the batch. */
-static bool scene_collides(const struct duel *batch, size_t count, const struct duel *next) {
+static bool scene_collides(const struct duel_field *field, const struct duel *batch, size_t count,
+                           const struct duel *next) {
+  for (size_t i = 0; i < count; i++)
+    if (same_slot(field, &batch[i].probe.recipe.packet, &next->probe.recipe.packet))
+      return true;
   if (has_ports(next->probe.recipe.packet.protocol))
     return false;
   for (size_t i = 0; i < count; i++)
@@ -336,11 +354,11 @@ static size_t scene_length(const struct duel *duels, size_t count) {
   return length;
 }
 
-static size_t batch_length(const struct duel *duels, size_t count) {
+static size_t batch_length(const struct duel_field *field, const struct duel *duels, size_t count) {
   size_t length = scene_length(duels, count);
   while (length < count) {
     size_t scene = scene_length(duels + length, count - length);
-    if (length + scene > BATCH_MAX || scene_collides(duels, length, duels + length))
+    if (length + scene > BATCH_MAX || scene_collides(field, duels, length, duels + length))
       break;
     length += scene;
   }
@@ -465,7 +483,7 @@ long duel_run(struct duel_field *field, struct duel *duels, size_t count) {
   duel_expect(field, duels, count);
   int code = 0;
   for (size_t i = 0; i < count && code == 0;) {
-    size_t length = batch_length(duels + i, count - i);
+    size_t length = batch_length(field, duels + i, count - i);
     const char *key;
     code = try_batch(field, duels + i, length, tally, &key);
     bool agree = key == NULL;
@@ -498,20 +516,23 @@ int duel_open_connections(struct duel_field *field, struct lab_probe *openers, s
   return code;
 }
 
-static bool opens_alone(const struct lab_probe *chosen, size_t count, const struct packet *packet) {
+static bool opens_alone(const struct duel_field *field, const struct lab_probe *chosen, size_t count,
+                        const struct packet *packet) {
   for (size_t i = 0; i < count; i++)
-    if (same_ends(&chosen[i].recipe.packet, packet) && !has_ports(packet->protocol))
+    if (same_slot(field, &chosen[i].recipe.packet, packet) ||
+        (same_ends(&chosen[i].recipe.packet, packet) && !has_ports(packet->protocol)))
       return false;
   return true;
 }
 
-size_t duel_choose_connections(const struct duel *duels, size_t count, struct lab_probe *ret_openers, size_t limit) {
+size_t duel_choose_connections(const struct duel_field *field, const struct duel *duels, size_t count,
+                               struct lab_probe *ret_openers, size_t limit) {
   size_t chosen = 0;
   for (size_t i = 0; i < count && chosen < limit; i++) {
     const struct duel *duel = &duels[i];
     if (duel->starts_scene && duel->decision.allow && duel->expected != LAB_NOWHERE && !duel->unseen &&
         duel->probe.split == 0 && duel->probe.recipe.hop_limit == 0 && verdict_agrees(duel) &&
-        opens_alone(ret_openers, chosen, &duel->probe.recipe.packet))
+        opens_alone(field, ret_openers, chosen, &duel->probe.recipe.packet))
       ret_openers[chosen++] = duel->probe;
   }
   return chosen;

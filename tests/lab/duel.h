@@ -46,6 +46,7 @@ struct duel_field {
   const struct policy *policy;
   struct circumstances circumstances;
   struct arena *scratch;
+  uint32_t half_open_seconds; /* see struct compile_options */
   FILE *log;        /* disagreements; NULL: none printed */
   size_t log_limit; /* at most so many printed in full */
   size_t compared;  /* packets so far */
@@ -75,8 +76,9 @@ int duel_open_connections(struct duel_field *field, struct lab_probe *openers, s
  */
 long duel_follow_connections(struct duel_field *field, const struct lab_probe *openers, size_t count);
 
-/* The openers of the list that passed, at most `limit`, none of which shares a connection with another. */
-size_t duel_choose_connections(const struct duel *duels, size_t count, struct lab_probe *ret_openers, size_t limit);
+/* The openers of the list that passed, at most `limit`, none of which shares a connection or a slot with another. */
+size_t duel_choose_connections(const struct duel_field *field, const struct duel *duels, size_t count,
+                               struct lab_probe *ret_openers, size_t limit);
 
 /* A new duel at the end of the list, zeroed, starting a scene; NULL when there is no memory. */
 struct duel *duel_add(struct duel_list *list, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -755,6 +755,37 @@ int lab_run(struct lab *lab, struct lab_probe *probes, size_t count) {
 
 /* ---- the gateway's state ---- */
 
+static void put_set_flush(struct mnl_nlmsg_batch *batch, const char *set) {
+  struct nlmsghdr *header =
+      nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(batch), NFT_MSG_DELSETELEM, NFPROTO_INET, 0, 2);
+  mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, "kido");
+  mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, set);
+  mnl_nlmsg_batch_next(batch);
+}
+
+/* The slots of half-open connections go with the connections. Without such a set the kernel refuses, and all is well.
+ */
+static int forget_openings(const char *set) {
+  char buffer[1024];
+  struct mnl_socket *netlink = mnl_socket_open(NETLINK_NETFILTER);
+  if (netlink == NULL)
+    return -errno;
+  struct mnl_nlmsg_batch *batch = mnl_nlmsg_batch_start(buffer, sizeof(buffer));
+  if (batch == NULL) {
+    mnl_socket_close(netlink);
+    return -ENOMEM;
+  }
+  nftnl_batch_begin(mnl_nlmsg_batch_current(batch), 1);
+  mnl_nlmsg_batch_next(batch);
+  put_set_flush(batch, set);
+  nftnl_batch_end(mnl_nlmsg_batch_current(batch), 3);
+  mnl_nlmsg_batch_next(batch);
+  ssize_t sent = mnl_socket_sendto(netlink, mnl_nlmsg_batch_head(batch), mnl_nlmsg_batch_size(batch));
+  mnl_nlmsg_batch_stop(batch);
+  mnl_socket_close(netlink);
+  return sent < 0 ? -errno : 0;
+}
+
 int lab_forget_connections(struct lab *lab) {
   (void)lab;
   struct nfct_handle *handle = nfct_open(CONNTRACK, 0);
@@ -763,7 +794,9 @@ int lab_forget_connections(struct lab *lab) {
   uint8_t family = AF_UNSPEC;
   int code = nfct_query(handle, NFCT_Q_FLUSH, &family) < 0 ? -errno : 0;
   nfct_close(handle);
-  return code;
+  if (code == 0)
+    code = forget_openings("half_open4");
+  return code == 0 ? forget_openings("half_open6") : code;
 }
 
 long lab_count_connections(struct lab *lab) {

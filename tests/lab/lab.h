@@ -123,7 +123,7 @@ struct lab_probe {
 /* Sends the probes in order and notes what became of each. Returns 0 or a negative errno. */
 int lab_run(struct lab *lab, struct lab_probe *probes, size_t count);
 
-/* Empties the connection table of the namespace. */
+/* Empties the connection table of the namespace, and the sets of half-open connections. */
 int lab_forget_connections(struct lab *lab);
 /* Number of entries in it, or a negative errno. */
 long lab_count_connections(struct lab *lab);

@@ -148,17 +148,21 @@ static const char echo_policy[] =
     "\"2026-04-01\"; author = \"a\"; }; review = \"2027-01-01\"; };\n"
     "};\n";
 
-void open_echo(const struct lab_options *options) {
+void open_policy(const char *text, const struct lab_options *options, uint32_t half_open_seconds) {
   struct error error = {0};
   struct instant now = {time(NULL)};
   arena = arena_new(0);
-  const struct policy *policy = town_policy("echo.conf", echo_policy, arena);
+  const struct policy *policy = town_policy("policy.conf", text, arena);
   ck_assert_ptr_nonnull(policy);
-  field = (struct duel_field){.policy = policy, .scratch = arena};
+  field = (struct duel_field){.policy = policy, .scratch = arena, .half_open_seconds = half_open_seconds};
   ck_assert_msg(lab_new(policy, options, &field.lab, &error) == 0, "%s", error.message);
   field.circumstances = (struct circumstances){.now = now, .own = lab_own(field.lab)};
   ck_assert_msg(nftables_open(&nftables, &error) == 0, "%s", error.message);
   ck_assert_msg(duel_load(&field, nftables, &error) == 0, "%s", error.message);
+}
+
+void open_echo(const struct lab_options *options) {
+  open_policy(echo_policy, options, 0);
 }
 
 struct lab_probe echo_probe(enum address_family family, uint8_t type) {

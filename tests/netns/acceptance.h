@@ -16,6 +16,8 @@
 void open_town(void);
 void open_town_with(const struct lab_options *options);
 void open_echo(const struct lab_options *options); /* zones left, right, and away, which is told of denials */
+/* half_open_seconds: see struct compile_options. */
+void open_policy(const char *text, const struct lab_options *options, uint32_t half_open_seconds);
 void close_town(void);
 struct lab *the_lab(void);
 const struct policy *the_policy(void);
@@ -54,5 +56,6 @@ void add_addresses(Suite *suite); /* D, E */
 void add_shapes(Suite *suite);    /* B, D */
 void add_icmp(Suite *suite);      /* H, J */
 void add_gateway(Suite *suite);   /* F, I */
+void add_flood(Suite *suite);     /* F */
 
 #endif

@@ -81,8 +81,10 @@ def rules():
 
 
 def content():
-    """The same without its order and lengths of timeouts, which depend on the moment of creation."""
-    return sorted(re.sub(r"timeout \S+", "timeout", rules()).splitlines())
+    """The same without its order and lengths of timeouts, which depend on the moment of creation: elements too."""
+    text = re.sub(r"timeout \S+", "timeout", rules()).replace("elements =", "")
+    words = (word.strip(" \t{}") for word in re.split(r"[,\n]", text))
+    return sorted(word for word in words if word and "limit rate 1/day" not in word)  # the slots that packets take
 
 
 def setting(path, value=None):

@@ -12,6 +12,7 @@ int main(void) {
   add_shapes(suite);
   add_icmp(suite);
   add_gateway(suite);
+  add_flood(suite);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
   int failed = srunner_ntests_failed(runner);

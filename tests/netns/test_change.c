@@ -19,9 +19,12 @@
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include "control/gate.h"
 #include "kernel/netlink.h"
 #include "kernel/nftables.h"
+#include "policy/read.h"
 #include "sample_ruleset.h"
+#include "town.h"
 
 /* ---- the layer ---- */
 
@@ -44,6 +47,8 @@ static struct {
   enum fault fault;
   unsigned times;             /* left; UINT_MAX: always */
   void (*before_batch)(void); /* once */
+  unsigned refused_batch;     /* so many batches, and the next `refusals` are refused */
+  unsigned refusals;
 } plan;
 
 static bool strikes(enum fault fault) {
@@ -98,6 +103,15 @@ int __wrap_netlink_send_batch(struct netlink *netlink, const void *data, size_t 
     void (*hook)(void) = plan.before_batch;
     plan.before_batch = NULL;
     hook();
+  }
+  if (plan.refused_batch > 0 && --plan.refused_batch == 0) {
+    plan.refused_batch = 1;
+    if (plan.refusals > 0) {
+      plan.refusals--;
+      *complaint = (struct netlink_complaint){.code = EINVAL, .sequence = 1};
+      *acknowledged = false;
+      return 0;
+    }
   }
   int status = __real_netlink_send_batch(netlink, data, length, last_sequence, complaint, acknowledged, error);
   if (strikes(FAULT_ANSWERS_LOST)) {
@@ -325,12 +339,11 @@ START_TEST(what_was_forgotten_is_read) {
 }
 END_TEST
 
-START_TEST(after_a_step_of_the_clock_nothing_is_known) {
+START_TEST(after_a_step_of_the_clock_ends_are_put_right) {
   struct ruleset *wanted = marks(10);
   element_of(wanted, 3)->expires.seconds = now.seconds + 1000;
   apply(wanted);
   struct instant later = {time(NULL) + 100}; /* as if it had been set forward */
-  ck_assert_ptr_null(nftables_known(nftables, later));
   size_t changes = 0;
   ck_assert_int_eq(nftables_apply(nftables, wanted, later, &changes, NULL, &error), 0);
   ck_assert_uint_eq(changes, 2); /* the end comes 100 seconds earlier on the kernel's clock */
@@ -615,6 +628,101 @@ START_TEST(a_batch_that_no_buffer_takes_changes_nothing) {
 }
 END_TEST
 
+/* ---- the gate: time passes, and windows are closed ---- */
+
+static const struct policy *town(void) {
+  const char *text =
+      town_text(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", TOWN_IN_FORCE, (struct instant){time(NULL)}, arena);
+  const struct policy *policy = NULL;
+  struct diagnostic_list diagnostics;
+  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
+  ck_assert_int_eq(policy_read_text("town", text, strlen(text), arena, true, &policy, &diagnostics, &error), 0);
+  ck_assert_uint_eq(diagnostics.errors, 0);
+  return policy;
+}
+
+static const struct flow *timed_flow(const struct policy *policy) {
+  for (size_t i = 0; i < policy->flow_count; i++) {
+    struct instant until;
+    if (policy_flow_force(policy, &policy->flows[i], (struct instant){time(NULL)}, &until) == FORCE_YES &&
+        until.seconds != INSTANT_NEVER.seconds) {
+      return &policy->flows[i];
+    }
+  }
+  ck_abort_msg("no flow of the town ends");
+}
+
+static size_t bring(struct gate *gate, const struct gate_aim *aim) {
+  size_t changes = 0;
+  memset(&seen, 0, sizeof seen);
+  int status = gate_bring(gate, aim, (struct instant){time(NULL)}, arena, &changes, &refusal, &error);
+  ck_assert_msg(status == 0, "%s", error.message);
+  return changes;
+}
+
+static void check_compared(struct gate *gate, const struct gate_aim *aim) {
+  const char *what = NULL;
+  ck_assert_int_eq(gate_compare(gate, aim, (struct instant){time(NULL)}, arena, &what, &error), 0);
+  ck_assert_msg(what == NULL, "%s", what);
+}
+
+START_TEST(a_window_that_closes_costs_one_element) {
+  struct gate *gate = NULL;
+  const struct policy *policy = town();
+  struct closed_window closed = {
+      .flow = timed_flow(policy)->name, .until = {time(NULL) + 600}, .by = "tester", .why = "test"};
+  struct restrictions none = {0}, restrictions = {.closed_windows = &closed, .closed_window_count = 1};
+  struct gate_aim open = {.policy = policy, .open = true, .restrictions = &none};
+  struct gate_aim shut = {.policy = policy, .open = true, .restrictions = &restrictions};
+  ck_assert_msg(gate_new(&gate, &error) == 0, "%s", error.message);
+  bring(gate, &open);
+  for (unsigned i = 0; i < 6; i++) {
+    const struct gate_aim *aim = i % 2 == 0 ? &shut : &open;
+    ck_assert_uint_eq(bring(gate, aim), 1);
+    ck_assert_uint_eq(seen.batches, 1);
+    ck_assert_uint_eq(seen.dumps, 0);
+    ck_assert_uint_le(seen.bytes, 512);
+    ck_assert_uint_eq(bring(gate, aim), 0);
+    ck_assert_uint_eq(seen.batches, 0);
+    ck_assert_uint_eq(seen.questions, 1);
+    check_compared(gate, aim);
+  }
+  run("nft add table ip other"); /* the generation moves; once compared, it is ours again */
+  check_compared(gate, &open);
+  ck_assert_uint_eq(bring(gate, &shut), 1);
+  ck_assert_uint_eq(seen.dumps, 0);
+  run("nft flush ruleset");
+  bring(gate, &shut);
+  check_compared(gate, &shut);
+  gate_free(gate);
+}
+END_TEST
+
+START_TEST(after_a_policy_that_was_refused_the_old_one_is_followed_still) {
+  struct gate *gate = NULL;
+  struct gate_aim aim = {.policy = town(), .open = true};
+  ck_assert_msg(gate_new(&gate, &error) == 0, "%s", error.message);
+  bring(gate, &aim);
+  char *other_text = town_text(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", TOWN_DUAL_STACK | TOWN_IN_FORCE,
+                               (struct instant){time(NULL)}, arena);
+  const struct policy *other = NULL;
+  struct diagnostic_list diagnostics;
+  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
+  ck_assert_int_eq(policy_read_text("town", other_text, strlen(other_text), arena, true, &other, &diagnostics, &error),
+                   0);
+  struct gate_aim next = {.policy = other, .open = true};
+  plan.refused_batch = 2; /* the first transaction has gone through */
+  plan.refusals = 2;      /* by memory, and by reading */
+  ck_assert_int_lt(gate_bring(gate, &next, (struct instant){time(NULL)}, arena, NULL, &refusal, &error), 0);
+  ck_assert_uint_eq(plan.refusals, 0);
+  check_compared(gate, &aim);
+  ck_assert_uint_eq(bring(gate, &aim), 0);
+  bring(gate, &next);
+  check_compared(gate, &next);
+  gate_free(gate);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *whole = suite_create("change");
   TCase *tests = tcase_create("change");
@@ -629,7 +737,7 @@ static Suite *suite(void) {
   tcase_add_test(tests, after_a_change_by_others_all_is_read_once);
   tcase_add_test(tests, a_change_by_others_in_between_is_not_written_over_blindly);
   tcase_add_test(tests, what_was_forgotten_is_read);
-  tcase_add_test(tests, after_a_step_of_the_clock_nothing_is_known);
+  tcase_add_test(tests, after_a_step_of_the_clock_ends_are_put_right);
   tcase_add_test(tests, a_counter_survives_a_change_of_the_end_and_of_the_comment);
   tcase_add_test(tests, what_ended_by_itself_is_neither_deleted_nor_missed);
   tcase_add_test(tests, an_element_that_ends_before_it_is_taken_out_does_not_stop_the_others);
@@ -643,6 +751,8 @@ static Suite *suite(void) {
   tcase_add_test(tests, of_two_elements_with_one_key_the_second_is_named);
   tcase_add_test(tests, a_set_that_is_too_small_is_named);
   tcase_add_test(tests, a_batch_that_no_buffer_takes_changes_nothing);
+  tcase_add_test(tests, a_window_that_closes_costs_one_element);
+  tcase_add_test(tests, after_a_policy_that_was_refused_the_old_one_is_followed_still);
   suite_add_tcase(whole, tests);
   return whole;
 }

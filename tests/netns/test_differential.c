@@ -122,7 +122,7 @@ static int follow_carried(struct duel_field *field, struct carried *carried, str
 }
 
 static int carry(struct duel_field *field, struct carried *carried, const struct duel_list *list, struct error *error) {
-  carried->count = duel_choose_connections(list->items, list->count, carried->openers, CARRIED_MAX);
+  carried->count = duel_choose_connections(field, list->items, list->count, carried->openers, CARRIED_MAX);
   int code = duel_open_connections(field, carried->openers, carried->count);
   return code < 0 ? error_set(error, -code, "connections that passed do not open again: %s", strerror(-code)) : 0;
 }

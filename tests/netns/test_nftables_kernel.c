@@ -26,6 +26,7 @@
 #include "kernel/topology.h"
 #include "rules/compile.h"
 #include "rules/print.h"
+#include "rules/trial.h"
 #include "sample_ruleset.h"
 #include "town.h"
 
@@ -424,6 +425,27 @@ START_TEST(nft_and_we_load_the_town_alike) {
 }
 END_TEST
 
+/* Cuts of every kind, and a trial of everything: sets that hold all addresses, and interfaces that end. */
+START_TEST(nft_and_we_load_restrictions_alike) {
+  struct cut cuts[] = {{.kind = CUT_HOST, .by = "x", .why = "y"},
+                       {.kind = CUT_HOST, .by = "x", .why = "y"},
+                       {.kind = CUT_PAIR, .zone = "lgwan", .other_zone = "gateway", .by = "x", .why = "y"},
+                       {.kind = CUT_ZONE, .zone = "relay", .by = "x", .why = "y"},
+                       {.kind = CUT_ALL, .by = "x", .why = "y"}};
+  ck_assert(address_parse("10.211.3.9", &cuts[0].address) && address_parse("2001:db8:ffff::9", &cuts[1].address));
+  struct ruleset *wanted = NULL;
+  const struct policy *policy = town_load(TOWN_IN_FORCE | TOWN_DUAL_STACK, now, arena);
+  ck_assert_ptr_nonnull(policy);
+  struct restrictions restrictions = {.cuts = cuts, .cut_count = _i == 0 ? 4 : 5};
+  const struct instant deadline = {now.seconds + 600};
+  ck_assert_int_eq(trial_deadlines(policy, NULL, deadline, now, arena, &restrictions), 0);
+  struct compile_options options = {.now = now, .restrictions = &restrictions};
+  ck_assert_msg(ruleset_compile(policy, &options, arena, &wanted, &error) == 0, "%s", error.message);
+  ck_assert_ptr_nonnull(ruleset_find_set(wanted, "trial_within.lgwan"));
+  check_same_by_both_ways(wanted);
+}
+END_TEST
+
 START_TEST(nft_and_we_load_the_closed_gate_alike) {
   struct compile_options options = {.now = now};
   struct ruleset *wanted = NULL;
@@ -528,14 +550,14 @@ START_TEST(live_connections_are_listed_and_counted_by_mark) {
   struct connection_list list = {0};
   const struct connection_counts *counts = NULL;
   run("ip link set lo up; nft 'table inet t { chain c { type filter hook output priority 0; "
-      "udp dport 7001 ct mark set 0x11; udp dport 7002 ct mark set 0xfffffff2; }; }'");
+      "udp dport 7001 ct mark set 0x11; udp dport 7002 ct mark set 0x7ffffff2; }; }'");
   ck_assert_int_eq(connection_counts_read(arena, &counts, &error), 0);
   ck_assert_uint_eq(connection_counts_of(counts, 0x11), 0);
   send_marked_datagrams(7001, 3);
   send_marked_datagrams(7002, 5);
   ck_assert_msg(connection_counts_read(arena, &counts, &error) == 0, "%s", error.message);
   ck_assert_uint_eq(connection_counts_of(counts, 0x11), 3);
-  ck_assert_uint_eq(connection_counts_of(counts, 0xfffffff2), 5);
+  ck_assert_uint_eq(connection_counts_of(counts, 0x7ffffff2), 5);
   ck_assert_uint_eq(connection_counts_of(counts, 0x12), 0);
   ck_assert_msg(conntrack_read(arena, &list, &error) == 0, "%s", error.message);
   ck_assert_uint_eq(list.count, 8);
@@ -578,6 +600,7 @@ static void add_rest(TCase *tests) {
   tcase_add_test(tests, a_refused_set_is_named_by_its_origin);
   tcase_add_test(tests, nft_and_we_load_the_sample_alike);
   tcase_add_loop_test(tests, nft_and_we_load_the_town_alike, 0, 2);
+  tcase_add_loop_test(tests, nft_and_we_load_restrictions_alike, 0, 2);
   tcase_add_loop_test(tests, nft_and_we_load_the_closed_gate_alike, 0, 2);
   tcase_add_test(tests, own_addresses_and_interfaces_are_known);
   tcase_add_test(tests, changes_of_addresses_and_interfaces_are_noticed);

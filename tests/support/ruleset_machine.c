@@ -106,10 +106,18 @@ static bool load_ct_state(struct machine *machine, const struct expression *expr
   return store(machine, expression, &state, sizeof state);
 }
 
+/* Confirmed with its first packet, assured (TCP) with the third. */
+static bool load_ct_status(struct machine *machine, const struct expression *expression) {
+  const struct machine_packet *packet = machine->packet;
+  bool assured = packet->state == 2 && !(packet->packet.tcp_flags & 0x02);
+  uint32_t status = (packet->state != 8 || packet->mark != 0 ? 8u : 0) | (assured ? 4u : 0);
+  return store(machine, expression, &status, sizeof status);
+}
+
 static bool load_ct_tuple(struct machine *machine, const struct expression *expression) {
   const struct packet *opener = &machine->packet->opener;
   bool four = opener->source.family == FAMILY_IPV4;
-  uint16_t port = htons(opener->destination_port);
+  uint16_t port = htons(opener->destination_port), source_port = htons(opener->source_port);
   if (expression->direction != 0 && expression->key != NFT_CT_PROTOCOL)
     machine->result.confused = true;
   switch (expression->key) {
@@ -123,6 +131,8 @@ static bool load_ct_tuple(struct machine *machine, const struct expression *expr
     return !four && store(machine, expression, opener->destination.bytes, 16);
   case NFT_CT_PROTO_DST:
     return store(machine, expression, &port, sizeof port);
+  case NFT_CT_PROTO_SRC:
+    return store(machine, expression, &source_port, sizeof source_port);
   case NFT_CT_PROTOCOL:
     return store(machine, expression, &opener->protocol, sizeof opener->protocol);
   default:
@@ -139,6 +149,8 @@ static bool load_ct(struct machine *machine, const struct expression *expression
     return false;
   if (expression->key == NFT_CT_MARK)
     return store(machine, expression, &machine->result.mark, sizeof machine->result.mark);
+  if (expression->key == NFT_CT_STATUS)
+    return load_ct_status(machine, expression);
   if (expression->key == NFT_CT_DIRECTION)
     return store(machine, expression, &direction, sizeof direction);
   return load_ct_tuple(machine, expression);
@@ -254,7 +266,7 @@ static bool run_expression(struct machine *machine, const struct expression *exp
   case EXPRESSION_IMMEDIATE:
     return store(machine, expression, expression->data, expression->length);
   case EXPRESSION_CT_SET:
-    if (machine->packet->tracked)
+    if (machine->packet->tracked && expression->key == NFT_CT_MARK)
       memcpy(&machine->result.mark, machine->registers + (size_t)expression->source * 4, sizeof machine->result.mark);
     return true;
   case EXPRESSION_COUNTER_OBJECT:
@@ -270,6 +282,8 @@ static bool run_expression(struct machine *machine, const struct expression *exp
   case EXPRESSION_CONNECTIONS:
     return false;
   case EXPRESSION_LOG:
+    return true;
+  case EXPRESSION_DYNSET: /* there is always room */
     return true;
   default:
     machine->result.confused = true;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 
 enum { ROOM = 32, DIRECTION_NONE = 0xff };
@@ -29,6 +30,8 @@ struct sample_set {
   enum map_data data;
   bool interval, timeouts, counters;
   uint32_t size;
+  bool dynamic;
+  uint32_t timeout_seconds, sweep_milliseconds;
   const char *comment;
   struct sample_element elements[8];
 };
@@ -137,6 +140,14 @@ static const struct sample_set sample_sets[] = {
                             "0051"
                             "0a000002",
                    .mark = 0x12345678}}},
+    {.name = "half_open4",
+     .fields = {FIELD_IPV4, FIELD_PORT},
+     .field_count = 2,
+     .timeouts = true,
+     .size = 4096,
+     .dynamic = true,
+     .timeout_seconds = 120,
+     .sweep_milliseconds = 100},
     {.name = "range4",
      .fields = {FIELD_IPV4, FIELD_PORT, FIELD_IPV4},
      .field_count = 3,
@@ -241,6 +252,9 @@ static void copy_set(struct arena *arena, const struct sample_set *from, struct 
                       .timeouts = from->timeouts,
                       .counters = from->counters,
                       .size = from->size,
+                      .dynamic = from->dynamic,
+                      .timeout_seconds = from->timeout_seconds,
+                      .sweep_milliseconds = from->sweep_milliseconds,
                       .comment = from->comment,
                       .origin = {.subject = "set-of-the-sample"}};
   memcpy(set->fields, from->fields, sizeof(set->fields));
@@ -360,6 +374,9 @@ static const struct sample_rule sample_rules[] = {
          {.kind = EXPRESSION_META_SET, .key = NFT_META_MARK}),
     RULE("various", "ct mark set 0x00000000", NULL, {.kind = EXPRESSION_IMMEDIATE, .length = 4},
          {.kind = EXPRESSION_CT_SET, .key = NFT_CT_MARK}),
+    RULE("various", "ct event set new,destroy", NULL,
+         {.kind = EXPRESSION_IMMEDIATE, .length = 4, .data = {1U << IPCT_NEW | 1U << IPCT_DESTROY}},
+         {.kind = EXPRESSION_CT_SET, .key = NFT_CT_EVENTMASK}),
     RULE("various", "limit rate 10/second burst 20 packets log prefix \"kido \" group 3", NULL,
          {.kind = EXPRESSION_LIMIT, .rate = 10, .unit_seconds = 1, .burst = 20},
          {.kind = EXPRESSION_LOG, .key = 3, .name = "kido "}),
@@ -370,6 +387,19 @@ static const struct sample_rule sample_rules[] = {
          {.kind = EXPRESSION_REJECT, .key = NFT_REJECT_TCP_RST << 8}),
     RULE("various", "reject with icmpx admin-prohibited", NULL,
          {.kind = EXPRESSION_REJECT, .key = NFT_REJECT_ICMPX_UNREACH << 8 | NFT_REJECT_ICMPX_ADMIN_PROHIBITED}),
+    RULE("various", "add @half_open4 { ip daddr . tcp sport & 0x1fe limit rate 1/day burst 1 packets } accept", NULL,
+         IS_IPV4, IS_PROTOCOL(6), PAYLOAD(NETWORK, 16, 4, 0), PAYLOAD(TRANSPORT, 0, 2, 1),
+         {.kind = EXPRESSION_BITWISE, .source = 1, .destination = 1, .length = 2, .mask = {0x01, 0xfe}},
+         {.kind = EXPRESSION_DYNSET,
+          .key = NFT_DYNSET_OP_ADD,
+          .name = "half_open4",
+          .rate = 1,
+          .unit_seconds = 86400,
+          .burst = 1},
+         VERDICT(VERDICT_ACCEPT, NULL)),
+    RULE("various", "meta l4proto tcp delete @half_open4 { ct original ip daddr . ct original proto-src }", NULL,
+         IS_PROTOCOL(6), CT(NFT_CT_DST_IP, 0, 0), CT(NFT_CT_PROTO_SRC, 0, 1),
+         {.kind = EXPRESSION_DYNSET, .key = NFT_DYNSET_OP_DELETE, .name = "half_open4"}),
     RULE("various", "return", NULL, VERDICT(VERDICT_RETURN, NULL)),
 };
 

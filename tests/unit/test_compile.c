@@ -9,6 +9,7 @@
 #include "policy/read.h"
 #include "rules/boxes.h"
 #include "rules/compile.h"
+#include "rules/difference.h"
 #include "rules/print.h"
 #include "ruleset_machine.h"
 
@@ -404,6 +405,73 @@ START_TEST(base_chains_are_the_same_open_and_closed) {
 }
 END_TEST
 
+/* ---- emergency cuts ---- */
+
+static const struct cut some_cuts[] = {
+    {.kind = CUT_HOST, .address = {FAMILY_IPV4, {10, 211, 3, 9}}, .by = "x", .why = "y"},
+    {.kind = CUT_HOST, .address = {FAMILY_IPV4, {10, 210, 0, 12}}, .by = "x", .why = "y"}, /* pinned */
+    {.kind = CUT_PAIR, .zone = "lgwan", .other_zone = "internet", .by = "x", .why = "y"},
+    {.kind = CUT_PAIR, .zone = "lgwan", .other_zone = "gateway", .by = "x", .why = "y"},
+    {.kind = CUT_ZONE, .zone = "seccloud", .by = "x", .why = "y"},
+    {.kind = CUT_ALL, .by = "x", .why = "y"},
+};
+
+static struct ruleset *compile_cut(const struct policy *policy, const struct cut *cut) {
+  const struct restrictions restrictions = {.cuts = cut, .cut_count = 1};
+  struct compile_options options = {.now = at(NOON), .restrictions = &restrictions};
+  struct ruleset *ruleset;
+  struct error error;
+  ck_assert_int_eq(ruleset_compile(policy, &options, arena, &ruleset, &error), 0);
+  return ruleset;
+}
+
+static bool is_about_flows(const struct set *set) {
+  static const char *const kinds[] = {"in_force.", "exact", "range", "limited."};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    if (strncmp(set->name, kinds[i], strlen(kinds[i])) == 0)
+      return true;
+  return false;
+}
+
+/* Flows keep their elements and counters, so that lifting the cut finds the connections as they were. */
+START_TEST(a_cut_changes_guards_and_nothing_about_flows) {
+  const struct policy *policy = town();
+  const struct ruleset *before = compile(policy, NOON), *after = compile_cut(policy, &some_cuts[_i]);
+  size_t about_flows = 0;
+  for (size_t i = 0; i < before->set_count; i++) {
+    const struct set *set = &before->sets[i], *now = ruleset_find_set(after, set->name);
+    if (!is_about_flows(set))
+      continue;
+    about_flows++;
+    ck_assert_msg(now != NULL && set_properties_equal(set, now) && set->element_count == now->element_count, "%s",
+                  set->name);
+    for (size_t j = 0; j < set->element_count; j++)
+      ck_assert(element_equal(set, &set->elements[j], &now->elements[j], 0));
+  }
+  ck_assert_uint_gt(about_flows, 20);
+  for (size_t i = 0; i < before->counter_count; i++)
+    ck_assert_ptr_nonnull(ruleset_find_counter(after, before->counters[i].name));
+}
+END_TEST
+
+START_TEST(a_cut_is_small_however_many_flows_there_are) {
+  enum { OPERATIONS_PER_ZONE = 100 };
+  const struct policy *policy = town();
+  struct delta *delta;
+  ck_assert_int_eq(ruleset_difference(compile(policy, NOON), compile_cut(policy, &some_cuts[_i]), arena, &delta), 0);
+  ck_assert(!delta_empty(delta));
+  ck_assert_uint_lt(delta_count(delta), policy->zone_count * OPERATIONS_PER_ZONE);
+}
+END_TEST
+
+START_TEST(a_cut_of_what_the_policy_does_not_know_changes_nothing) {
+  static const struct cut unknown = {.kind = CUT_PAIR, .zone = "lgwan", .other_zone = "gone", .by = "x", .why = "y"};
+  const struct policy *policy = town();
+  const char *what;
+  ck_assert(ruleset_equal(compile(policy, NOON), compile_cut(policy, &unknown), arena, &what));
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("compile");
   TCase *tests = tcase_create("compile");
@@ -428,6 +496,10 @@ int main(void) {
   tcase_add_test(tests, a_closed_gate_passes_only_its_own_management);
   tcase_add_test(tests, without_a_policy_only_loopback_passes);
   tcase_add_test(tests, base_chains_are_the_same_open_and_closed);
+  int cuts = sizeof some_cuts / sizeof *some_cuts;
+  tcase_add_loop_test(tests, a_cut_changes_guards_and_nothing_about_flows, 0, cuts);
+  tcase_add_loop_test(tests, a_cut_is_small_however_many_flows_there_are, 0, cuts);
+  tcase_add_test(tests, a_cut_of_what_the_policy_does_not_know_changes_nothing);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

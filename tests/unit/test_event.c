@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "events/community.h"
@@ -167,6 +169,78 @@ START_TEST(an_output_that_fails_does_not_stop_the_others) {
 }
 END_TEST
 
+static void limit_files_to(rlim_t size) {
+  struct rlimit limit;
+  signal(SIGXFSZ, SIG_IGN);
+  ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  limit.rlim_cur = size;
+  ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Counts the whole lines of the file, which must be numbered from 1 on. */
+static int count_lines(void) {
+  char path[128], line[4096];
+  int lines = 0;
+  log_path(path);
+  FILE *file = fopen(path, "r");
+  ck_assert_ptr_nonnull(file);
+  while (fgets(line, sizeof line, file) != NULL) {
+    json_t *record = json_loads(line, 0, NULL);
+    ck_assert_msg(record != NULL, "line %d is broken: %s", lines + 1, line);
+    ck_assert_int_eq(json_integer_value(json_object_get(record, "sequence")), ++lines);
+    json_decref(record);
+  }
+  fclose(file);
+  return lines;
+}
+
+START_TEST(what_the_disk_does_not_take_is_written_later_in_order_and_whole) {
+  struct event_log *log = NULL;
+  struct error error = {0};
+  ck_assert_int_eq(event_log_open(directory, "kidoban", &log, &error), 0);
+  limit_files_to(1700); /* in the middle of a line */
+  for (int i = 0; i < 6; i++) {
+    struct event event = example();
+    (void)event_log_write(log, &event, tokyo);
+  }
+  ck_assert_uint_gt(event_log_failures(log), 0);
+  ck_assert(!event_log_flush(log));
+  limit_files_to(RLIM_INFINITY);
+  struct event event = example();
+  ck_assert_int_eq(event_log_write(log, &event, tokyo), 0);
+  ck_assert(event_log_flush(log));
+  ck_assert_uint_eq(event_log_lost(log), 0);
+  ck_assert_int_eq(count_lines(), 7);
+  event_log_close(log);
+}
+END_TEST
+
+START_TEST(what_waits_is_bounded_and_what_is_lost_is_counted) {
+  struct event_log *log = NULL;
+  struct error error = {0};
+  ck_assert_int_eq(event_log_open(NULL, "kidoban", &log, &error), 0);
+  ck_assert_int_eq(event_log_add(log, "/dev/full", &error), 0);
+  for (int i = 0; i < 5000; i++) {
+    struct event event = example();
+    (void)event_log_write(log, &event, tokyo);
+  }
+  ck_assert_uint_eq(event_log_failures(log), 5000);
+  ck_assert_uint_gt(event_log_lost(log), 1000);
+  ck_assert_uint_lt(event_log_lost(log), 4500);
+  event_log_close(log);
+}
+END_TEST
+
+START_TEST(text_that_is_not_utf8_leaves_no_hole_in_the_record) {
+  struct event event = example();
+  event.message = "a \xff\xfe\x80 b \xe9\x96\x80";
+  json_t *record = event_to_json(&event, tokyo);
+  ck_assert_str_eq(json_string_value(json_object_get(record, "message")),
+                   "a \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd b \xe9\x96\x80");
+  json_decref(record);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("event");
   TCase *all = tcase_create("all");
@@ -177,6 +251,9 @@ int main(void) {
   tcase_add_test(all, a_line_that_was_not_finished_is_cut_off);
   tcase_add_test(all, updates_keep_their_id_and_others_get_their_own);
   tcase_add_test(all, an_output_that_fails_does_not_stop_the_others);
+  tcase_add_test(all, what_the_disk_does_not_take_is_written_later_in_order_and_whole);
+  tcase_add_test(all, what_waits_is_bounded_and_what_is_lost_is_counted);
+  tcase_add_test(all, text_that_is_not_utf8_leaves_no_hole_in_the_record);
   suite_add_tcase(suite, all);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

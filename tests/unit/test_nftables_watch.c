@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
@@ -23,32 +24,65 @@ static struct nlmsghdr *build(uint16_t type, const char *name) {
   return header;
 }
 
-enum { NEW_GENERATION = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWGEN, NEW_RULE = NFT_MSG_NEWRULE };
+enum { NEW_GENERATION = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWGEN };
 
 START_TEST(the_end_of_a_transaction_names_who_made_it) {
-  const struct nlmsghdr *header = build(NEW_GENERATION, "nft");
-  uint32_t pid;
-  char name[17];
-  ck_assert(nftables_watch_parse(header, header->nlmsg_len, &pid, name));
-  ck_assert_uint_eq(pid, 4711);
-  ck_assert_str_eq(name, "nft");
+  struct nlmsghdr *header = build(NEW_GENERATION, "nft");
+  struct nftables_transaction transaction = {0};
+  struct nftables_author author;
+  header->nlmsg_pid = 99;
+  ck_assert(nftables_watch_parse(header, header->nlmsg_len, "kido", &transaction, &author));
+  ck_assert_uint_eq(author.pid, 4711);
+  ck_assert_uint_eq(author.port, 99);
+  ck_assert_str_eq(author.name, "nft");
 }
 END_TEST
 
-START_TEST(other_messages_are_passed_over) {
-  const struct nlmsghdr *header = build((NFNL_SUBSYS_NFTABLES << 8) | NEW_RULE, "nft");
-  uint32_t pid;
-  char name[17];
-  ck_assert(!nftables_watch_parse(header, header->nlmsg_len, &pid, name));
+/* A message about an object, whose first attribute is the name of its table. */
+static const struct nlmsghdr *build_object(uint16_t type, uint8_t family, const char *table) {
+  memset(buffer, 0, sizeof buffer);
+  struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+  header->nlmsg_type = type;
+  struct nfgenmsg *generic = mnl_nlmsg_put_extra_header(header, sizeof(struct nfgenmsg));
+  generic->nfgen_family = family;
+  mnl_attr_put_strz(header, NFTA_RULE_TABLE, table);
+  return header;
+}
+
+START_TEST(what_a_transaction_touches_is_noted) {
+  enum { NFT = NFNL_SUBSYS_NFTABLES << 8 };
+  static const struct {
+    uint16_t type;
+    uint8_t family;
+    const char *table;
+    bool ours, others;
+  } cases[] = {
+      {NFT | NFT_MSG_NEWRULE, NFPROTO_INET, "kido", true, false},
+      {NFT | NFT_MSG_DELSETELEM, NFPROTO_INET, "kido", true, false},
+      {NFT | NFT_MSG_DELTABLE, NFPROTO_INET, "kido", true, false},
+      {NFT | NFT_MSG_NEWRULE, NFPROTO_INET, "kido2", false, false},
+      {NFT | NFT_MSG_NEWRULE, NFPROTO_INET, "kid", false, false},
+      {NFT | NFT_MSG_NEWTABLE, NFPROTO_IPV4, "kido", false, true},
+      {NFT | NFT_MSG_NEWCHAIN, NFPROTO_INET, "docker", false, true},
+      {NFT | NFT_MSG_NEWSETELEM, NFPROTO_INET, "docker", false, false},
+      {NFT_MSG_NEWRULE, NFPROTO_INET, "kido", false, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const struct nlmsghdr *header = build_object(cases[i].type, cases[i].family, cases[i].table);
+    struct nftables_transaction transaction = {0};
+    struct nftables_author author;
+    ck_assert(!nftables_watch_parse(header, header->nlmsg_len, "kido", &transaction, &author));
+    ck_assert_msg(transaction.ours == cases[i].ours && transaction.others == cases[i].others, "case %zu", i);
+  }
 }
 END_TEST
 
 START_TEST(a_long_name_is_cut) {
   const struct nlmsghdr *header = build(NEW_GENERATION, "a-name-of-more-than-sixteen");
-  uint32_t pid;
-  char name[17];
-  ck_assert(nftables_watch_parse(header, header->nlmsg_len, &pid, name));
-  ck_assert_str_eq(name, "a-name-of-more-t");
+  struct nftables_transaction transaction = {0};
+  struct nftables_author author;
+  ck_assert(nftables_watch_parse(header, header->nlmsg_len, "kido", &transaction, &author));
+  ck_assert_str_eq(author.name, "a-name-of-more-t");
 }
 END_TEST
 
@@ -60,9 +94,9 @@ START_TEST(a_message_cut_anywhere_is_read_within_its_bounds) {
     if (length >= sizeof *header) {
       ((struct nlmsghdr *)(void *)copy)->nlmsg_len = length;
     }
-    uint32_t pid;
-    char name[17];
-    nftables_watch_parse(copy, length, &pid, name);
+    struct nftables_transaction transaction = {0};
+    struct nftables_author author;
+    nftables_watch_parse(copy, length, "kido", &transaction, &author);
     free(copy);
   }
 }
@@ -72,7 +106,7 @@ int main(void) {
   Suite *suite = suite_create("nftables_watch");
   TCase *group = tcase_create("nftables_watch");
   tcase_add_test(group, the_end_of_a_transaction_names_who_made_it);
-  tcase_add_test(group, other_messages_are_passed_over);
+  tcase_add_test(group, what_a_transaction_touches_is_noted);
   tcase_add_test(group, a_long_name_is_cut);
   tcase_add_test(group, a_message_cut_anywhere_is_read_within_its_bounds);
   suite_add_tcase(suite, group);

@@ -194,8 +194,8 @@ static bool allows(const struct policy *policy, const struct restrictions *restr
 
 /* Never more than both before the deadline and the confirmed one after it; the same as pending until then. */
 START_TEST(nothing_outlives_the_trial_that_was_not_confirmed) {
-  static const char *const addresses[] = {"10.1.0.5", "10.1.0.6", "10.1.0.9", "10.2.0.5", "10.2.0.6",
-                                          "10.2.0.9", "10.3.0.5", "10.4.0.1", "8.8.8.8",  "9.9.9.9"};
+  static const char *const addresses[] = {"10.1.0.5", "10.1.0.6", "10.2.0.5", "10.2.0.6",
+                                          "10.3.0.5", "8.8.8.8",  "9.9.9.9"};
   static const uint16_t ports[] = {22, 80, 81, 82, 83, 84, 443, 444};
   static const char *const before[] = {"2026-11-24T12:00:00+09:00", "2026-11-24T12:09:59+09:00"};
   static const char *const after[] = {"2026-11-24T12:10:00+09:00", "2026-11-24T13:30:00+09:00",
