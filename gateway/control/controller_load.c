@@ -513,7 +513,8 @@ static int load_confirmed(struct controller *controller, struct error *error) {
   struct confirmed_policy *confirmed = arena ? ARENA_NEW(arena, struct confirmed_policy) : NULL;
   int result = confirmed ? state_load(directory, arena, confirmed, error) : error_set(error, ENOMEM, "no memory");
   controller->loads = history_newest(directory);
-  controller_trial_recover(controller, result == 0 ? confirmed->generation : 0);
+  controller->confirmed = result == 0 ? confirmed->generation : 0;
+  controller_trial_recover(controller, result == 0 ? confirmed : NULL);
   if (result < 0) {
     arena_free(arena);
     return result;

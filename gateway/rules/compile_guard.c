@@ -18,6 +18,10 @@
  * worked out here, so that no rule needs to ask for special, own, broadcast or pinned addresses one by one. In the same
  * way it refuses the usual forgery. All else goes to the refusal chain, which walks the reasons in the order of the
  * guard table, and ends in accept.
+ *
+ * What an emergency cut concerns is beyond doubt for nobody: cut sources and destinations are taken out of the sets of
+ * the fast form, and the refusal chain asks for them behind mac-mismatch. Only the bindings of pinned hosts know
+ * nothing of cuts; a rule before them does.
  */
 static const uint8_t tunnel_protocols[] = {4, 41, 47, 50, 51, 94, 97, 98, 115};
 

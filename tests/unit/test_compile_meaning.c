@@ -268,13 +268,23 @@ static struct packet turned(const struct packet *opener) {
   return reply;
 }
 
+/* The gateway itself tells the opener that its packet did not arrive. */
+static void make_report(struct field *field, const struct machine_packet *opened, struct machine_packet *report) {
+  report->packet = turned(&opened->packet);
+  for (size_t i = 0; i < field->own.count; i++)
+    if (field->own.ranges[i].first.family == opened->packet.source.family)
+      report->packet.source = field->own.ranges[i].first;
+  report->in_interface = NULL;
+  report->out_interface = opened->in_interface;
+}
+
 /* A later packet of a connection that was opened then, judged now. */
 static void follow(struct field *field, const struct machine_packet *opened, uint32_t mark, size_t *followed) {
   struct machine_packet packet = *opened;
   packet.mark = mark;
   packet.state = STATE_ESTABLISHED;
   enum packet_role role = ROLE_ORIGINAL;
-  unsigned kind = below(field, 3);
+  unsigned kind = below(field, opened->in_interface == NULL ? 3 : 4);
   if (packet.packet.protocol == 6)
     packet.packet.tcp_flags = TCP_ACK;
   if (kind > 0) {
@@ -284,7 +294,9 @@ static void follow(struct field *field, const struct machine_packet *opened, uin
     packet.reply = true;
     role = ROLE_REPLY;
   }
-  if (kind == 2) {
+  if (kind == 3)
+    make_report(field, opened, &packet);
+  if (kind >= 2) {
     packet.packet.protocol = packet.packet.source.family == FAMILY_IPV4 ? 1 : 58;
     packet.packet.icmp_type = packet.packet.protocol == 1 ? 3 : 1;
     if (below(field, 4) == 0)
@@ -301,6 +313,8 @@ static void follow(struct field *field, const struct machine_packet *opened, uin
     again.mark = mark;
     packet.mark = machine_run(field->after, &again).mark;
     ck_assert(!result.confused);
+    if (packet.mark == UINT32_MAX) /* refused aloud: the answer goes out by that mark, and is nobody's flow */
+      return;
   }
   compare(field, field->after, &field->now, &packet, role);
   (*followed)++;
