@@ -505,14 +505,18 @@ static void refuse_tunnels(struct guard *guard) {
   rule_end(&rule, VERDICT_JUMP, chain);
 }
 
+static void match_fragment(const struct guard *guard, struct rule_writer *rule) {
+  if (guard->version == IP4)
+    rule_differs(rule, MATCH_IP4_FRAGMENT, (const uint8_t[]){0, 0}, "0");
+  else
+    rule_equals(rule, MATCH_IP6_FRAGMENT, (const uint8_t[]){1}, "exists");
+}
+
 /* A fragment need not say of what type it is; the whole is judged later. */
 static void accept_icmp_fragments(struct guard *guard) {
   struct rule_writer rule = begin(guard);
+  match_fragment(guard, &rule);
   rule_transport(&rule, ip_words[guard->version].icmp);
-  if (guard->version == IP4)
-    rule_differs(&rule, MATCH_IP4_FRAGMENT, (const uint8_t[]){0, 0}, "0");
-  else
-    rule_equals(&rule, MATCH_IP6_FRAGMENT, (const uint8_t[]){1}, "exists");
   rule_end(&rule, VERDICT_ACCEPT, NULL);
 }
 
@@ -603,10 +607,7 @@ static void go_on(struct guard *guard, const char *sent) {
 static void count_fragments(struct guard *guard) {
   struct compilation *compilation = guard->compilation;
   struct rule_writer rule = begin(guard);
-  if (guard->version == IP4)
-    rule_differs(&rule, MATCH_IP4_FRAGMENT, (const uint8_t[]){0, 0}, "0");
-  else
-    rule_equals(&rule, MATCH_IP6_FRAGMENT, (const uint8_t[]){1}, "exists");
+  match_fragment(guard, &rule);
   rule_count(&rule, builder_counter(&compilation->builder, arena_printf(compilation->arena, "guard.%s.fragment",
                                                                         zone_name_at(compilation, guard->place))));
   rule_end(&rule, VERDICT_NONE, NULL);
