@@ -135,7 +135,10 @@ static int start(struct controller *controller, struct error *error) {
   if (result == 0) {
     result = gate_learn_addresses(controller->gate, &changed, error);
   }
-  return result < 0 ? result : controller_load_orders(controller, error);
+  if (result == 0) {
+    result = controller_load_orders(controller, error);
+  }
+  return result < 0 ? result : controller_start_clock(controller, error);
 }
 
 /* After a crash or a restart the rules stand and go on standing; after a boot there are none yet. */
@@ -190,6 +193,7 @@ static void release(struct controller *controller) {
   gate_free(controller->gate);
   generation_free(controller->in_force);
   controller_drop_orders(controller);
+  controller_stop_clock(controller);
   controller_drop_plan(controller);
   event_log_close(controller->log);
   sd_event_unref(controller->loop);
@@ -259,6 +263,7 @@ int controller_close(const struct controller_options *options, struct error *err
   if (result == 0) {
     controller.in_force = read_confirmed(options->state_directory);
     read_orders(&controller);
+    controller_judge_clock(&controller);
     result = controller_close_gate(&controller, error);
   }
   release(&controller);

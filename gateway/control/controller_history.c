@@ -43,6 +43,7 @@ int controller_confirm(struct controller *controller, struct generation *generat
     controller->confirmed = numbered.generation;
     controller->loads = numbered.generation > controller->loads ? numbered.generation : controller->loads;
     history_prune(controller->options->state_directory, numbered.generation, numbered.previous);
+    controller_keep_time(controller);
   }
   return result;
 }

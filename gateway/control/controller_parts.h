@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <systemd/sd-event.h>
 
+#include "control/clock.h"
 #include "control/contest.h"
 #include "control/controller.h"
 #include "control/gate.h"
@@ -68,6 +69,20 @@ struct drift {
   struct nftables_table_list tables; /* of others, as last seen; in the arena, which is NULL before the first look */
 };
 
+/* The clock, and the last time seen. */
+struct clock_watch {
+  int timer;
+  sd_event_source *on_set, *looking;
+  struct clock_reading reading;
+  struct instant seen, kept; /* kept: as it stands on the disk */
+};
+
+/* When dates were last looked at, and of which policy. */
+struct reminding {
+  const struct generation *generation;
+  struct instant at;
+};
+
 struct controller {
   const struct controller_options *options;
   sd_event *loop;
@@ -96,6 +111,8 @@ struct controller {
 
   struct kernel_watch *watch;
   struct drift drift;
+  struct clock_watch clock;
+  struct reminding reminding;
 
   struct flow_sighting *seen; /* by mark; NULL before the first look */
   size_t seen_count;
@@ -249,6 +266,28 @@ void controller_refresh(struct controller *controller);
 /* The same for those who must know. 0 or a negative errno with *error. */
 int controller_bring(struct controller *controller, struct error *error);
 void controller_schedule_change(struct controller *controller);
+
+/* What is in force changed with time, or the clock: the kernel, the events and the next change follow. */
+void controller_follow_time(struct controller *controller);
+
+/* ---- controller_clock.c ---- */
+
+int controller_start_clock(struct controller *controller, struct error *error);
+void controller_stop_clock(struct controller *controller);
+/* Sets restrictions.clock_doubtful from what is kept, without a word. */
+void controller_judge_clock(struct controller *controller);
+/* Keeps the last time seen now, unless it is doubtful. */
+void controller_keep_time(struct controller *controller);
+/* Somebody says that the clock is right. 0 or a negative errno with *error. */
+int controller_accept_clock(struct controller *controller, const struct person *by, const char *why,
+                            struct error *error);
+/* "clock" of kido.status/1 and kido.cut/1. */
+json_t *controller_clock_to_json(const struct controller *controller);
+
+/* ---- controller_remind.c ---- */
+
+/* Tells of dates that come near; often called, seldom looks. */
+void controller_remind(struct controller *controller);
 
 /* ---- controller_watch.c: what others do to the machine ---- */
 
