@@ -122,6 +122,8 @@ static int load(struct gate *gate, const struct gate_aim *aim, struct instant no
                 size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
   const struct ruleset *followed = follow_time(gate, aim, now, scratch);
   if (followed && nftables_apply(gate->nftables, followed, now, ret_changes, ret_refusal, error) == 0) {
+    struct timing_source source = source_of(gate, aim, now);
+    timing_accept(gate->timing, &source);
     return 0;
   }
   struct ruleset *wanted = NULL;
@@ -191,6 +193,9 @@ static int compare(struct gate *gate, const struct gate_aim *aim, struct instant
   }
   if (result == 0 && compiled && !*ret_what) {
     keep_timing(gate, aim, now, compiled); /* it is what is known now */
+  } else if (result == 0 && followed && !*ret_what) {
+    struct timing_source source = source_of(gate, aim, now);
+    timing_accept(gate->timing, &source);
   }
   return result;
 }
