@@ -180,6 +180,7 @@ static int shut_down(struct controller *controller, struct error *error) {
 static void release(struct controller *controller) {
   controller_watch_stop(controller);
   controller_stop_looking(controller);
+  controller_stop_records(controller);
   sd_event_source_disable_unref(controller->change);
   sd_event_source_disable_unref(controller->retry);
   sd_event_source_disable_unref(controller->load.child);
@@ -213,6 +214,7 @@ int controller_run(const struct controller_options *options, struct error *error
   }
   if (result == 0) {
     controller_start_looking(&controller);
+    controller_start_records(&controller);
     int ended = sd_event_loop(controller.loop);
     result = shut_down(&controller, error);
     if (ended < 0 && result == 0) {

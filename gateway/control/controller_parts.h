@@ -117,6 +117,8 @@ struct controller {
   struct flow_sighting *seen; /* by mark; NULL before the first look */
   size_t seen_count;
   sd_event_source *looking;
+
+  struct connection_records *records; /* NULL: none are kept */
 };
 
 /* When a flow last carried something, as far as looks at its counter tell. */
@@ -324,6 +326,12 @@ void controller_stop_looking(struct controller *controller);
 void controller_note_seen(struct controller *controller, const struct policy *policy, const uint32_t *marks,
                           const struct ruleset *held, struct arena *arena);
 struct instant controller_last_seen(const struct controller *controller, uint32_t mark);
+
+/* ---- controller_connections.c: the record of connections ---- */
+
+/* A kernel that tells nothing of connections is told of, and is no failure. */
+void controller_start_records(struct controller *controller);
+void controller_stop_records(struct controller *controller);
 
 /* The name of an enum force_state in JSON: "in-force", "expired", "outside-window". */
 const char *force_state_name(enum force_state state);
