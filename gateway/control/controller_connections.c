@@ -370,11 +370,11 @@ static void write_record(struct connection_records *records, struct event *event
   write_message(controller, event, connection, message);
   event->message = message;
   struct arena *scratch = controller->in_force ? NULL : arena_new(0);
-  const struct timezone *timezone = controller->in_force ? controller->in_force->policy->header.timezone
-                                    : scratch            ? timezone_load(scratch, "Asia/Tokyo")
-                                                         : NULL;
-  if (timezone) {
-    event_log_write(controller->log, event, timezone); /* a failure is counted there */
+  const struct timezone *clock = controller->in_force ? controller->in_force->policy->header.timezone
+                                 : scratch            ? timezone_load(scratch, "Asia/Tokyo")
+                                                      : NULL;
+  if (clock) {
+    event_log_write(controller->log, event, clock); /* a failure is counted there */
   }
   arena_free(scratch);
 }
