@@ -167,15 +167,15 @@ static void look_at_clock(struct controller *controller) {
     return;
   }
   clock->reading = now;
+  end_doubt_when_due(controller);
+  controller_follow_time(controller); /* before a word of it: what is told is done */
   if (change.slept >= CLOCK_STEP_MILLISECONDS) {
     announce_sleep(controller, &change);
   }
   if (change.step >= CLOCK_STEP_MILLISECONDS || change.step <= -CLOCK_STEP_MILLISECONDS) {
     announce_change(controller, &change, &now);
   }
-  end_doubt_when_due(controller);
   controller_keep_time(controller);
-  controller_follow_time(controller);
 }
 
 static void arm(const struct clock_watch *clock) {
