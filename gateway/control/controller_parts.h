@@ -165,6 +165,23 @@ int controller_close_gate(struct controller *controller, struct error *error);
 /* Tells systemd what is in force. */
 void controller_say_ready(const struct controller *controller);
 
+/* ---- controller_outcome.c ---- */
+
+/* What a load ended in. */
+struct outcome {
+  int code; /* exit code of the client */
+  const char *message;
+  json_t *diagnostics;
+  struct refusal refusal;
+  enum lockout lockout;
+  size_t changes;
+  const struct generation *generation;
+};
+
+/* kido.apply/1, with a reference of its own to the diagnostics. */
+json_t *controller_outcome_to_json(const struct controller *controller, const struct outcome *outcome);
+void controller_announce_outcome(struct controller *controller, const struct outcome *outcome);
+
 /* ---- controller_trial.c: a policy that is not confirmed yet ---- */
 
 /* Makes the deadlines of a policy that is about to be on trial for so many seconds, notes the trial in the state
