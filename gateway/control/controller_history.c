@@ -35,11 +35,14 @@ int controller_confirm(struct controller *controller, struct generation *generat
     numbered.text = generation->text;
     numbered.size = generation->size;
   }
-  int result = state_save(controller->options->state_directory, &numbered, error);
-  if (result == 0) {
-    result = generation_set_record(generation, &numbered);
+  const struct confirmed_policy kept = generation->record;
+  if (generation_set_record(generation, &numbered) < 0) {
+    return error_set(error, ENOMEM, "no memory");
   }
-  if (result == 0) {
+  int result = state_save(controller->options->state_directory, &numbered, error);
+  if (result < 0) {
+    generation->record = kept;
+  } else {
     controller->confirmed = numbered.generation;
     controller->loads = numbered.generation > controller->loads ? numbered.generation : controller->loads;
     history_prune(controller->options->state_directory, numbered.generation, numbered.previous);

@@ -188,13 +188,14 @@ static int put_on_trial(struct controller *controller, struct generation *genera
   }
   struct restrictions restrictions = controller_trial_restrictions(controller, trial);
   result = bring(controller, generation, &restrictions, arena, outcome, error);
+  if (result == 0) {
+    result = controller_trial_begin(controller, trial, generation, error);
+  }
   if (result < 0) {
     go_back(controller);
     controller_trial_drop(controller, trial);
-    return result;
   }
-  controller_trial_begin(controller, trial, generation);
-  return 0;
+  return result;
 }
 
 static enum lockout judge_lockout(const struct controller *controller, const struct generation *generation) {

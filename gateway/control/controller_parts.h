@@ -190,8 +190,9 @@ int controller_trial_prepare(struct controller *controller, const struct generat
                              const struct confirmed_policy *record, struct trial **ret_trial, struct error *error);
 /* The controller's restrictions with the deadlines of that trial. */
 struct restrictions controller_trial_restrictions(const struct controller *controller, const struct trial *trial);
-/* It was loaded: the trial goes on, and what was in force waits for its end. */
-void controller_trial_begin(struct controller *controller, struct trial *trial, struct generation *pending);
+/* It was loaded: the trial goes on, and what was in force waits for its end. On an error nothing was taken. */
+int controller_trial_begin(struct controller *controller, struct trial *trial, struct generation *pending,
+                           struct error *error);
 /* It was not loaded. */
 void controller_trial_drop(struct controller *controller, struct trial *trial);
 /* Deadlines follow the wall clock, so that a step of it moves no end. */
