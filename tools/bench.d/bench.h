@@ -25,8 +25,8 @@ void bench_choose_stranger(const struct policy *policy, const struct lab *lab, c
 int bench_measure(int count, char **arguments); /* COMMAND…: its time, processor time and peak memory, in a namespace */
 int bench_text(int count, char **arguments);    /* POLICY: the ruleset as text for nft */
 int bench_load(int count, char **arguments);    /* POLICY: from the file to loaded and read back */
-int bench_change(int count, char **arguments);
-int bench_window(int count, char **arguments);   /* POLICY: one flow taken out and put in again, on a loaded kernel */
+int bench_change(int count, char **arguments);   /* POLICY: one flow taken out and put in again, on a loaded kernel */
+int bench_window(int count, char **arguments);   /* POLICY: a window that closes and opens again, by kidod's own way */
 int bench_forward(int count, char **arguments);  /* POLICY [ROUNDS [FILE]]: nanoseconds a packet, a line a round;
                                                   FILE: another ruleset for `nft -f`, or a script (.sh) that loads one */
 int bench_exchange(int count, char **arguments); /* POLICY DIRECTORY RELOADS RATE: traffic while scripts reload */
