@@ -106,6 +106,27 @@ static int open_sockets(struct controller *controller, struct error *error) {
              : server_open(controller->loop, directory, controller_handle, controller, &controller->server, error);
 }
 
+/* A kernel that cannot is told of, and no reason to stay away. */
+static int own_table(struct controller *controller, struct error *error) {
+  enum ownership ownership = OWNERSHIP_OFF;
+  int result = controller->options->table_owner ? gate_own_table(controller->gate, &ownership, error) : 0;
+  if (result == 0 && ownership == OWNERSHIP_UNSUPPORTED) {
+    struct announcement unsupported = {.kind = "table-owner-unsupported",
+                                       .severity = EVENT_WARNING,
+                                       .advice_in_japanese = "カーネルを 6.9 以降にするか、設定 table_owner を外す",
+                                       .advice_in_english =
+                                           "Run a kernel of 6.9 or later, or take out the setting table_owner"};
+    controller_announce(
+        controller, &unsupported,
+        "このカーネルには、持ち主が終わっても残る表がありません（6.9 以降）。table_owner なしで動きます。"
+        "他者による変更は、拒まれずに警報となります",
+        "this kernel knows no table that outlives its owner (6.9 and later do): going on without table_owner, changes "
+        "by "
+        "others are alarmed, not refused");
+  }
+  return result;
+}
+
 /*
  * What needs more than CAP_NET_ADMIN comes first: directories and sockets for the group. A gate without a table of ours
  * must not forward while the policy is still being read.
@@ -131,6 +152,9 @@ static int start(struct controller *controller, struct error *error) {
   }
   if (result == 0) {
     result = gate_new(&controller->gate, error);
+  }
+  if (result == 0) {
+    result = own_table(controller, error);
   }
   if (result == 0) {
     result = gate_learn_addresses(controller->gate, &changed, error);
@@ -258,6 +282,10 @@ int controller_close(const struct controller_options *options, struct error *err
   }
   if (result == 0) {
     result = gate_new(&controller.gate, error);
+  }
+  if (result == 0 && options->table_owner) {
+    enum ownership ownership;
+    result = gate_own_table(controller.gate, &ownership, error); /* so that kidod can take the table over */
   }
   if (result == 0) {
     result = gate_learn_addresses(controller.gate, &changed, error);

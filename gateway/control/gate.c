@@ -44,6 +44,10 @@ uint32_t gate_port(const struct gate *gate) {
   return nftables_port(gate->nftables);
 }
 
+int gate_own_table(struct gate *gate, enum ownership *ret_ownership, struct error *error) {
+  return nftables_own(gate->nftables, ret_ownership, error);
+}
+
 static bool sets_equal(const struct address_set *left, const struct address_set *right) {
   if (left->count != right->count) {
     return false;
