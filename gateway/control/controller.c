@@ -120,9 +120,9 @@ static int own_table(struct controller *controller, struct error *error) {
         controller, &unsupported,
         "このカーネルには、持ち主が終わっても残る表がありません（6.9 以降）。table_owner なしで動きます。"
         "他者による変更は、拒まれずに警報となります",
-        "this kernel knows no table that outlives its owner (6.9 and later do): going on without table_owner, changes "
-        "by "
-        "others are alarmed, not refused");
+        "this kernel knows no table that outlives its owner (6.9 and later do): going on without table_owner, what "
+        "others "
+        "change is alarmed, not refused");
   }
   return result;
 }
