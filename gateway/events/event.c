@@ -48,7 +48,7 @@ static json_t *string_with_replacements(const char *text) {
 
 static json_t *text_or_null(const char *text) {
   json_t *value = text != NULL ? json_string(text) : json_null();
-  if (value == NULL) {
+  if (value == NULL && text != NULL) {
     value = string_with_replacements(text);
   }
   return value != NULL ? value : json_null(); /* no memory: a record with a hole is better than none */
