@@ -42,7 +42,7 @@ static void finish_load(struct controller *controller, struct outcome *outcome) 
   controller_announce_outcome(controller, outcome);
   if (load->client != 0) {
     server_reply(controller->server, load->client, load->step, outcome->code,
-                 controller_outcome_to_json(controller, outcome));
+                 controller_outcome_to_json(controller, load, outcome));
   }
   json_decref(outcome->diagnostics);
   load->child = sd_event_source_disable_unref(load->child);

@@ -19,26 +19,29 @@ static json_t *refusal_to_json(const struct refusal *refusal) {
                    refusal->origin.place.file, "line", (json_int_t)refusal->origin.place.line);
 }
 
-static json_t *deadline_to_json(const struct controller *controller, const struct outcome *outcome) {
-  return outcome->code == 0 && controller->trial
-             ? controller_instant_to_json(controller, controller_trial_deadline(controller))
-             : json_null();
+static const char *state_of(const struct controller *controller, const struct outcome *outcome) {
+  return !outcome->generation ? "none" : controller->trial ? "pending" : "confirmed";
 }
 
-json_t *controller_outcome_to_json(const struct controller *controller, const struct outcome *outcome) {
-  const struct load *load = &controller->load;
+json_t *controller_outcome_to_json(const struct controller *controller, const struct load *load,
+                                   const struct outcome *outcome) {
   json_int_t number = outcome->generation ? (json_int_t)outcome->generation->record.generation : 0;
   return json_pack(
       "{s:s, s:b, s:s, s:o, s:I, s:s?, s:o, s:O?, s:s, s:o, s:o, s:s?, s:s}", "schema", "kido.apply/1", "ok",
       outcome->code == 0, "step", control_step_name(load->step), "policy", policy_to_json(outcome->generation),
       "changes", (json_int_t)outcome->changes, "message", outcome->message, "refusal",
-      refusal_to_json(&outcome->refusal), "diagnostics", outcome->diagnostics, "state",
-      !outcome->generation ? "none"
-      : controller->trial  ? "pending"
-                           : "confirmed",
-      "history", number > 0 ? json_integer(number) : json_null(), "deadline", deadline_to_json(controller, outcome),
+      refusal_to_json(&outcome->refusal), "diagnostics", outcome->diagnostics, "state", state_of(controller, outcome),
+      "history", number > 0 ? json_integer(number) : json_null(), "deadline",
+      controller->trial ? controller_instant_to_json(controller, controller_trial_deadline(controller)) : json_null(),
       "lockout", outcome->lockout == LOCKOUT_NONE ? NULL : lockout_name(outcome->lockout), "language",
       load->language == LANGUAGE_JAPANESE ? "ja" : "en");
+}
+
+void controller_refuse_load(struct controller *controller, const struct load *load, int code,
+                            const struct error *error) {
+  struct outcome outcome = {.code = code, .message = error->message, .generation = controller->in_force};
+  server_reply(controller->server, load->client, CONTROL_STEP_NONE, code,
+               controller_outcome_to_json(controller, load, &outcome));
 }
 
 static const char *number_of(const struct generation *generation) {

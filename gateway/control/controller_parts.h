@@ -179,7 +179,11 @@ struct outcome {
 };
 
 /* kido.apply/1, with a reference of its own to the diagnostics. */
-json_t *controller_outcome_to_json(const struct controller *controller, const struct outcome *outcome);
+json_t *controller_outcome_to_json(const struct controller *controller, const struct load *load,
+                                   const struct outcome *outcome);
+/* Answers a load that did not begin. */
+void controller_refuse_load(struct controller *controller, const struct load *load, int code,
+                            const struct error *error);
 void controller_announce_outcome(struct controller *controller, const struct outcome *outcome);
 
 /* ---- controller_trial.c: a policy that is not confirmed yet ---- */
