@@ -90,11 +90,7 @@ int controller_close_gate(struct controller *controller, struct error *error) {
   struct gate_aim aim = {.policy = controller->in_force ? controller->in_force->policy : NULL,
                          .open = false,
                          .restrictions = &controller->restrictions};
-  struct arena *arena = arena_new(0);
-  int result = arena ? gate_bring(controller->gate, &aim, controller_now(), arena, NULL, NULL, error)
-                     : error_set(error, ENOMEM, "no memory");
-  arena_free(arena);
-  return result;
+  return gate_bring(controller->gate, &aim, controller_now(), NULL, NULL, NULL, error);
 }
 
 /* After a failed load: what was in force stands again, or the gate is closed. */
@@ -294,12 +290,13 @@ static int on_reader(sd_event_source *source, const siginfo_t *info, void *conte
   (void)source;
   struct controller *controller = context;
   struct arena *arena = arena_new(0);
-  if (!arena) {
-    return -ENOMEM;
+  struct reader_result read = {.verdict = READER_FAILED, .message = "no memory"};
+  if (arena) {
+    policy_reader_finish(&controller->load.reader, status_of(info), arena, &read);
+  } else {
+    policy_reader_close(&controller->load.reader);
   }
-  struct reader_result read;
-  policy_reader_finish(&controller->load.reader, status_of(info), arena, &read);
-  judge_reading(controller, &read, arena);
+  judge_reading(controller, &read, arena); /* in any case, or no policy could be loaded ever after */
   arena_free(arena);
   return 0;
 }

@@ -160,11 +160,11 @@ static void go_back(struct gate *gate, struct instant now) {
 
 int gate_bring(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
                size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
-  struct arena *scratch = arena_new(0);
   struct refusal refusal = {.origin = {.subject = ""}};
-  int result = scratch ? 0 : error_set(error, ENOMEM, "no memory");
-  if (result == 0 && !aim->open) {
-    result = system_set_forwarding(false, error);
+  int result = aim->open ? 0 : system_set_forwarding(false, error); /* for which no memory is needed */
+  struct arena *scratch = arena_new(0);
+  if (result == 0 && !scratch) {
+    result = error_set(error, ENOMEM, "no memory");
   }
   if (result == 0) {
     result = load(gate, aim, now, scratch, ret_changes, &refusal, error);
