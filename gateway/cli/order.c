@@ -85,3 +85,19 @@ void order_print_cut(const struct invocation *invocation, const json_t *cut) {
          json_integer_value(json_object_get(cut, "id")), target(invocation, cut), colour ? "\033[0m" : "",
          order_text(invocation, cut, "at"), order_text(invocation, cut, "by"), order_text(invocation, cut, "why"));
 }
+
+void order_print_clock(const struct invocation *invocation, const json_t *answer) {
+  const json_t *clock = json_object_get(answer, "clock");
+  if (!json_is_true(json_object_get(clock, "doubtful"))) {
+    return;
+  }
+  bool colour = invocation->colour_output;
+  printf(language_choose(
+             invocation->language,
+             "%s時計が戻っています%s: いま %s、最後に見た時刻 %s。時間に依る通信は閉じています (kido cut --lift "
+             "clock)\n",
+             "%sthe clock went back%s: now %s, last seen %s; flows that depend on time are closed (kido cut "
+             "--lift clock)\n"),
+         colour ? "\033[1;31m" : "", colour ? "\033[0m" : "", order_text(invocation, clock, "now"),
+         order_text(invocation, clock, "last_seen"));
+}

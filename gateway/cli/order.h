@@ -24,5 +24,7 @@ const char *order_text(const struct invocation *invocation, const json_t *object
 
 /* Prints the cuts of an answer (kido.cut/1, kido.status/1), one line each. */
 void order_print_cut(const struct invocation *invocation, const json_t *cut);
+/* Prints what a doubtful clock holds back, when it does. */
+void order_print_clock(const struct invocation *invocation, const json_t *answer);
 
 #endif

@@ -133,6 +133,7 @@ static int finish(const struct invocation *invocation, const json_t *question, s
   json_array_foreach(cuts, index, cut) {
     order_print_cut(invocation, cut);
   }
+  order_print_clock(invocation, answer->body);
   json_decref(answer->body);
   return invocation_finish(invocation, EXIT_CODE_YES);
 }
@@ -167,9 +168,9 @@ static int show_and_do(const struct invocation *invocation, const struct control
   if (question.code != EXIT_CODE_YES) {
     return refuse(&speaking, &question);
   }
-  if (!speaking.json && lifting) {
+  if (!speaking.json && lifting && names[0] == '\0') {
     print_returns(&speaking, json_object_get(question.body, "returns"));
-  } else if (!speaking.json) {
+  } else if (!speaking.json && !lifting) {
     print_stops(&speaking, json_object_get(question.body, "stops"));
   }
   if (invocation_has(invocation, "dry-run")) {
@@ -192,16 +193,18 @@ static int show_and_do(const struct invocation *invocation, const struct control
 static int lift(const struct invocation *invocation) {
   struct control_request request = {.verb = CONTROL_LIFT};
   const char *id = invocation->argument_count > 0 ? invocation->arguments[0] : NULL;
-  if (id) {
+  bool clock = id && strcmp(id, "clock") == 0 && invocation->argument_count == 1;
+  if (id && !clock) {
     char *end;
     request.number = strspn(id, "0123456789") == strlen(id) ? strtoull(id, &end, 10) : 0;
     if (request.number == 0 || invocation->argument_count > 1) {
-      return invocation_usage(invocation, "使い方: kido cut --lift [番号] --why 理由。番号は kido cut で分かります",
-                              "usage: kido cut --lift [ID] --why TEXT; kido cut lists the ids");
+      return invocation_usage(invocation,
+                              "使い方: kido cut --lift [番号|clock] --why 理由。番号は kido cut で分かります",
+                              "usage: kido cut --lift [ID|clock] --why TEXT; kido cut lists the ids");
     }
   }
   const char *why = invocation_has(invocation, "dry-run") ? "" : order_reason(invocation);
-  return why ? show_and_do(invocation, &request, "", why) : EXIT_CODE_USAGE;
+  return why ? show_and_do(invocation, &request, clock ? "clock" : "", why) : EXIT_CODE_USAGE;
 }
 
 static struct control_address numbers_of(const struct address *address) {

@@ -247,6 +247,7 @@ static void print_other_tables(const struct screen *screen, const json_t *status
 static int print_screen(const struct invocation *invocation, const json_t *status) {
   struct screen screen = {.invocation = invocation, .language = client_language(invocation, status)};
   print_cuts(&screen, status);
+  order_print_clock(invocation, status);
   print_policy(&screen, status);
   print_kidod(&screen, status);
   print_drift(&screen, status);
@@ -262,7 +263,7 @@ static int print_screen(const struct invocation *invocation, const json_t *statu
 
 /* The members in the order of the contract. */
 static json_t *assemble(const struct invocation *invocation, json_t *body) {
-  static const char *const more[] = {"cuts", "closed_windows", "other_tables"};
+  static const char *const more[] = {"cuts", "closed_windows", "clock", "other_tables"};
   json_t *status = json_pack("{s:s, s:O, s:O, s:o, s:o, s:O, s:O, s:O, s:O}", "schema", "kido.status/1", "policy",
                              json_object_get(body, "policy"), "proof", json_object_get(body, "proof"), "watch",
                              watch_state(invocation), "alerts", alerts(invocation), "expiries",

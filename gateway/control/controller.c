@@ -106,6 +106,27 @@ static int open_sockets(struct controller *controller, struct error *error) {
              : server_open(controller->loop, directory, controller_handle, controller, &controller->server, error);
 }
 
+/* A kernel that cannot is told of, and no reason to stay away. */
+static int own_table(struct controller *controller, struct error *error) {
+  enum ownership ownership = OWNERSHIP_OFF;
+  int result = controller->options->table_owner ? gate_own_table(controller->gate, &ownership, error) : 0;
+  if (result == 0 && ownership == OWNERSHIP_UNSUPPORTED) {
+    struct announcement unsupported = {.kind = "table-owner-unsupported",
+                                       .severity = EVENT_WARNING,
+                                       .advice_in_japanese = "カーネルを 6.9 以降にするか、設定 table_owner を外す",
+                                       .advice_in_english =
+                                           "Run a kernel of 6.9 or later, or take out the setting table_owner"};
+    controller_announce(
+        controller, &unsupported,
+        "このカーネルには、持ち主が終わっても残る表がありません（6.9 以降）。table_owner なしで動きます。"
+        "他者による変更は、拒まれずに警報となります",
+        "this kernel knows no table that outlives its owner (6.9 and later do): going on without table_owner, what "
+        "others "
+        "change is alarmed, not refused");
+  }
+  return result;
+}
+
 /*
  * What needs more than CAP_NET_ADMIN comes first: directories and sockets for the group. A gate without a table of ours
  * must not forward while the policy is still being read.
@@ -133,9 +154,15 @@ static int start(struct controller *controller, struct error *error) {
     result = gate_new(&controller->gate, error);
   }
   if (result == 0) {
+    result = own_table(controller, error);
+  }
+  if (result == 0) {
     result = gate_learn_addresses(controller->gate, &changed, error);
   }
-  return result < 0 ? result : controller_load_orders(controller, error);
+  if (result == 0) {
+    result = controller_load_orders(controller, error);
+  }
+  return result < 0 ? result : controller_start_clock(controller, error);
 }
 
 /* After a crash or a restart the rules stand and go on standing; after a boot there are none yet. */
@@ -177,6 +204,7 @@ static int shut_down(struct controller *controller, struct error *error) {
 static void release(struct controller *controller) {
   controller_watch_stop(controller);
   controller_stop_looking(controller);
+  controller_stop_records(controller);
   sd_event_source_disable_unref(controller->change);
   sd_event_source_disable_unref(controller->retry);
   sd_event_source_disable_unref(controller->load.child);
@@ -190,6 +218,7 @@ static void release(struct controller *controller) {
   gate_free(controller->gate);
   generation_free(controller->in_force);
   controller_drop_orders(controller);
+  controller_stop_clock(controller);
   controller_drop_plan(controller);
   event_log_close(controller->log);
   sd_event_unref(controller->loop);
@@ -209,6 +238,7 @@ int controller_run(const struct controller_options *options, struct error *error
   }
   if (result == 0) {
     controller_start_looking(&controller);
+    controller_start_records(&controller);
     int ended = sd_event_loop(controller.loop);
     result = shut_down(&controller, error);
     if (ended < 0 && result == 0) {
@@ -253,12 +283,17 @@ int controller_close(const struct controller_options *options, struct error *err
   if (result == 0) {
     result = gate_new(&controller.gate, error);
   }
+  if (result == 0 && options->table_owner) {
+    enum ownership ownership;
+    result = gate_own_table(controller.gate, &ownership, error); /* so that kidod can take the table over */
+  }
   if (result == 0) {
     result = gate_learn_addresses(controller.gate, &changed, error);
   }
   if (result == 0) {
     controller.in_force = read_confirmed(options->state_directory);
     read_orders(&controller);
+    controller_judge_clock(&controller);
     result = controller_close_gate(&controller, error);
   }
   release(&controller);

@@ -12,7 +12,8 @@
 struct controller_options {
   const char *policy_file; /* what SIGHUP reads */
   const char *state_directory, *run_directory;
-  bool repair; /* put back what somebody else changed in our table */
+  bool repair;      /* put back what somebody else changed in our table */
+  bool table_owner; /* where the kernel can: nobody else can change it */
   enum language language;
   bool language_forced;
   /* Told about every event, for the journal; may be NULL. */

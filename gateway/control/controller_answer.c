@@ -281,8 +281,7 @@ static void handle_apply(struct controller *controller, uint64_t client, const s
   struct error error = {0};
   int result = controller_load(controller, &load, &reading, &error);
   if (result < 0) {
-    server_reply(controller->server, client, CONTROL_STEP_NONE, result == -EBUSY ? 1 : 3,
-                 controller_failure("kido.apply/1", error.message));
+    controller_refuse_load(controller, &load, result == -EBUSY ? 1 : 3, &error);
   }
 }
 

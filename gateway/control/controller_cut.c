@@ -344,7 +344,29 @@ static void refuse_lift(struct order *order, int result, const struct error *err
   }
 }
 
+/* What a doubtful clock holds back is lifted by its name. */
+static void lift_clock(struct order *order, const char *why) {
+  struct controller *controller = order->controller;
+  enum language language = controller_order_language(order);
+  struct error error = {0};
+  if (!controller->restrictions.clock_doubtful) {
+    controller_answer_order(order, 1, language_choose(language, "時計は疑われていません", "the clock is not in doubt"),
+                            NULL);
+  } else if ((order->request.flags & CONTROL_DRY_RUN) != 0) {
+    controller_answer_order(order, 0, NULL, NULL);
+  } else if (why[0] == '\0') {
+    controller_answer_order(order, 1, language_choose(language, "理由がありません", "the order gives no reason"), NULL);
+  } else {
+    int result = controller_accept_clock(controller, &order->by, why, &error);
+    controller_answer_order(order, result < 0 ? 3 : 0, result < 0 ? error.message : NULL, NULL);
+  }
+}
+
 void controller_lift(struct order *order, const struct order_text *text, struct arena *arena) {
+  if (text->name_count == 1 && strcmp(text->names[0], "clock") == 0) {
+    lift_clock(order, text->why);
+    return;
+  }
   struct controller *controller = order->controller;
   bool dry = (order->request.flags & CONTROL_DRY_RUN) != 0;
   struct error error = {0};

@@ -35,14 +35,18 @@ int controller_confirm(struct controller *controller, struct generation *generat
     numbered.text = generation->text;
     numbered.size = generation->size;
   }
-  int result = state_save(controller->options->state_directory, &numbered, error);
-  if (result == 0) {
-    result = generation_set_record(generation, &numbered);
+  const struct confirmed_policy kept = generation->record;
+  if (generation_set_record(generation, &numbered) < 0) {
+    return error_set(error, ENOMEM, "no memory");
   }
-  if (result == 0) {
+  int result = state_save(controller->options->state_directory, &numbered, error);
+  if (result < 0) {
+    generation->record = kept;
+  } else {
     controller->confirmed = numbered.generation;
     controller->loads = numbered.generation > controller->loads ? numbered.generation : controller->loads;
     history_prune(controller->options->state_directory, numbered.generation, numbered.previous);
+    controller_keep_time(controller);
   }
   return result;
 }
@@ -166,20 +170,15 @@ static int start_rollback(struct controller *controller, const struct load *load
 }
 
 /* The way back out of a trial is open at any time; any other rollback waits for its end. */
-static bool withdraw_trial(struct controller *controller, uint64_t client, const struct control_request *request,
-                           const struct person *by, enum language language) {
+static bool withdraw_trial(struct controller *controller, const struct control_request *request,
+                           const struct load *load) {
   if (!controller->trial || request->number != 0 || request->seconds != 0) {
     return false;
   }
-  controller_trial_return(controller, by);
-  json_t *policy = controller_policy_to_json(controller);
-  bool open = controller->in_force != NULL;
-  server_reply(controller->server, client, CONTROL_STEP_LOAD, 0,
-               json_pack("{s:s, s:b, s:s, s:o, s:i, s:n, s:n, s:n, s:s, s:o, s:n, s:n, s:s}", "schema", "kido.apply/1",
-                         "ok", true, "step", "load", "policy", policy, "changes", 0, "message", "refusal",
-                         "diagnostics", "state", open ? "confirmed" : "none", "history",
-                         number_to_json(controller->confirmed), "deadline", "lockout", "language",
-                         language == LANGUAGE_JAPANESE ? "ja" : "en"));
+  controller_trial_return(controller, &load->by);
+  struct outcome outcome = {.generation = controller->in_force};
+  server_reply(controller->server, load->client, CONTROL_STEP_LOAD, 0,
+               controller_outcome_to_json(controller, load, &outcome));
   return true;
 }
 
@@ -194,7 +193,7 @@ void controller_handle_rollback(struct controller *controller, uint64_t client, 
                       .allow_lockout = (request->flags & CONTROL_ALLOW_LOCKOUT) != 0,
                       .seconds = request->seconds,
                       .language = controller_request_language(controller, request)};
-  if (withdraw_trial(controller, client, request, &load.by, load.language)) {
+  if (withdraw_trial(controller, request, &load)) {
     return;
   }
   struct arena *arena = arena_new(0);
@@ -207,8 +206,7 @@ void controller_handle_rollback(struct controller *controller, uint64_t client, 
     result = start_rollback(controller, &load, arena, &error);
   }
   if (result < 0) {
-    server_reply(controller->server, client, CONTROL_STEP_NONE, result == -EBUSY || result == -ENOENT ? 1 : 3,
-                 controller_failure("kido.apply/1", error.message));
+    controller_refuse_load(controller, &load, result == -EBUSY || result == -ENOENT ? 1 : 3, &error);
   }
   arena_free(arena);
 }

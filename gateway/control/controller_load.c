@@ -27,55 +27,6 @@
 
 enum { RECORD_ROOM = 64 * 1024 }; /* beside the policy itself, which is kept twice */
 
-/* What goes back to whoever asked. */
-struct outcome {
-  int code; /* exit code of the client */
-  const char *message;
-  json_t *diagnostics;
-  struct refusal refusal;
-  enum lockout lockout;
-  size_t changes;
-  const struct generation *generation;
-};
-
-static json_t *policy_to_json(const struct generation *generation) {
-  if (!generation) {
-    return json_null();
-  }
-  return json_pack("{s:s?, s:s}", "number", generation->policy->header.number.text, "sha256",
-                   generation->policy->sha256);
-}
-
-static json_t *refusal_to_json(const struct refusal *refusal) {
-  if (!refusal->known) {
-    return json_null();
-  }
-  return json_pack("{s:s?, s:s?, s:s?, s:I}", "what", refusal->what, "subject", refusal->origin.subject, "file",
-                   refusal->origin.place.file, "line", (json_int_t)refusal->origin.place.line);
-}
-
-static json_t *deadline_to_json(const struct controller *controller, const struct outcome *outcome) {
-  return outcome->code == 0 && controller->trial
-             ? controller_instant_to_json(controller, controller_trial_deadline(controller))
-             : json_null();
-}
-
-static json_t *outcome_to_json(const struct controller *controller, const struct outcome *outcome) {
-  const struct load *load = &controller->load;
-  json_int_t number = outcome->generation ? (json_int_t)outcome->generation->record.generation : 0;
-  return json_pack(
-      "{s:s, s:b, s:s, s:o, s:I, s:s?, s:o, s:O?, s:s, s:o, s:o, s:s?, s:s}", "schema", "kido.apply/1", "ok",
-      outcome->code == 0, "step", control_step_name(load->step), "policy", policy_to_json(outcome->generation),
-      "changes", (json_int_t)outcome->changes, "message", outcome->message, "refusal",
-      refusal_to_json(&outcome->refusal), "diagnostics", outcome->diagnostics, "state",
-      !outcome->generation ? "none"
-      : controller->trial  ? "pending"
-                           : "confirmed",
-      "history", number > 0 ? json_integer(number) : json_null(), "deadline", deadline_to_json(controller, outcome),
-      "lockout", outcome->lockout == LOCKOUT_NONE ? NULL : lockout_name(outcome->lockout), "language",
-      load->language == LANGUAGE_JAPANESE ? "ja" : "en");
-}
-
 /* systemd waits for READY after a start and after each RELOADING. */
 void controller_say_ready(const struct controller *controller) {
   const struct generation *generation = controller->in_force;
@@ -86,78 +37,12 @@ void controller_say_ready(const struct controller *controller) {
              generation ? generation->record.policy_number : "");
 }
 
-static const char *number_of(const struct generation *generation) {
-  const char *number = generation->policy->header.number.text;
-  return number ? number : "-";
-}
-
-static void announce_trial(struct controller *controller, const struct outcome *outcome) {
-  const struct load *load = &controller->load;
-  char deadline[INSTANT_TEXT_SIZE], by[PERSON_TEXT_SIZE];
-  struct announcement applied = {
-      .kind = load->origin == LOAD_ROLLBACK ? "policy-rolled-back" : "policy-applied",
-      .severity = EVENT_NOTICE,
-      .reason = "trial",
-      .advice_in_japanese = "動作を確かめ、期限までに kido confirm で確定する。しなければ元のポリシーに戻る",
-      .advice_in_english = "Try what matters, and keep it with kido confirm before the deadline; else it goes back",
-      .by = &load->by};
-  instant_format(outcome->generation->policy->header.timezone, controller_trial_deadline(controller), deadline);
-  controller_announce(controller, &applied, "ポリシー %s を試しに適用しました (%.12s、変更 %zu 件、%s まで、操作 %s)",
-                      "policy %s is in force on trial (%.12s, %zu changes, until %s, by %s)",
-                      number_of(outcome->generation), outcome->generation->policy->sha256, outcome->changes, deadline,
-                      person_text(&load->by, by));
-}
-
-static void announce_in_force(struct controller *controller, const struct outcome *outcome) {
-  const struct load *load = &controller->load;
-  const struct generation *generation = outcome->generation;
-  char by[PERSON_TEXT_SIZE];
-  struct announcement applied = {.kind = "policy-applied", .severity = EVENT_NOTICE};
-  if (load->origin == LOAD_START) {
-    controller_announce(controller, &applied, "確定済みのポリシー %s を適用しました (%.12s、変更 %zu 件)",
-                        "the confirmed policy %s is in force (%.12s, %zu changes)", number_of(generation),
-                        generation->policy->sha256, outcome->changes);
-    return;
-  }
-  bool rollback = load->origin == LOAD_ROLLBACK;
-  applied.kind = rollback ? "policy-rolled-back" : "policy-applied";
-  applied.by = &load->by;
-  const char *what = !rollback ? language_choose(controller_language(controller), "適用しました", "is in force")
-                               : language_choose(controller_language(controller), "履歴から戻しました",
-                                                 "is in force again, out of the history");
-  controller_announce(controller, &applied, "ポリシー %s を%s (%.12s、変更 %zu 件、操作 %s)",
-                      "policy %s %s (%.12s, %zu changes, by %s)", number_of(generation), what,
-                      generation->policy->sha256, outcome->changes, person_text(&load->by, by));
-}
-
-static void announce_refusal(struct controller *controller, const struct outcome *outcome) {
-  const struct load *load = &controller->load;
-  struct announcement refused = {.kind = "policy-refused",
-                                 .severity = controller->in_force ? EVENT_WARNING : EVENT_CRITICAL,
-                                 .flow = outcome->refusal.known ? outcome->refusal.origin.subject : NULL,
-                                 .reason = outcome->lockout == LOCKOUT_NONE ? NULL : lockout_name(outcome->lockout),
-                                 .advice_in_japanese = "kido check で誤りを確かめて直し、kido apply をやり直す",
-                                 .advice_in_english = "See what is wrong with kido check, correct it, and apply again",
-                                 .by = load->origin == LOAD_START ? NULL : &load->by};
-  controller_announce(controller, &refused, "ポリシーを受け付けませんでした: %s", "the policy was refused: %s",
-                      outcome->message ? outcome->message : "");
-}
-
-static void announce_outcome(struct controller *controller, const struct outcome *outcome) {
-  if (outcome->code != 0) {
-    announce_refusal(controller, outcome);
-  } else if (controller->trial) {
-    announce_trial(controller, outcome);
-  } else {
-    announce_in_force(controller, outcome);
-  }
-}
-
 static void finish_load(struct controller *controller, struct outcome *outcome) {
   struct load *load = &controller->load;
-  announce_outcome(controller, outcome);
+  controller_announce_outcome(controller, outcome);
   if (load->client != 0) {
-    server_reply(controller->server, load->client, load->step, outcome->code, outcome_to_json(controller, outcome));
+    server_reply(controller->server, load->client, load->step, outcome->code,
+                 controller_outcome_to_json(controller, load, outcome));
   }
   json_decref(outcome->diagnostics);
   load->child = sd_event_source_disable_unref(load->child);
@@ -205,11 +90,7 @@ int controller_close_gate(struct controller *controller, struct error *error) {
   struct gate_aim aim = {.policy = controller->in_force ? controller->in_force->policy : NULL,
                          .open = false,
                          .restrictions = &controller->restrictions};
-  struct arena *arena = arena_new(0);
-  int result = arena ? gate_bring(controller->gate, &aim, controller_now(), arena, NULL, NULL, error)
-                     : error_set(error, ENOMEM, "no memory");
-  arena_free(arena);
-  return result;
+  return gate_bring(controller->gate, &aim, controller_now(), NULL, NULL, NULL, error);
 }
 
 /* After a failed load: what was in force stands again, or the gate is closed. */
@@ -303,13 +184,14 @@ static int put_on_trial(struct controller *controller, struct generation *genera
   }
   struct restrictions restrictions = controller_trial_restrictions(controller, trial);
   result = bring(controller, generation, &restrictions, arena, outcome, error);
+  if (result == 0) {
+    result = controller_trial_begin(controller, trial, generation, error);
+  }
   if (result < 0) {
     go_back(controller);
     controller_trial_drop(controller, trial);
-    return result;
   }
-  controller_trial_begin(controller, trial, generation);
-  return 0;
+  return result;
 }
 
 static enum lockout judge_lockout(const struct controller *controller, const struct generation *generation) {
@@ -408,12 +290,13 @@ static int on_reader(sd_event_source *source, const siginfo_t *info, void *conte
   (void)source;
   struct controller *controller = context;
   struct arena *arena = arena_new(0);
-  if (!arena) {
-    return -ENOMEM;
+  struct reader_result read = {.verdict = READER_FAILED, .message = "no memory"};
+  if (arena) {
+    policy_reader_finish(&controller->load.reader, status_of(info), arena, &read);
+  } else {
+    policy_reader_close(&controller->load.reader);
   }
-  struct reader_result read;
-  policy_reader_finish(&controller->load.reader, status_of(info), arena, &read);
-  judge_reading(controller, &read, arena);
+  judge_reading(controller, &read, arena); /* in any case, or no policy could be loaded ever after */
   arena_free(arena);
   return 0;
 }
@@ -439,7 +322,7 @@ int controller_check_free(const struct controller *controller, enum language lan
                       "元に戻してからやり直してください",
                       "policy %s awaits its confirmation (until %s, by %s): confirm it with kido confirm or "
                       "go back with kido rollback first"),
-      number_of(controller->in_force), deadline, person_text(&person, by));
+      controller->in_force->record.policy_number, deadline, person_text(&person, by));
 }
 
 static int start_reader(struct controller *controller, const struct reader_request *request, struct error *error) {

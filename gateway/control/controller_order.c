@@ -100,6 +100,7 @@ enum language controller_order_language(const struct order *order) {
 void controller_add_restrictions(const struct controller *controller, json_t *answer) {
   json_object_set_new(answer, "cuts", controller_cuts_to_json(controller));
   json_object_set_new(answer, "closed_windows", controller_closed_windows_to_json(controller));
+  json_object_set_new(answer, "clock", controller_clock_to_json(controller));
 }
 
 static bool is_about_a_window(const struct order *order) {

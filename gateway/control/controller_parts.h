@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <systemd/sd-event.h>
 
+#include "control/clock.h"
 #include "control/contest.h"
 #include "control/controller.h"
 #include "control/gate.h"
@@ -68,6 +69,20 @@ struct drift {
   struct nftables_table_list tables; /* of others, as last seen; in the arena, which is NULL before the first look */
 };
 
+/* The clock, and the last time seen. */
+struct clock_watch {
+  int timer;
+  sd_event_source *on_set, *looking;
+  struct clock_reading reading;
+  struct instant seen, kept; /* kept: as it stands on the disk */
+};
+
+/* When dates were last looked at, and of which policy. */
+struct reminding {
+  const struct generation *generation;
+  struct instant at;
+};
+
 struct controller {
   const struct controller_options *options;
   sd_event *loop;
@@ -96,10 +111,14 @@ struct controller {
 
   struct kernel_watch *watch;
   struct drift drift;
+  struct clock_watch clock;
+  struct reminding reminding;
 
   struct flow_sighting *seen; /* by mark; NULL before the first look */
   size_t seen_count;
   sd_event_source *looking;
+
+  struct connection_records *records; /* NULL: none are kept */
 };
 
 /* When a flow last carried something, as far as looks at its counter tell. */
@@ -146,6 +165,27 @@ int controller_close_gate(struct controller *controller, struct error *error);
 /* Tells systemd what is in force. */
 void controller_say_ready(const struct controller *controller);
 
+/* ---- controller_outcome.c ---- */
+
+/* What a load ended in. */
+struct outcome {
+  int code; /* exit code of the client */
+  const char *message;
+  json_t *diagnostics;
+  struct refusal refusal;
+  enum lockout lockout;
+  size_t changes;
+  const struct generation *generation;
+};
+
+/* kido.apply/1, with a reference of its own to the diagnostics. */
+json_t *controller_outcome_to_json(const struct controller *controller, const struct load *load,
+                                   const struct outcome *outcome);
+/* Answers a load that did not begin. */
+void controller_refuse_load(struct controller *controller, const struct load *load, int code,
+                            const struct error *error);
+void controller_announce_outcome(struct controller *controller, const struct outcome *outcome);
+
 /* ---- controller_trial.c: a policy that is not confirmed yet ---- */
 
 /* Makes the deadlines of a policy that is about to be on trial for so many seconds, notes the trial in the state
@@ -154,8 +194,9 @@ int controller_trial_prepare(struct controller *controller, const struct generat
                              const struct confirmed_policy *record, struct trial **ret_trial, struct error *error);
 /* The controller's restrictions with the deadlines of that trial. */
 struct restrictions controller_trial_restrictions(const struct controller *controller, const struct trial *trial);
-/* It was loaded: the trial goes on, and what was in force waits for its end. */
-void controller_trial_begin(struct controller *controller, struct trial *trial, struct generation *pending);
+/* It was loaded: the trial goes on, and what was in force waits for its end. On an error nothing was taken. */
+int controller_trial_begin(struct controller *controller, struct trial *trial, struct generation *pending,
+                           struct error *error);
 /* It was not loaded. */
 void controller_trial_drop(struct controller *controller, struct trial *trial);
 /* Deadlines follow the wall clock, so that a step of it moves no end. */
@@ -250,6 +291,28 @@ void controller_refresh(struct controller *controller);
 int controller_bring(struct controller *controller, struct error *error);
 void controller_schedule_change(struct controller *controller);
 
+/* What is in force changed with time, or the clock: the kernel, the events and the next change follow. */
+void controller_follow_time(struct controller *controller);
+
+/* ---- controller_clock.c ---- */
+
+int controller_start_clock(struct controller *controller, struct error *error);
+void controller_stop_clock(struct controller *controller);
+/* Sets restrictions.clock_doubtful from what is kept, without a word. */
+void controller_judge_clock(struct controller *controller);
+/* Keeps the last time seen now, unless it is doubtful. */
+void controller_keep_time(struct controller *controller);
+/* Somebody says that the clock is right. 0 or a negative errno with *error. */
+int controller_accept_clock(struct controller *controller, const struct person *by, const char *why,
+                            struct error *error);
+/* "clock" of kido.status/1 and kido.cut/1. */
+json_t *controller_clock_to_json(const struct controller *controller);
+
+/* ---- controller_remind.c ---- */
+
+/* Tells of dates that come near; often called, seldom looks. */
+void controller_remind(struct controller *controller);
+
 /* ---- controller_watch.c: what others do to the machine ---- */
 
 int controller_watch_start(struct controller *controller, struct error *error);
@@ -285,6 +348,12 @@ void controller_stop_looking(struct controller *controller);
 void controller_note_seen(struct controller *controller, const struct policy *policy, const uint32_t *marks,
                           const struct ruleset *held, struct arena *arena);
 struct instant controller_last_seen(const struct controller *controller, uint32_t mark);
+
+/* ---- controller_connections.c: the record of connections ---- */
+
+/* A kernel that tells nothing of connections is told of, and is no failure. */
+void controller_start_records(struct controller *controller);
+void controller_stop_records(struct controller *controller);
 
 /* The name of an enum force_state in JSON: "in-force", "expired", "outside-window". */
 const char *force_state_name(enum force_state state);

@@ -82,9 +82,13 @@ static json_t *force_to_json(const struct controller *controller, const struct f
 
 static json_t *flow_to_json(const struct controller *controller, const struct plan_question *question,
                             const struct plan_flow *change) {
+  const struct plan_side *side = change->after ? &question->after : &question->before;
+  const struct policy *policy = side->policy;
   const struct flow *flow = change->after ? change->after : change->before;
-  const struct policy *policy = change->after ? question->after.policy : question->before.policy;
-  bool renamed = change->before && change->after && strcmp(change->before->name, change->after->name) != 0;
+  if (!flow) {
+    return NULL;
+  }
+  bool renamed = change->kind == PLAN_RENAMED && change->before;
   return json_pack("{s:s, s:s, s:s?, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:s?}", "flow", flow->name,
                    "kind", plan_flow_kind_name(change->kind), "before_name", renamed ? change->before->name : NULL,
                    "from_zone", policy_zone_name(policy, flow->from_zone), "to_zone",
@@ -162,7 +166,7 @@ static json_t *connection_to_json(const struct plan_connection *live) {
                    address_format(&tuple->destination, destination), "dport",
                    icmp ? json_null() : json_integer(tuple->destination_port), "icmp_type",
                    icmp ? json_integer(tuple->icmp_type) : json_null(), "bytes",
-                   (json_int_t)(connection->bytes[0] + connection->bytes[1]));
+                   (json_int_t)connection->bytes[0] + (json_int_t)connection->bytes[1]);
 }
 
 static json_t *connections_to_json(const struct plan_connections *list) {

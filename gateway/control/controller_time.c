@@ -29,17 +29,20 @@ static void announce_change(const struct flow *flow, enum force_state before, en
   controller_announce(controller, &announcement, "%s: %s", "%s: %s", flow->name, what);
 }
 
-static int on_change(sd_event_source *source, uint64_t time, void *context) {
-  (void)source, (void)time;
-  struct controller *controller = context;
+void controller_follow_time(struct controller *controller) {
   if (!controller->in_force || controller_trial_end_if_due(controller)) {
-    return 0;
+    return;
   }
   controller_forget_past_orders(controller);
   controller_refresh(controller);
   generation_update_forces(controller->in_force, &controller->restrictions, controller_now(), announce_change,
                            controller);
   controller_schedule_change(controller);
+}
+
+static int on_change(sd_event_source *source, uint64_t time, void *context) {
+  (void)source, (void)time;
+  controller_follow_time(context);
   return 0;
 }
 

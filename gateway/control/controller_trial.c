@@ -76,6 +76,7 @@ void controller_trial_follow_clock(struct controller *controller) {
     trial->instant.seconds = end;
     make_deadlines(trial, controller->in_force->policy, trial->confirmed, &ignored);
     controller->restrictions = controller_trial_restrictions(controller, trial);
+    controller_publish(controller, PUBLICATION_IN_FORCE, controller->in_force, &ignored);
   }
 }
 
@@ -166,20 +167,23 @@ static int on_deadline(sd_event_source *source, uint64_t time, void *context) {
   return 0;
 }
 
-/* Without a timer there is no trial: it ends at once. */
-void controller_trial_begin(struct controller *controller, struct trial *trial, struct generation *pending) {
+int controller_trial_begin(struct controller *controller, struct trial *trial, struct generation *pending,
+                           struct error *error) {
+  int result = generation_set_record(pending, &trial->record);
+  if (result == 0) {
+    result = sd_event_add_time(controller->loop, &trial->timer, CLOCK_BOOTTIME, trial->deadline, EARLY_MICROSECONDS / 2,
+                               on_deadline, controller);
+  }
+  if (result < 0) {
+    return error_set(error, -result, "the end of the trial cannot be watched: %s", strerror(-result));
+  }
   trial->confirmed = controller->in_force;
   controller->in_force = pending;
   controller->trial = trial;
-  generation_set_record(pending, &trial->record);
   controller->restrictions = controller_trial_restrictions(controller, trial);
   generation_update_forces(pending, &controller->restrictions, controller_now(), NULL, NULL);
-  if (sd_event_add_time(controller->loop, &trial->timer, CLOCK_BOOTTIME, trial->deadline, EARLY_MICROSECONDS / 2,
-                        on_deadline, controller) < 0) {
-    controller_trial_return(controller, NULL);
-    return;
-  }
   controller_schedule_change(controller);
+  return 0;
 }
 
 bool controller_trial_end_if_due(struct controller *controller) {

@@ -44,6 +44,10 @@ uint32_t gate_port(const struct gate *gate) {
   return nftables_port(gate->nftables);
 }
 
+int gate_own_table(struct gate *gate, enum ownership *ret_ownership, struct error *error) {
+  return nftables_own(gate->nftables, ret_ownership, error);
+}
+
 static bool sets_equal(const struct address_set *left, const struct address_set *right) {
   if (left->count != right->count) {
     return false;
@@ -122,6 +126,8 @@ static int load(struct gate *gate, const struct gate_aim *aim, struct instant no
                 size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
   const struct ruleset *followed = follow_time(gate, aim, now, scratch);
   if (followed && nftables_apply(gate->nftables, followed, now, ret_changes, ret_refusal, error) == 0) {
+    struct timing_source source = source_of(gate, aim, now);
+    timing_accept(gate->timing, &source);
     return 0;
   }
   struct ruleset *wanted = NULL;
@@ -154,11 +160,11 @@ static void go_back(struct gate *gate, struct instant now) {
 
 int gate_bring(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
                size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
-  struct arena *scratch = arena_new(0);
   struct refusal refusal = {.origin = {.subject = ""}};
-  int result = scratch ? 0 : error_set(error, ENOMEM, "no memory");
-  if (result == 0 && !aim->open) {
-    result = system_set_forwarding(false, error);
+  int result = aim->open ? 0 : system_set_forwarding(false, error); /* for which no memory is needed */
+  struct arena *scratch = arena_new(0);
+  if (result == 0 && !scratch) {
+    result = error_set(error, ENOMEM, "no memory");
   }
   if (result == 0) {
     result = load(gate, aim, now, scratch, ret_changes, &refusal, error);
@@ -191,6 +197,9 @@ static int compare(struct gate *gate, const struct gate_aim *aim, struct instant
   }
   if (result == 0 && compiled && !*ret_what) {
     keep_timing(gate, aim, now, compiled); /* it is what is known now */
+  } else if (result == 0 && followed && !*ret_what) {
+    struct timing_source source = source_of(gate, aim, now);
+    timing_accept(gate->timing, &source);
   }
   return result;
 }

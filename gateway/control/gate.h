@@ -32,6 +32,10 @@ int gate_new(struct gate **ret_gate, struct error *error);
 uint32_t gate_port(const struct gate *gate);
 struct gate *gate_free(struct gate *gate); /* leaves the kernel as it is; NULL is allowed; returns NULL */
 
+/* From the next load on, no other program can change the table; where the kernel knows no such thing, nothing changes
+ * (OWNERSHIP_UNSUPPORTED). To be called before the first load. */
+int gate_own_table(struct gate *gate, enum ownership *ret_ownership, struct error *error);
+
 /* Reads the gateway's own addresses; *ret_changed: they are others than before. */
 int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *error);
 

@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 
 #include "control/controller_parts.h"
+#include "kernel/neighbours.h"
 #include "kernel/system.h"
 
 enum { CHECK_SECONDS = 2, WHAT_SIZE = 256, SPACE_LOW = 10, SPACE_ENOUGH = 15 /* percent */ };
@@ -112,6 +113,22 @@ static void check(struct machine_watch *watch, struct arena *arena) {
   }
 }
 
+/* ---- neighbours of pinned hosts ---- */
+
+/* What cannot be done now (an interface that is just going) is tried again with the next look. */
+static void pin_neighbours(const struct machine_watch *watch, struct arena *arena) {
+  const struct generation *in_force = watch->controller->in_force;
+  struct topology *topology = NULL;
+  struct neighbour *neighbours = NULL;
+  size_t count = 0;
+  struct error ignored = {0};
+  if (in_force && (topology_read(arena, &topology, &ignored) < 0 ||
+                   neighbours_plan(in_force->policy, topology, arena, &neighbours, &count) < 0)) {
+    return;
+  }
+  neighbours_bring(neighbours, count, &ignored);
+}
+
 /* ---- where the events go ---- */
 
 static void check_log(struct machine_watch *watch) {
@@ -163,6 +180,7 @@ static int on_check(sd_event_source *source, uint64_t time, void *context) {
   check_space(watch);
   if (arena && watch->controller->load.origin == LOAD_NONE) { /* else whether the gate opens is not decided yet */
     check(watch, arena);
+    pin_neighbours(watch, arena);
   }
   arena_free(arena);
   sd_event_source_set_time(source, time + CHECK_SECONDS * UINT64_C(1000000));
@@ -187,7 +205,9 @@ int machine_watch_start(struct controller *controller, struct machine_watch **re
 
 struct machine_watch *machine_watch_stop(struct machine_watch *watch) {
   if (watch) {
+    struct error ignored = {0};
     sd_event_source_disable_unref(watch->timer);
+    neighbours_bring(NULL, 0, &ignored);
     free(watch);
   }
   return NULL;

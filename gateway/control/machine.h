@@ -9,6 +9,8 @@
  * and whether the machine forwards just when the gate is open. What is not is told as `drift`, and set right again
  * unless repair is turned off. The kernel does not say who changed a setting.
  *
+ * Keeps the neighbour table's entries of pinned hosts as the policy says (kernel/neighbours.h); they go with the watch.
+ *
  * Also whether events can be written and the disk of the state directory has room: `log-degraded`.
  */
 struct controller;

@@ -156,49 +156,60 @@ static void compare_zones(const struct policy *before, const struct policy *afte
   }
 }
 
-/* Hosts of both sides by name: a policy may have very many. */
+/* Hosts of one side by name: a policy may have very many. */
+struct named_host {
+  const struct host *host;
+};
+
+struct host_list {
+  struct named_host *items;
+  size_t count;
+};
+
 static int compare_host_names(const void *left, const void *right) {
-  return strcmp((*(const struct host *const *)left)->name, (*(const struct host *const *)right)->name);
+  return strcmp(((const struct named_host *)left)->host->name, ((const struct named_host *)right)->host->name);
 }
 
-static const struct host **sort_hosts(const struct policy *policy, struct arena *arena, size_t *ret_count) {
-  size_t count = policy ? policy->host_count : 0;
-  const struct host **sorted = ARENA_ARRAY(arena, count + 1, const struct host *);
-  for (size_t i = 0; sorted && i < count; i++) {
-    sorted[i] = &policy->hosts[i];
+static int sort_hosts(const struct policy *policy, struct arena *arena, struct host_list *ret_list) {
+  struct host_list list = {.count = policy ? policy->host_count : 0};
+  list.items = ARENA_ARRAY(arena, list.count + 1, struct named_host);
+  if (!list.items) {
+    return -ENOMEM;
   }
-  if (sorted) {
-    qsort(sorted, count, sizeof *sorted, compare_host_names);
+  for (size_t i = 0; i < list.count; i++) {
+    list.items[i].host = &policy->hosts[i];
   }
-  *ret_count = count;
-  return sorted;
+  qsort(list.items, list.count, sizeof *list.items, compare_host_names);
+  *ret_list = list;
+  return 0;
 }
 
-static const struct host *find_host(const struct host *const *hosts, size_t count, const struct host *like) {
-  const struct host *const *found = bsearch(&like, hosts, count, sizeof *hosts, compare_host_names);
-  return found ? *found : NULL;
+static const struct host *find_host(const struct host_list *list, const struct host *like) {
+  struct named_host wanted = {like};
+  const struct named_host *found = bsearch(&wanted, list->items, list->count, sizeof wanted, compare_host_names);
+  return found ? found->host : NULL;
 }
 
 static int compare_hosts(const struct policy *before, const struct policy *after, struct arena *arena,
                          struct nodes *nodes) {
-  size_t before_count, after_count;
-  const struct host **old = sort_hosts(before, arena, &before_count), **new = sort_hosts(after, arena, &after_count);
-  if (!old || !new) {
+  struct host_list old, new;
+  if (sort_hosts(before, arena, &old) < 0 || sort_hosts(after, arena, &new) < 0) {
     return -ENOMEM;
   }
-  for (size_t i = 0; i < after_count; i++) {
-    const struct host *other = find_host(old, before_count, new[i]);
-    struct plan_node node = {.name = new[i]->name, .before = other != NULL, .after = true};
+  for (size_t i = 0; i < new.count; i++) {
+    const struct host *host = new.items[i].host, *other = find_host(&old, host);
+    struct plan_node node = {.name = host->name, .before = other != NULL, .after = true};
     if (other) {
-      compare_host(&node, other, new[i], arena);
+      compare_host(&node, other, host, arena);
     }
-    if (new[i]->mac_count > 0 || (other && other->mac_count > 0)) {
+    if (host->mac_count > 0 || (other && other->mac_count > 0)) {
       add_node(nodes, &node);
     }
   }
-  for (size_t i = 0; i < before_count; i++) {
-    if (old[i]->mac_count > 0 && !find_host(new, after_count, old[i])) {
-      add_node(nodes, &(struct plan_node){.name = old[i]->name, .before = true});
+  for (size_t i = 0; i < old.count; i++) {
+    const struct host *host = old.items[i].host;
+    if (host->mac_count > 0 && !find_host(&new, host)) {
+      add_node(nodes, &(struct plan_node){.name = host->name, .before = true});
     }
   }
   return 0;

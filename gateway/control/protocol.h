@@ -70,7 +70,7 @@ struct control_address {
 /*
  * The text of an order (CUT, LIFT, WINDOW_*), at most CONTROL_ORDER_LIMIT bytes of UTF-8 without control characters but
  * the line ends: a line with the names that the verb needs, separated by blanks (pair: two zones; zone: one; WINDOW_*:
- * the flow; empty otherwise), and a line with the reason.
+ * the flow; LIFT: "clock" lifts what a doubtful clock holds back; empty otherwise), and a line with the reason.
  */
 struct control_request {
   uint32_t magic;                 /* CONTROL_MAGIC */

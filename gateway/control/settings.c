@@ -47,6 +47,12 @@ static bool take_repair(const config_setting_t *value, struct arena *arena, stru
   return true;
 }
 
+static bool take_table_owner(const config_setting_t *value, struct arena *arena, struct settings *settings) {
+  (void)arena;
+  settings->table_owner = config_setting_get_bool(value) != 0;
+  return true;
+}
+
 static bool take_language(const config_setting_t *value, struct arena *arena, struct settings *settings) {
   (void)arena;
   const char *text = config_setting_get_string(value);
@@ -63,6 +69,7 @@ static const struct key keys[] = {
     {"state_directory", CONFIG_TYPE_STRING, "an absolute path", take_state_directory},
     {"run_directory", CONFIG_TYPE_STRING, "an absolute path", take_run_directory},
     {"repair", CONFIG_TYPE_BOOL, "true or false", take_repair},
+    {"table_owner", CONFIG_TYPE_BOOL, "true or false", take_table_owner},
     {"language", CONFIG_TYPE_STRING, "\"ja\" or \"en\"", take_language},
 };
 

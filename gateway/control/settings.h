@@ -16,6 +16,7 @@ struct settings {
   const char *policy;
   const char *state_directory, *run_directory;
   bool repair;
+  bool table_owner;
   bool language_set;
   enum language language;
 };

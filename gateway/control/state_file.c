@@ -51,19 +51,42 @@ static int write_beside(int directory, const char *name, const char *head, const
   return result;
 }
 
-/* On a full disk what was written beside goes again: the next try needs the room. */
+enum placing { PLACED_FIRST, PLACED_IN_EXCHANGE, PLACED_OVER };
+
+/* Where the file system can, the old file goes on under the temporary name, so that this can be undone. */
+static int place(int directory, const char *temporary, const char *name, enum placing *ret_placing) {
+  if (renameat2(directory, temporary, directory, name, RENAME_EXCHANGE) == 0) {
+    *ret_placing = PLACED_IN_EXCHANGE;
+    return 0;
+  }
+  *ret_placing = errno == ENOENT ? PLACED_FIRST : PLACED_OVER;
+  return renameat(directory, temporary, directory, name) < 0 ? -errno : 0;
+}
+
+static void take_back(int directory, const char *temporary, const char *name, enum placing placing) {
+  if (placing == PLACED_FIRST) {
+    unlinkat(directory, name, 0);
+  } else if (placing == PLACED_IN_EXCHANGE) {
+    (void)renameat2(directory, temporary, directory, name, RENAME_EXCHANGE);
+  }
+}
+
+/* What fails leaves the old file, also when it fails behind the rename. On a full disk what was written beside goes
+ * again: the next try needs the room. */
 int state_file_replace(int directory, const char *name, const char *head, const char *data, size_t size) {
   char temporary[NAME_LIMIT];
+  enum placing placing = PLACED_OVER;
   snprintf(temporary, sizeof temporary, "%s.new", name);
   int result = write_beside(directory, temporary, head, data, size);
-  if (result == 0 && renameat(directory, temporary, directory, name) < 0) {
+  if (result == 0) {
+    result = place(directory, temporary, name, &placing);
+  }
+  if (result == 0 && fsync(directory) < 0) {
     result = -errno;
+    take_back(directory, temporary, name, placing);
   }
-  if (result < 0) {
-    unlinkat(directory, temporary, 0);
-    return result;
-  }
-  return fsync(directory) < 0 ? -errno : 0;
+  unlinkat(directory, temporary, 0);
+  return result;
 }
 
 static const char *text_or_nothing(const char *text) {
@@ -196,8 +219,8 @@ static int parse_head(const char *text, size_t size, size_t file_size, struct ar
 }
 
 int state_file_read(int directory, const char *name, struct arena *arena, struct confirmed_policy *ret_policy) {
-  char *text;
-  size_t size, head = 0;
+  char *text = NULL;
+  size_t size = 0, head = 0;
   struct confirmed_policy policy = {0};
   int result = state_file_slurp(directory, name, (size_t)STATE_POLICY_LIMIT + HEADER_LIMIT, arena, &text, &size);
   if (result == 0) {

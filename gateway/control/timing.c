@@ -18,6 +18,9 @@
  *
  * Time alone never makes the first two untrue, unless it goes backwards; a trial, a window that was closed or a clock
  * that cannot be believed may. Cuts and forwarding within a zone are part of chains, and must be the same.
+ *
+ * Of the timed flows, those are looked at whose turn has come, and those whose windows were closed or are not any more;
+ * all of them while a trial goes on.
  */
 enum flow_timing { LEFT_OUT, LASTING, TIMED };
 
@@ -25,6 +28,7 @@ struct timed_flow {
   uint32_t flow;
   uint32_t mark;
   const char *set;
+  bool closed; /* its window, by somebody */
 };
 
 struct timing {
@@ -37,8 +41,16 @@ struct timing {
   const struct instant *within; /* until when packets pass within a zone, by its index; 0: they do not */
   bool held_back;               /* by a trial or a doubtful clock */
   uint8_t *flows;               /* enum flow_timing, by index */
-  struct timed_flow *timed;
+  struct timed_flow *timed;     /* by set */
+  int64_t *turns;               /* like `timed`: when that may change, in seconds */
   size_t timed_count;
+  struct known_flow *named; /* flows whose windows were closed, found once: a policy may have very many */
+  size_t named_count, named_capacity;
+};
+
+struct known_flow {
+  const char *name;
+  size_t index; /* SIZE_MAX: the policy has none of that name */
 };
 
 static enum flow_timing flow_timing_of(const struct timing_source *source, const struct flow *flow) {
@@ -112,7 +124,7 @@ static int list_timed(struct timing *timing, const struct policy *policy, const 
       return -ENOMEM;
     }
     if (ruleset_find_set(ruleset, name)) { /* else the flow takes no part */
-      timing->timed[timing->timed_count++] = (struct timed_flow){(uint32_t)i, marks[i], name};
+      timing->timed[timing->timed_count++] = (struct timed_flow){.flow = (uint32_t)i, .mark = marks[i], .set = name};
     }
   }
   return 0;
@@ -139,7 +151,8 @@ static int fill_flows(struct timing *timing, const struct timing_source *source,
   timing->flows = ARENA_ARRAY(timing->arena, source->policy->flow_count + 1, uint8_t);
   size_t timed = timing->flows ? judge_flows(timing, source) : 0;
   timing->timed = ARENA_ARRAY(timing->arena, timed + 1, struct timed_flow);
-  if (!timing->flows || !timing->timed) {
+  timing->turns = ARENA_ARRAY(timing->arena, timed + 1, int64_t);
+  if (!timing->flows || !timing->timed || !timing->turns) {
     return -ENOMEM;
   }
   int result = timed > 0 ? find_timed(timing, source, ruleset) : 0;
@@ -152,7 +165,6 @@ static int fill_flows(struct timing *timing, const struct timing_source *source,
 static int fill(struct timing *timing, const struct timing_source *source, const struct ruleset *ruleset) {
   memcpy(timing->sha256, source->policy->sha256, sizeof timing->sha256);
   timing->at = source->now;
-  timing->held_back = holds_back(source->restrictions);
   int result = list_cuts(timing, source->restrictions);
   if (result == 0) {
     result = list_within(timing, source);
@@ -163,13 +175,16 @@ static int fill(struct timing *timing, const struct timing_source *source, const
   return result == 0 ? fill_flows(timing, source, ruleset) : result;
 }
 
-/* The compiler must have come to the same. */
-static int check(const struct timing *timing, const struct timing_source *source, const struct ruleset *ruleset) {
+/* The compiler must have come to the same. No turn is known yet: all are looked at. */
+static int check(struct timing *timing, const struct timing_source *source, const struct ruleset *ruleset) {
   struct arena *scratch = arena_new(0);
   const struct ruleset *same = NULL;
   int result = scratch ? timing_ruleset(timing, source, ruleset, scratch, &same) : -ENOMEM;
   if (result == 0 && same != ruleset) {
     result = -EINVAL;
+  }
+  if (result == 0) {
+    timing_accept(timing, source);
   }
   arena_free(scratch);
   return result;
@@ -241,19 +256,35 @@ static bool flow_fits(const struct timing *timing, const struct timing_source *s
          flow_timing_of(source, &source->policy->flows[index]) == (enum flow_timing)timing->flows[index];
 }
 
+/* Index of the flow; SIZE_MAX when the policy has none of that name. */
+static size_t find_named(struct timing *timing, const struct policy *policy, const char *name) {
+  for (size_t i = 0; i < timing->named_count; i++) {
+    if (strcmp(timing->named[i].name, name) == 0) {
+      return timing->named[i].index;
+    }
+  }
+  const struct flow *flow = policy_find_flow(policy, name);
+  struct known_flow known = {arena_strdup(timing->arena, name), flow ? flow->index : SIZE_MAX};
+  if (known.name && arena_grow(timing->arena, (void **)&timing->named, timing->named_count, &timing->named_capacity,
+                               sizeof known) == 0) {
+    timing->named[timing->named_count++] = known;
+  }
+  return known.index;
+}
+
 /* Windows are closed by name. */
-static bool closed_flows_fit(const struct timing *timing, const struct timing_source *source) {
+static bool closed_flows_fit(struct timing *timing, const struct timing_source *source) {
   const struct restrictions *restrictions = source->restrictions;
   for (size_t i = 0; restrictions && i < restrictions->closed_window_count; i++) {
-    const struct flow *flow = policy_find_flow(source->policy, restrictions->closed_windows[i].flow);
-    if (flow && !flow_fits(timing, source, flow->index)) {
+    size_t index = find_named(timing, source->policy, restrictions->closed_windows[i].flow);
+    if (index != SIZE_MAX && !flow_fits(timing, source, index)) {
       return false;
     }
   }
   return true;
 }
 
-static bool flows_fit(const struct timing *timing, const struct timing_source *source) {
+static bool flows_fit(struct timing *timing, const struct timing_source *source) {
   if (!timing->held_back && !holds_back(source->restrictions)) {
     return closed_flows_fit(timing, source);
   }
@@ -265,7 +296,7 @@ static bool flows_fit(const struct timing *timing, const struct timing_source *s
   return true;
 }
 
-bool timing_fits(const struct timing *timing, const struct timing_source *source) {
+bool timing_fits(struct timing *timing, const struct timing_source *source) {
   return timing->sha256[0] && memcmp(timing->sha256, source->policy->sha256, sizeof timing->sha256) == 0 &&
          source->now.seconds >= timing->at.seconds && own_fits(timing, source->own) &&
          cuts_fit(timing, source->restrictions) && within_fits(timing, source) && flows_fit(timing, source);
@@ -309,8 +340,8 @@ static int compare_elements(const void *left, const void *right, void *set) {
   return element_compare_keys(set, left, right);
 }
 
-/* A set with its timed flows put right. Those are the first `count`. */
-static int put_right(const struct timing_source *source, const struct timed_flow *timed, size_t count,
+/* A set with some of its timed flows put right. */
+static int put_right(const struct timing_source *source, const struct timed_flow *const *timed, size_t count,
                      struct arena *arena, struct set *set) {
   const struct set from = *set;
   struct element *elements = ARENA_ARRAY(arena, from.element_count + count, struct element);
@@ -320,12 +351,12 @@ static int put_right(const struct timing_source *source, const struct timed_flow
   }
   size_t kept = 0, added = 0;
   for (size_t i = 0; i < count; i++) {
-    struct step step = judge_timed(source, &timed[i], &from);
+    struct step step = judge_timed(source, timed[i], &from);
     if (step.held) {
       gone[step.held - from.elements] = true;
     }
     if (step.wanted) {
-      write_element(source, &timed[i], &step, &elements[from.element_count + added++]);
+      write_element(source, timed[i], &step, &elements[from.element_count + added++]);
     }
   }
   for (size_t i = 0; i < from.element_count; i++) {
@@ -342,10 +373,10 @@ static int put_right(const struct timing_source *source, const struct timed_flow
   return 0;
 }
 
-static bool all_stand(const struct timing_source *source, const struct timed_flow *timed, size_t count,
+static bool all_stand(const struct timing_source *source, const struct timed_flow *const *timed, size_t count,
                       const struct set *set) {
   for (size_t i = 0; i < count; i++) {
-    struct step step = judge_timed(source, &timed[i], set);
+    struct step step = judge_timed(source, timed[i], set);
     if (!stands(&step)) {
       return false;
     }
@@ -366,22 +397,75 @@ static struct set *changeable_sets(const struct ruleset *from, struct arena *are
   return (*copy)->sets;
 }
 
-int timing_ruleset(const struct timing *timing, const struct timing_source *source, const struct ruleset *from,
+/* ---- whose turn it is ---- */
+
+static bool window_is_closed(struct timing *timing, const struct timing_source *source, uint32_t flow) {
+  const struct restrictions *restrictions = source->restrictions;
+  for (size_t i = 0; restrictions && i < restrictions->closed_window_count; i++) {
+    if (find_named(timing, source->policy, restrictions->closed_windows[i].flow) == flow) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool must_be_looked_at(struct timing *timing, const struct timing_source *source, size_t index) {
+  const struct timed_flow *timed = &timing->timed[index];
+  return timing->turns[index] <= source->now.seconds || timing->held_back || holds_back(source->restrictions) ||
+         timed->closed || window_is_closed(timing, source, timed->flow);
+}
+
+/* Those that must be looked at, still by set. */
+static int list_due(struct timing *timing, const struct timing_source *source, struct arena *arena,
+                    const struct timed_flow ***ret_due, size_t *ret_count) {
+  const struct timed_flow **due = ARENA_ARRAY(arena, timing->timed_count + 1, const struct timed_flow *);
+  size_t count = 0;
+  for (size_t i = 0; due && i < timing->timed_count; i++) {
+    if (must_be_looked_at(timing, source, i)) {
+      due[count++] = &timing->timed[i];
+    }
+  }
+  *ret_due = due;
+  *ret_count = count;
+  return due ? 0 : -ENOMEM;
+}
+
+int timing_ruleset(struct timing *timing, const struct timing_source *source, const struct ruleset *from,
                    struct arena *arena, const struct ruleset **ret_ruleset) {
   struct ruleset *copy = NULL;
-  for (size_t i = 0, next; i < timing->timed_count; i = next) {
-    for (next = i + 1; next < timing->timed_count && strcmp(timing->timed[next].set, timing->timed[i].set) == 0;) {
+  const struct timed_flow **due = NULL;
+  size_t count = 0;
+  if (list_due(timing, source, arena, &due, &count) < 0) {
+    return -ENOMEM;
+  }
+  for (size_t i = 0, next; i < count; i = next) {
+    for (next = i + 1; next < count && strcmp(due[next]->set, due[i]->set) == 0;) {
       next++;
     }
-    const struct set *set = ruleset_find_set(from, timing->timed[i].set);
-    if (!set || all_stand(source, &timing->timed[i], next - i, set)) {
+    const struct set *set = ruleset_find_set(from, due[i]->set);
+    if (!set || all_stand(source, &due[i], next - i, set)) {
       continue;
     }
     struct set *sets = changeable_sets(from, arena, &copy);
-    if (!sets || put_right(source, &timing->timed[i], next - i, arena, &sets[set - from->sets]) < 0) {
+    if (!sets || put_right(source, &due[i], next - i, arena, &sets[set - from->sets]) < 0) {
       return -ENOMEM;
     }
   }
   *ret_ruleset = copy ? copy : from;
   return 0;
+}
+
+void timing_accept(struct timing *timing, const struct timing_source *source) {
+  for (size_t i = 0; i < timing->timed_count; i++) {
+    if (must_be_looked_at(timing, source, i)) {
+      struct timed_flow *timed = &timing->timed[i];
+      struct instant turn;
+      restricted_flow_force(source->policy, source->restrictions, &source->policy->flows[timed->flow], source->now,
+                            &turn);
+      timing->turns[i] = turn.seconds;
+      timed->closed = window_is_closed(timing, source, timed->flow);
+    }
+  }
+  timing->held_back = holds_back(source->restrictions);
+  timing->at = source->now;
 }

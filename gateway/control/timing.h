@@ -31,10 +31,13 @@ int timing_new(const struct timing_source *source, const struct ruleset *ruleset
 struct timing *timing_free(struct timing *timing); /* NULL is allowed; returns NULL */
 
 /* Whether the ruleset for that source has this timing. */
-bool timing_fits(const struct timing *timing, const struct timing_source *source);
+bool timing_fits(struct timing *timing, const struct timing_source *source);
 
-/* The ruleset for a source that fits, made from one of the same timing, whose parts it shares. Returns 0 or -ENOMEM. */
-int timing_ruleset(const struct timing *timing, const struct timing_source *source, const struct ruleset *from,
+/* The ruleset for a source that fits, made from the one that was accepted last, whose parts it shares. Returns 0 or
+ * -ENOMEM. */
+int timing_ruleset(struct timing *timing, const struct timing_source *source, const struct ruleset *from,
                    struct arena *arena, const struct ruleset **ret_ruleset);
+/* That ruleset stands now. The one that a timing was made of is accepted. */
+void timing_accept(struct timing *timing, const struct timing_source *source);
 
 #endif

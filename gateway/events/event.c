@@ -48,7 +48,7 @@ static json_t *string_with_replacements(const char *text) {
 
 static json_t *text_or_null(const char *text) {
   json_t *value = text != NULL ? json_string(text) : json_null();
-  if (value == NULL) {
+  if (value == NULL && text != NULL) {
     value = string_with_replacements(text);
   }
   return value != NULL ? value : json_null(); /* no memory: a record with a hole is better than none */
@@ -119,6 +119,15 @@ static void put_judgement(json_t *object, const struct event *event) {
     json_object_set_new(object, "by", text_or_null(event->by));
 }
 
+static void put_traffic(json_t *object, const struct event_traffic *traffic) {
+  json_object_set_new(object, "duration_ms",
+                      traffic->milliseconds >= 0 ? json_integer(traffic->milliseconds) : json_null());
+  json_object_set_new(object, "packets_sent", json_integer((json_int_t)traffic->packets_sent));
+  json_object_set_new(object, "packets_received", json_integer((json_int_t)traffic->packets_received));
+  json_object_set_new(object, "bytes_sent", json_integer((json_int_t)traffic->bytes_sent));
+  json_object_set_new(object, "bytes_received", json_integer((json_int_t)traffic->bytes_received));
+}
+
 json_t *event_to_json(const struct event *event, const struct timezone *timezone) {
   json_t *object = json_object();
   if (object == NULL)
@@ -127,5 +136,7 @@ json_t *event_to_json(const struct event *event, const struct timezone *timezone
   put_place(object, event);
   put_packet(object, event);
   put_judgement(object, event);
+  if (event->traffic != NULL)
+    put_traffic(object, event->traffic);
   return object;
 }

@@ -16,6 +16,8 @@
  */
 enum event_severity { EVENT_CRITICAL, EVENT_WARNING, EVENT_NOTICE, EVENT_INFO };
 
+struct event_traffic;
+
 /* A moment with microseconds, for sightings. */
 struct event_time {
   int64_t seconds;
@@ -42,6 +44,14 @@ struct event {
   bool still_going;
   const char *evidence, *clause, *what_to_do, *message; /* NULL: null */
   const char *by;                                       /* who did it; NULL: nobody, and then the key is not there */
+  const struct event_traffic *traffic;                  /* NULL: none, and then its keys are not there */
+};
+
+/* What a connection carried; sent: by who opened it. */
+struct event_traffic {
+  int64_t milliseconds; /* from its beginning to its end; -1: not known, null in JSON */
+  uint64_t packets_sent, packets_received;
+  uint64_t bytes_sent, bytes_received;
 };
 
 enum { EVENT_TIME_TEXT_SIZE = 48 };

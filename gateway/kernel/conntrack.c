@@ -63,10 +63,12 @@ static void read_icmp(const struct nf_conntrack *entry, struct connection *conne
   connection->original.source_port = ntohs(nfct_get_attr_u16(entry, ATTR_ICMP_ID));
 }
 
-/* Of the flow; 0 for connections that the gateway is refusing, too. */
-static uint32_t mark_of(const struct nf_conntrack *entry) {
-  uint32_t mark = nfct_get_attr_u32(entry, ATTR_MARK);
+uint32_t connection_flow_mark(uint32_t mark) {
   return mark == REFUSAL_MARK ? 0 : mark & FLOW_MARK_MASK;
+}
+
+static uint32_t mark_of(const struct nf_conntrack *entry) {
+  return connection_flow_mark(nfct_get_attr_u32(entry, ATTR_MARK));
 }
 
 static void read_entry(const struct nf_conntrack *entry, struct connection *connection) {
@@ -81,6 +83,7 @@ static void read_entry(const struct nf_conntrack *entry, struct connection *conn
       .answered = (status & IPS_SEEN_REPLY) != 0,
       .assured = (status & IPS_ASSURED) != 0,
       .tcp_state = nfct_get_attr_u8(entry, ATTR_TCP_STATE),
+      .started = nfct_get_attr_u64(entry, ATTR_TIMESTAMP_START),
   };
   for (size_t i = 0; i < 2; i++) {
     connection->packets[i] = nfct_get_attr_u64(entry, directions[i].packets);

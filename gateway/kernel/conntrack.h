@@ -32,12 +32,16 @@ struct connection {
   uint8_t tcp_state;   /* TCP_CONNTRACK_*; 0 for other protocols */
   uint64_t packets[2]; /* original, reply; 0 where the kernel does not count (nf_conntrack_acct) */
   uint64_t bytes[2];
+  uint64_t started; /* nanoseconds since 1970; 0 where the kernel does not note it (nf_conntrack_timestamp) */
 };
 
 struct connection_list {
   struct connection *items;
   size_t count;
 };
+
+/* What of a connection's mark is its flow's; 0 when the gateway is refusing it. */
+uint32_t connection_flow_mark(uint32_t mark);
 
 /* All connections that the kernel tracks now, in its order. */
 int conntrack_read(struct arena *arena, struct connection_list *ret_list, struct error *error);

@@ -188,9 +188,13 @@ static int apply_by_reading(struct application *application, struct arena *arena
   const struct ruleset *wanted = NULL;
   struct delta *delta = NULL;
   int64_t now = application_now(application);
-  int status = nftables_read_at(application->wanted->table, now, arena, &found, application->error);
+  int claim = nftables_claim(application->nftables, application->wanted->table, application->error);
+  int status = claim < 0 ? claim : nftables_read_at(application->wanted->table, now, arena, &found, application->error);
   if (status != 0) {
     return status;
+  }
+  if (claim == CLAIM_ANEW) {
+    found->foreign_count++; /* a property that cannot be changed in place */
   }
   if (ruleset_living(application->wanted, NULL, now, arena, &wanted) < 0 ||
       ruleset_difference(found, wanted, arena, &delta) < 0) {

@@ -65,6 +65,19 @@ const struct ruleset *nftables_known(struct nftables *nftables, struct instant n
 /* The next apply reads all. */
 void nftables_forget(struct nftables *nftables);
 
+enum ownership {
+  OWNERSHIP_OFF,         /* nobody asked for it */
+  OWNERSHIP_HELD,        /* no other program can change the table while `nftables` is open; then the table stays */
+  OWNERSHIP_UNSUPPORTED, /* the kernel knows no table that outlives its owner: before 6.9 */
+};
+
+/*
+ * Tables that are applied from now on belong to `nftables`; to be called before the first one. Asks the kernel whether
+ * it can, by a transaction that leaves nothing behind. A table of an owner that is gone is taken over as it stands, one
+ * without ever an owner is made anew.
+ */
+int nftables_own(struct nftables *nftables, enum ownership *ret_ownership, struct error *error);
+
 /* Reads the table and compares it. *ret_what is NULL when it is equal, else names the first difference. */
 int nftables_compare(struct nftables *nftables, const struct ruleset *wanted, struct instant now, struct arena *arena,
                      const char **ret_what, struct error *error);

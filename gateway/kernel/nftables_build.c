@@ -198,7 +198,7 @@ static int add_table(struct nftables_batch *batch, const struct operation *opera
   (void)operation;
   (void)error;
   mnl_attr_put_strz(message, NFTA_TABLE_NAME, batch->table);
-  mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, 0);
+  mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htonl(batch->table_flags));
   return 0;
 }
 

@@ -24,7 +24,8 @@ struct batch_message {
 
 struct nftables_batch {
   const char *table;
-  int64_t now; /* milliseconds since 1970: timeouts are relative to it */
+  int64_t now;          /* milliseconds since 1970: timeouts are relative to it */
+  uint32_t table_flags; /* of a table that the batch adds; set after nftables_batch_begin() */
   char *data;
   size_t length;
   size_t capacity;

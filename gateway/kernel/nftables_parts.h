@@ -29,6 +29,7 @@ struct nftables {
   struct netlink *sender; /* batches; NULL until the first */
   struct netlink *reader; /* small requests; NULL until the first, and after a failure */
   struct memory memory;
+  enum ownership ownership;
   char what[RULESET_NAME_MAX + 80]; /* text of the last refusal */
 };
 
@@ -90,6 +91,17 @@ int nftables_confirm_touched(struct netlink *netlink, const struct delta *delta,
 /* Brings the counters of delta->carried up to date. */
 int nftables_read_carried(struct netlink *netlink, const struct delta *delta, const struct ruleset *wanted, int64_t now,
                           uint32_t generation, struct arena *arena, struct error *error);
+
+/* ---- nftables_owner.c ---- */
+
+/* What must be done so that the table is ours. */
+enum claim {
+  CLAIM_NOTHING, /* it is, or nobody asked for it, or there is none yet */
+  CLAIM_ANEW,    /* it was made by somebody who did not ask for it: only a new table can be owned */
+};
+
+/* Takes a table that its owner left behind. Returns an enum claim or a negative errno. */
+int nftables_claim(struct nftables *nftables, const char *table, struct error *error);
 
 /* ---- nftables_memory.c ---- */
 

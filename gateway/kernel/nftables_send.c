@@ -95,10 +95,11 @@ static int send_batch(struct nftables *nftables, const struct nftables_batch *ba
   return status;
 }
 
-static int build_batch(struct nftables_batch *batch, const struct delta *delta, enum phase phase, int64_t now,
-                       uint32_t generation, struct error *error) {
+static int build_batch(const struct nftables *nftables, struct nftables_batch *batch, const struct delta *delta,
+                       enum phase phase, int64_t now, uint32_t generation, struct error *error) {
   const struct phase_operations *operations = &delta->phases[phase];
   int status = nftables_batch_begin(batch, delta->table, now, generation, 1, error);
+  batch->table_flags = nftables->ownership == OWNERSHIP_HELD ? NFT_TABLE_F_OWNER | NFTABLES_TABLE_PERSIST : 0;
   for (size_t i = 0; status == 0 && i < operations->count; i++) {
     status = nftables_batch_add(batch, &operations->items[i], error);
   }
@@ -111,7 +112,7 @@ int nftables_send_at(struct nftables *nftables, const struct delta *delta, enum 
     return 0;
   }
   struct nftables_batch batch;
-  int status = build_batch(&batch, delta, phase, now, generation, error);
+  int status = build_batch(nftables, &batch, delta, phase, now, generation, error);
   if (status == 0) {
     status = send_batch(nftables, &batch, ret_refusal, error);
   }

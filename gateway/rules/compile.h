@@ -13,6 +13,7 @@ struct compile_options {
   struct instant now;
   const struct address_set *own;           /* the gateway's addresses; NULL offline */
   const struct restrictions *restrictions; /* NULL: none */
+  uint16_t denied_log_group;               /* NFLOG group that is told of some of what is denied; 0: nobody is */
   uint32_t half_open_seconds;              /* an unanswered opening is counted for so long; 0: HALF_OPEN_SECONDS */
 };
 

@@ -266,7 +266,7 @@ static bool has_limit(const struct direction *direction, uint32_t index) {
 static void end_over(struct direction *direction, struct rule_writer *rule, uint32_t index) {
   rule_count(rule, denied_counter(direction->compilation, direction->from_place, direction->to_place, "limit"));
   rule->origin = flow_origin(&direction->compilation->policy->flows[index]);
-  rule_end(rule, VERDICT_DROP, NULL);
+  end_denial(direction->compilation, rule, "limit");
 }
 
 /* A chain that drops what is over the limit of one flow, and returns otherwise. */

@@ -369,7 +369,7 @@ static void refuse(struct guard *guard, struct rule_writer *rule, const char *re
   rule_count(rule,
              builder_counter(&compilation->builder, arena_printf(compilation->arena, "guard.%s.%s",
                                                                  zone_name_at(compilation, guard->place), reason)));
-  rule_end(rule, VERDICT_DROP, NULL);
+  end_denial(compilation, rule, reason);
 }
 
 /*

@@ -93,7 +93,7 @@ static void use_slot(struct compilation *compilation, struct chain_draft *chain,
 
 static void end_flood(struct compilation *compilation, struct rule_writer *rule, size_t from, size_t to) {
   rule_count(rule, denied_counter(compilation, from, to, "flood"));
-  rule_end(rule, VERDICT_DROP, NULL);
+  end_denial(compilation, rule, "flood");
 }
 
 /* What the flow's own limit refuses must take no slot; what finds none is a flood first. */

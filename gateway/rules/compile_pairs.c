@@ -23,7 +23,7 @@ static struct rule_writer begin(struct pair *pair) {
 
 static void end_denied(struct pair *pair, struct rule_writer *rule, const char *reason) {
   rule_count(rule, denied_counter(pair->compilation, pair->from, pair->to, reason));
-  rule_end(rule, VERDICT_DROP, NULL);
+  end_denial(pair->compilation, rule, reason);
 }
 
 static void accept_in_force(struct pair *pair, bool established) {
@@ -86,21 +86,27 @@ static bool is_told(const struct pair *pair) {
   return pair->from != gateway_place(compilation) && compilation->policy->zones[pair->from].on_deny == ON_DENY_REJECT;
 }
 
-static void deny_no_flow(struct pair *pair) {
-  const char *counter = denied_counter(pair->compilation, pair->from, pair->to, "no-flow");
-  struct rule_writer rule;
-  if (is_told(pair)) {
-    rule = begin(pair);
-    rule_transport(&rule, IPPROTO_TCP);
-    rule_count(&rule, counter);
-    rule_refuse(&rule, true);
-    rule_end(&rule, VERDICT_NONE, NULL);
-  }
+/* TCP hears a reset, all else ICMP. */
+static void refuse_aloud(struct pair *pair, const char *counter) {
+  log_denial(pair->compilation, pair->chain, "no-flow");
+  struct rule_writer rule = begin(pair);
+  rule_transport(&rule, IPPROTO_TCP);
+  rule_count(&rule, counter);
+  rule_refuse(&rule, true);
+  rule_end(&rule, VERDICT_NONE, NULL);
   rule = begin(pair);
   rule_count(&rule, counter);
-  if (is_told(pair))
-    rule_refuse(&rule, false);
-  rule_end(&rule, is_told(pair) ? VERDICT_NONE : VERDICT_DROP, NULL);
+  rule_refuse(&rule, false);
+  rule_end(&rule, VERDICT_NONE, NULL);
+}
+
+static void deny_no_flow(struct pair *pair) {
+  if (is_told(pair)) {
+    refuse_aloud(pair, denied_counter(pair->compilation, pair->from, pair->to, "no-flow"));
+    return;
+  }
+  struct rule_writer rule = begin(pair);
+  end_denied(pair, &rule, "no-flow");
 }
 
 /* ---- what the gateway sends of itself ---- */

@@ -63,10 +63,19 @@ struct compilation {
   const char *own_set[IP_COUNT_], *special_source_set[IP_COUNT_], *special_destination_set[IP_COUNT_];
   const char *half_open[IP_COUNT_], *handshake; /* NULL where no flow joins any two zones */
   uint16_t slot_mask;
+  struct denial_chain *denial_chains; /* compile_denied.c */
   const char *broadcast_set, *zoned_set[IP_COUNT_];
   const char *cut_set[IP_COUNT_]; /* of cut hosts; NULL until somebody asks */
   const char *icmp_passing[IP_COUNT_], *icmp_errors[IP_COUNT_], *neighbour_discovery, *tunnels;
 };
+
+/* compile_denied.c */
+
+/* Ends a rule that counted a denial: with drop or, where denials are logged, by way of the chain that does both. */
+void end_denial(struct compilation *compilation, struct rule_writer *rule, const char *reason);
+/* The log of a denial that is told to who sent it, as a rule of its own before. Nothing where denials are not logged.
+ */
+void log_denial(struct compilation *compilation, struct chain_draft *chain, const char *reason);
 
 /* Lists of fields for rule_in() and the like. */
 #define FIELDS(...) ((const enum match[]){__VA_ARGS__, MATCH_COUNT_})

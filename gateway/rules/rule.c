@@ -433,6 +433,19 @@ void rule_count(struct rule_writer *writer, const char *counter) {
   say(writer, "counter name \"%s\"", counter);
 }
 
+void rule_log(struct rule_writer *writer, const struct log_limit *limit, const char *prefix) {
+  struct expression *within = append(writer, EXPRESSION_LIMIT);
+  within->rate = limit->per_second;
+  within->unit_seconds = 1;
+  within->burst = limit->at_once;
+  struct expression *copy = append(writer, EXPRESSION_LOG);
+  copy->key = limit->group;
+  copy->name = prefix;
+  say_blank(writer);
+  say(writer, "limit rate %" PRIu32 "/second burst %" PRIu32 " packets log prefix \"%s\" group %" PRIu16,
+      limit->per_second, limit->at_once, prefix, limit->group);
+}
+
 void rule_over(struct rule_writer *writer, uint64_t per_second) {
   struct expression *limit = append(writer, EXPRESSION_LIMIT);
   limit->key = NFT_LIMIT_F_INV;

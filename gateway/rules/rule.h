@@ -104,6 +104,12 @@ void rule_slot(struct rule_writer *writer, enum slot_action action, const enum m
 /* The beginning and the end of this connection are told to who listens to conntrack. First packet only. */
 void rule_tell_events(struct rule_writer *writer);
 void rule_count(struct rule_writer *writer, const char *counter);
+/* A copy goes to that NFLOG group, of at most so many packets a second and so many at once; the others end the rule. */
+struct log_limit {
+  uint16_t group;
+  uint32_t per_second, at_once;
+};
+void rule_log(struct rule_writer *writer, const struct log_limit *limit, const char *prefix);
 /* Holds for what is more than so many packets a second. */
 void rule_over(struct rule_writer *writer, uint64_t per_second);
 /* Holds while more than so many connections that came by this rule live. */

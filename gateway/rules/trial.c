@@ -238,13 +238,13 @@ static struct instant flow_deadline(const struct trial *trial, const struct flow
 /* ---- the whole ---- */
 
 static int prepare(struct trial *trial) {
-  uint32_t *pending, *confirmed;
+  uint32_t *pending = NULL, *confirmed = NULL;
   int status = flow_marks(trial->pending, trial->arena, &pending);
   if (status == 0)
     status = flow_marks(trial->confirmed, trial->arena, &confirmed);
   trial->marked = ARENA_ARRAY(trial->arena, trial->confirmed->flow_count, struct marked);
   trial->changed = ARENA_ARRAY(trial->arena, trial->pending->zone_count, bool);
-  if (status < 0 || trial->marked == NULL || trial->changed == NULL)
+  if (status < 0 || pending == NULL || confirmed == NULL || trial->marked == NULL || trial->changed == NULL)
     return -ENOMEM;
   trial->pending_marks = pending;
   for (size_t i = 0; i < trial->confirmed->flow_count; i++)

@@ -6,6 +6,7 @@
 
 #include <linux/netlink.h>
 
+#include "kernel/conntrack_events.h"
 #include "kernel/nftables_parse.h"
 #include "kernel/nftables_watch.h"
 #include "rules/difference.h"
@@ -87,6 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   uint8_t *bytes = malloc(length + 1); /* aligned, and with an end that is looked at */
   memcpy(bytes, data + 2, length);
   watch(bytes, length);
+  struct conntrack_event event;
+  (void)conntrack_event_parse(bytes, length, &event);
   struct nftables_parser *parser = nftables_parser_new(arena, "kido", (int64_t)NOW * 1000);
   struct ruleset *ruleset = NULL;
   struct error error = {0};

@@ -416,7 +416,7 @@ START_TEST(nft_and_we_load_the_town_alike) {
   struct address_range own_ranges[] = {{address_from_ipv4(0x0ad20001), address_from_ipv4(0x0ad20001)}};
   struct address_set own;
   ck_assert_int_eq(address_set_build(arena, own_ranges, 1, &own), 0);
-  struct compile_options options = {.now = now, .own = &own};
+  struct compile_options options = {.now = now, .own = &own, .denied_log_group = _i == 2 ? 7 : 0};
   struct ruleset *wanted = NULL;
   const struct policy *policy = town_load(_i == 0 ? TOWN_IN_FORCE : TOWN_IN_FORCE | TOWN_DUAL_STACK, now, arena);
   ck_assert_ptr_nonnull(policy);
@@ -599,7 +599,7 @@ static void add_rest(TCase *tests) {
   tcase_add_test(tests, a_refused_rule_is_named_by_its_origin);
   tcase_add_test(tests, a_refused_set_is_named_by_its_origin);
   tcase_add_test(tests, nft_and_we_load_the_sample_alike);
-  tcase_add_loop_test(tests, nft_and_we_load_the_town_alike, 0, 2);
+  tcase_add_loop_test(tests, nft_and_we_load_the_town_alike, 0, 3);
   tcase_add_loop_test(tests, nft_and_we_load_restrictions_alike, 0, 2);
   tcase_add_loop_test(tests, nft_and_we_load_the_closed_gate_alike, 0, 2);
   tcase_add_test(tests, own_addresses_and_interfaces_are_known);

@@ -46,6 +46,13 @@ def tcp(source, sport, destination, dport, flags, sequence, acknowledgement=0, p
     return frame(source, destination, 6, transport, **options)
 
 
+def arp_answer(address, mac):
+    """Somebody says, unasked, that an address is his."""
+    hardware, protocol = bytes.fromhex(mac.replace(":", "")), socket.inet_aton(address)
+    return b"\xff" * 6 + hardware + struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 2) + hardware + protocol + (
+        GATEWAY + protocol)
+
+
 class Wire:
     def __init__(self, name, address):
         self.name = name
@@ -59,17 +66,23 @@ class Wire:
     def send(self, data):
         os.write(self.descriptor, data)
 
-    def read(self):
-        """IPv4 packets that the gateway has sent since, as (protocol, source, sport, destination, dport)."""
+    def frames(self):
+        """What the gateway has sent since."""
         seen = []
         while True:
             try:
-                data = os.read(self.descriptor, 4096)
+                seen.append(os.read(self.descriptor, 4096))
             except BlockingIOError:
                 return seen
+
+    def read(self):
+        """IPv4 packets of it as (protocol, source, sport, destination, dport)."""
+        seen = []
+        for data in self.frames():
             if data[12:14] == b"\x08\x00" and data[23] in (6, 17):
                 ports = struct.unpack("!HH", data[34:38])
                 seen.append((data[23], socket.inet_ntoa(data[26:30]), ports[0], socket.inet_ntoa(data[30:34]), ports[1]))
+        return seen
 
     def drain(self):
         self.read()

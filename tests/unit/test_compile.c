@@ -405,6 +405,103 @@ START_TEST(base_chains_are_the_same_open_and_closed) {
 }
 END_TEST
 
+/* ---- half-open connections, records, the log of denials ---- */
+
+static const struct rule *find_rule(const struct ruleset *ruleset, const char *text) {
+  for (size_t i = 0; i < ruleset->chain_count; i++)
+    for (size_t j = 0; j < ruleset->chains[i].rule_count; j++)
+      if (strstr(ruleset->chains[i].rules[j].text, text) != NULL)
+        return &ruleset->chains[i].rules[j];
+  return NULL;
+}
+
+static const struct {
+  const char *limit, *key;
+} slots[] = {
+    {"1", "tcp sport & 0x0 "},     {"2", "tcp sport & 0x2 "},        {"3", "tcp sport & 0x2 "},
+    {"40", "tcp sport & 0x3e "},   {"256", "tcp sport & 0x1fe "},    {"511", "tcp sport & 0x1fe "},
+    {"512", "tcp sport & 0x3fe "}, {"32768", "tcp sport & 0xfffe "}, {"65535", "tcp sport & 0xfffe "},
+    {"65536", "tcp sport limit"},  {"1000000", "tcp sport limit"},
+};
+
+START_TEST(a_destination_has_as_many_slots_as_the_limit_allows) {
+  const char *line = arena_printf(arena, "language = \"ja\"; half_open_limit = %s;", slots[_i].limit);
+  struct ruleset *ruleset = compile(town_with("language  = \"ja\";", line), NOON);
+  ck_assert_ptr_nonnull(find_rule(ruleset, arena_printf(arena, "add @half_open4 { ip daddr . %s", slots[_i].key)));
+}
+END_TEST
+
+START_TEST(only_the_connections_of_flows_on_record_are_told) {
+  static const char head[] = "from = \"lg-term\"; to = \"i-vb\"; services = [ \"tcp/443\" ];";
+  struct ruleset *all = compile(town(), NOON);
+  ck_assert_ptr_null(ruleset_find_set(all, "logged.lgwan.internet"));
+  const struct policy *policy = town_with(head, arena_printf(arena, "log = \"none\"; %s", head));
+  struct ruleset *some = compile(policy, NOON);
+  const struct set *logged = ruleset_find_set(some, "logged.lgwan.internet");
+  ck_assert_ptr_nonnull(logged);
+  uint32_t quiet = mark_of(policy, "F-301"), loud = mark_of(policy, "F-302"), seen = 0;
+  for (size_t i = 0; i < logged->element_count; i++) {
+    uint32_t mark;
+    memcpy(&mark, logged->elements[i].key, sizeof mark);
+    ck_assert_uint_ne(mark, quiet);
+    seen += mark == loud;
+  }
+  ck_assert_uint_eq(seen, 1);
+  ck_assert_ptr_nonnull(find_rule(some, "ct state new ct mark @logged.lgwan.internet ct event set new,destroy"));
+}
+END_TEST
+
+static struct ruleset *compile_logging(void) {
+  struct compile_options options = {.now = at(NOON), .denied_log_group = 7};
+  struct ruleset *ruleset;
+  struct error error;
+  ck_assert_int_eq(ruleset_compile(town(), &options, arena, &ruleset, &error), 0);
+  return ruleset;
+}
+
+static bool counts_and_drops(const struct rule *rule) {
+  bool counts = false;
+  for (size_t i = 0; i < rule->expression_count; i++) {
+    counts = counts || rule->expressions[i].kind == EXPRESSION_COUNTER_OBJECT;
+    if (rule->expressions[i].kind == EXPRESSION_VERDICT && rule->expressions[i].verdict.code == VERDICT_DROP)
+      return counts;
+  }
+  return false;
+}
+
+START_TEST(the_log_of_denials_stands_in_rules_that_decide_nothing) {
+  struct ruleset *quiet = compile(town(), NOON), *logging = compile_logging();
+  ck_assert_ptr_null(find_rule(quiet, "log "));
+  size_t logs = 0;
+  for (size_t i = 0; i < logging->chain_count; i++) {
+    const struct chain *chain = &logging->chains[i];
+    for (size_t j = 0; j < chain->rule_count; j++) {
+      const struct rule *rule = &chain->rules[j];
+      bool log = strstr(rule->text, "log prefix") != NULL;
+      ck_assert_msg(chain->hook != HOOK_NONE || !counts_and_drops(rule), "%s: %s", chain->name, rule->text);
+      ck_assert_msg(!log || rule->expressions[rule->expression_count - 1].kind == EXPRESSION_LOG, "%s", rule->text);
+      ck_assert_msg(!log || strcmp(chain->rules[j + 1].text, "drop") == 0 ||
+                        strstr(chain->name, "pair.") == chain->name,
+                    "%s", chain->name);
+      logs += log;
+    }
+  }
+  ck_assert_uint_gt(logs, 10);
+  ck_assert_ptr_nonnull(
+      find_rule(logging, "limit rate 10/second burst 50 packets log prefix \"kido no-flow: \" group 7"));
+}
+END_TEST
+
+START_TEST(base_chains_know_nothing_of_the_log) {
+  struct ruleset *quiet = compile(town(), NOON), *logging = compile_logging();
+  for (size_t i = 0; i < quiet->chain_count; i++) {
+    const struct chain *chain = &quiet->chains[i], *other = ruleset_find_chain(logging, chain->name);
+    for (size_t j = 0; chain->hook != HOOK_NONE && j < chain->rule_count; j++)
+      ck_assert(rule_equal(&chain->rules[j], &other->rules[j]));
+  }
+}
+END_TEST
+
 /* ---- emergency cuts ---- */
 
 static const struct cut some_cuts[] = {
@@ -496,6 +593,10 @@ int main(void) {
   tcase_add_test(tests, a_closed_gate_passes_only_its_own_management);
   tcase_add_test(tests, without_a_policy_only_loopback_passes);
   tcase_add_test(tests, base_chains_are_the_same_open_and_closed);
+  tcase_add_loop_test(tests, a_destination_has_as_many_slots_as_the_limit_allows, 0, sizeof slots / sizeof *slots);
+  tcase_add_test(tests, only_the_connections_of_flows_on_record_are_told);
+  tcase_add_test(tests, the_log_of_denials_stands_in_rules_that_decide_nothing);
+  tcase_add_test(tests, base_chains_know_nothing_of_the_log);
   int cuts = sizeof some_cuts / sizeof *some_cuts;
   tcase_add_loop_test(tests, a_cut_changes_guards_and_nothing_about_flows, 0, cuts);
   tcase_add_loop_test(tests, a_cut_is_small_however_many_flows_there_are, 0, cuts);

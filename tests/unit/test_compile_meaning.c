@@ -365,7 +365,10 @@ static void give_own(struct field *field, const char *const *own) {
 
 static struct ruleset *compile(struct field *field, const struct circumstances *circumstances) {
   struct compile_options options = {
-      .now = circumstances->now, .own = circumstances->own, .restrictions = circumstances->restrictions};
+      .now = circumstances->now,
+      .own = circumstances->own,
+      .restrictions = circumstances->restrictions,
+      .denied_log_group = field->policy->flow_count % 2 == 0 ? 7 : 0}; /* which changes no verdict and no reason */
   struct ruleset *ruleset;
   struct error error;
   int status = ruleset_compile(field->policy, &options, field->arena, &ruleset, &error);

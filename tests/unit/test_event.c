@@ -74,6 +74,39 @@ START_TEST(the_record_has_the_keys_of_the_contract_in_its_order) {
 }
 END_TEST
 
+START_TEST(what_a_connection_carried_stands_behind_the_keys_of_the_contract) {
+  static const char *const keys[] = {"message",          "duration_ms", "packets_sent",
+                                     "packets_received", "bytes_sent",  "bytes_received"};
+  static const struct event_traffic traffic = {.milliseconds = 1500,
+                                               .packets_sent = 2,
+                                               .packets_received = 1,
+                                               .bytes_sent = 64,
+                                               .bytes_received = UINT32_MAX + 1ULL};
+  struct event event = example();
+  event.traffic = &traffic;
+  json_t *record = event_to_json(&event, tokyo);
+  void *place = json_object_iter_at(record, "message");
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++, place = json_object_iter_next(record, place)) {
+    ck_assert_ptr_nonnull(place);
+    ck_assert_str_eq(json_object_iter_key(place), keys[i]);
+  }
+  ck_assert_ptr_null(place);
+  ck_assert_int_eq(json_integer_value(json_object_get(record, "duration_ms")), 1500);
+  ck_assert_int_eq(json_integer_value(json_object_get(record, "bytes_received")), 4294967296);
+  json_decref(record);
+}
+END_TEST
+
+START_TEST(a_duration_that_is_not_known_is_null) {
+  static const struct event_traffic traffic = {.milliseconds = -1};
+  struct event event = example();
+  event.traffic = &traffic;
+  json_t *record = event_to_json(&event, tokyo);
+  ck_assert(json_is_null(json_object_get(record, "duration_ms")));
+  json_decref(record);
+}
+END_TEST
+
 static const struct {
   const char *source, *destination;
   uint8_t protocol;
@@ -246,6 +279,8 @@ int main(void) {
   TCase *all = tcase_create("all");
   tcase_add_checked_fixture(all, set_up, tear_down);
   tcase_add_test(all, the_record_has_the_keys_of_the_contract_in_its_order);
+  tcase_add_test(all, what_a_connection_carried_stands_behind_the_keys_of_the_contract);
+  tcase_add_test(all, a_duration_that_is_not_known_is_null);
   tcase_add_loop_test(all, the_community_id_is_that_of_other_sensors, 0, sizeof communities / sizeof communities[0]);
   tcase_add_test(all, the_sequence_goes_on_over_restarts);
   tcase_add_test(all, a_line_that_was_not_finished_is_cut_off);

@@ -277,6 +277,39 @@ START_TEST(a_damaged_entry_is_told_and_does_not_hide_others) {
 }
 END_TEST
 
+/* Each byte in turn becomes another one. */
+START_TEST(no_damaged_byte_passes_or_does_harm) {
+  char path[128], other[128];
+  struct confirmed_policy got;
+  struct error error = {0};
+  confirm(1, 0, STATE_APPLY);
+  entry_path(1, path);
+  file_path(other);
+  struct stat status;
+  ck_assert_int_eq(stat(path, &status), 0);
+  int fd = open(path, O_RDWR), confirmed = open(other, O_RDWR);
+  for (off_t i = 0; i < status.st_size; i++) {
+    char byte, damaged;
+    ck_assert_int_eq(pread(fd, &byte, 1, i), 1);
+    damaged = (char)(byte ^ (1 << (i % 7)));
+    ck_assert_int_eq(pwrite(fd, &damaged, 1, i) + pwrite(confirmed, &damaged, 1, i), 2);
+    struct arena *scratch = arena_new(0);
+    struct history_list entries = {0};
+    ck_assert_int_eq(history_read(directory, 1, scratch, &entries, &error), 0);
+    ck_assert_uint_eq(entries.count, 1);
+    int as_entry = history_load(directory, 1, scratch, &got, &error);
+    int as_confirmed = state_load(directory, scratch, &got, &error);
+    /* a name or a time may be another one; the policy never is */
+    ck_assert(as_entry == -EBADMSG || strcmp(got.text, "policy = { number = \"1\"; };\n") == 0);
+    ck_assert(as_confirmed == -EBADMSG || strcmp(got.text, "policy = { number = \"1\"; };\n") == 0);
+    arena_free(scratch);
+    ck_assert_int_eq(pwrite(fd, &byte, 1, i) + pwrite(confirmed, &byte, 1, i), 2);
+  }
+  close(fd);
+  close(confirmed);
+}
+END_TEST
+
 START_TEST(what_is_no_entry_is_left_alone) {
   static const char *const names[] = {"5.conf",           "0000000005.conf.new", "notes",
                                       "00000000005.conf", "-000000005.conf",     "0000000000.conf"};
@@ -416,6 +449,7 @@ int main(void) {
   tcase_add_test(group, every_confirmed_policy_is_kept);
   tcase_add_test(group, an_entry_that_was_never_confirmed_is_recognised);
   tcase_add_test(group, a_damaged_entry_is_told_and_does_not_hide_others);
+  tcase_add_test(group, no_damaged_byte_passes_or_does_harm);
   tcase_add_test(group, what_is_no_entry_is_left_alone);
   tcase_add_test(group, pruning_keeps_the_last_and_what_a_rollback_needs);
   tcase_add_test(group, an_entry_that_is_missing_is_completed);

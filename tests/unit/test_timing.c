@@ -104,8 +104,7 @@ static size_t check_meaning(const struct ruleset *followed, const struct ruleset
   return accepted;
 }
 
-static void check_followed(const struct timing *timing, const struct timing_source *source,
-                           const struct ruleset *from) {
+static void check_followed(struct timing *timing, const struct timing_source *source, const struct ruleset *from) {
   const struct ruleset *followed = NULL, *compiled = compile(source);
   ck_assert_int_eq(timing_ruleset(timing, source, from, arena, &followed), 0);
   check_sets_in_force(followed, compiled);
@@ -143,9 +142,36 @@ START_TEST(step_by_step_is_the_same_as_at_once) {
     ck_assert_int_eq(timing_ruleset(timing, &source, from, arena, &next), 0);
     check_sets_in_force(next, compile(&source));
     changes += next != from;
+    timing_accept(timing, &source);
     from = next;
   }
   ck_assert_uint_ge(changes, 2); /* a window opened and closed */
+  timing_free(timing);
+}
+END_TEST
+
+START_TEST(a_window_that_is_closed_for_a_while_is_followed) {
+  struct timing_source start = source_at(0, NULL);
+  const struct ruleset *from = compile(&start);
+  struct timing *timing = timing_of(&start, from);
+  size_t followed = 0;
+  for (size_t i = 0; i < town->flow_count; i++) {
+    struct closed_window closed = {
+        .flow = town->flows[i].name, .until = {noon.seconds + DAY}, .by = "tester", .why = "test"};
+    struct restrictions restrictions = {.closed_windows = &closed, .closed_window_count = 1};
+    int64_t begin = (int64_t)i * 200;
+    struct timing_source steps[] = {source_at(begin, &restrictions), source_at(begin + 60, &restrictions),
+                                    source_at(begin + 120, NULL)};
+    for (size_t j = 0; j < 3 && timing_fits(timing, &steps[j]); j++) {
+      const struct ruleset *next = NULL;
+      ck_assert_int_eq(timing_ruleset(timing, &steps[j], from, arena, &next), 0);
+      check_sets_in_force(next, compile(&steps[j]));
+      timing_accept(timing, &steps[j]);
+      followed += next != from;
+      from = next;
+    }
+  }
+  ck_assert_uint_ge(followed, 2);
   timing_free(timing);
 }
 END_TEST
@@ -280,6 +306,7 @@ int main(void) {
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, time_that_passes_is_followed_without_compiling);
   tcase_add_test(tests, step_by_step_is_the_same_as_at_once);
+  tcase_add_test(tests, a_window_that_is_closed_for_a_while_is_followed);
   tcase_add_test(tests, what_did_not_change_is_shared);
   tcase_add_test(tests, another_policy_clock_cut_or_address_does_not_fit);
   tcase_add_test(tests, a_lasting_flow_that_gets_a_deadline_does_not_fit);

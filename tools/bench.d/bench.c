@@ -65,8 +65,8 @@ static const struct verb {
   const char *name;
   int (*run)(int count, char **arguments);
 } verbs[] = {
-    {"measure", bench_measure}, {"text", bench_text},       {"load", bench_load},
-    {"change", bench_change},   {"forward", bench_forward}, {"exchange", bench_exchange},
+    {"measure", bench_measure}, {"text", bench_text},       {"load", bench_load},         {"change", bench_change},
+    {"window", bench_window},   {"forward", bench_forward}, {"exchange", bench_exchange},
 };
 
 int main(int count, char **arguments) {
@@ -75,7 +75,9 @@ int main(int count, char **arguments) {
       return verbs[i].run(count - 2, arguments + 2);
     }
   }
-  fprintf(stderr, "usage: kido-bench measure COMMAND… | text POLICY | load POLICY | change POLICY | forward POLICY "
-                  "[ROUNDS [FILE]] | exchange POLICY DIRECTORY RELOADS RATE\n");
+  fprintf(
+      stderr,
+      "usage: kido-bench measure COMMAND… | text POLICY | load POLICY | change POLICY | window POLICY | forward POLICY "
+      "[ROUNDS [FILE]] | exchange POLICY DIRECTORY RELOADS RATE\n");
   return 2;
 }
