@@ -512,9 +512,14 @@ static void match_fragment(const struct guard *guard, struct rule_writer *rule) 
     rule_equals(rule, MATCH_IP6_FRAGMENT, (const uint8_t[]){1}, "exists");
 }
 
-/* A fragment need not say of what type it is; the whole is judged later. */
+/* A later fragment does not say of what type it is: the whole is judged behind its reassembly. */
 static void accept_icmp_fragments(struct guard *guard) {
+  const struct ip_words *words = &ip_words[guard->version];
   struct rule_writer rule = begin(guard);
+  rule_not_in(&rule, FIELDS(words->icmp_type), guard->compilation->icmp_errors[guard->version]);
+  rule_not_in(&rule, FIELDS(words->destination), guard->destinations);
+  refuse(guard, &rule, "no-flow");
+  rule = begin(guard);
   match_fragment(guard, &rule);
   rule_transport(&rule, ip_words[guard->version].icmp);
   rule_end(&rule, VERDICT_ACCEPT, NULL);

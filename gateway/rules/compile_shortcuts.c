@@ -22,12 +22,13 @@
  */
 enum {
   NEAR_BLOCKS_MAX = 1024,
-  FAR_BLOCKS_MAX = 256,   /* as many as there are first bytes */
-  PIECES_MAX = 4096,      /* of a set, before blocks are made of them */
-  FILLED_MAX = 256,       /* single addresses */
-  COMPARED_MAX = 6,       /* single addresses that a rule keeps out one by one */
-  PATTERNS_MAX = 4,       /* last bytes that a rule keeps out */
-  COMPARED_BLOCKS_MAX = 2 /* that have rules of their own */
+  FAR_BLOCKS_MAX = 256,    /* as many as there are first bytes */
+  PIECES_MAX = 4096,       /* of a set, before blocks are made of them */
+  FILLED_MAX = 256,        /* single addresses */
+  COMPARED_MAX = 6,        /* single addresses that a rule keeps out one by one */
+  PATTERNS_MAX = 4,        /* last bytes that a rule keeps out */
+  COMPARED_BLOCKS_MAX = 2, /* that have rules of their own */
+  BLOCKS_FOR_A_PIECE = 64  /* that one more piece may cost */
 };
 
 struct block {
@@ -118,7 +119,7 @@ struct worth {
 };
 
 /* What the mask is worth: the longest pieces first, for as long as their blocks are few. far: addresses count, else
- * pieces. */
+ * pieces, less what many blocks cost. */
 static struct worth weigh(const struct block_list *pieces, unsigned length, bool far) {
   struct worth worth = {0};
   for (size_t i = 0; i < pieces->count; i++) {
@@ -130,8 +131,10 @@ static struct worth weigh(const struct block_list *pieces, unsigned length, bool
       break;
     worth.blocks += blocks;
     worth.taken++;
-    worth.gain += far ? UINT64_C(1) << (32 - own) : 1;
+    worth.gain += far ? UINT64_C(1) << (32 - own) : BLOCKS_FOR_A_PIECE;
   }
+  if (!far)
+    worth.gain -= worth.blocks < worth.gain ? worth.blocks : worth.gain;
   return worth;
 }
 
@@ -226,11 +229,6 @@ static void make_scales(const struct shortcuts *shortcuts, const struct address_
 
 /* ---- sets and maps of blocks ---- */
 
-static const char *name_for(const struct shortcuts *shortcuts, const char *kind, const struct scale *scale) {
-  return arena_printf(shortcuts->compilation->arena, "%s4.%s.%u", kind,
-                      zone_name_at(shortcuts->compilation, shortcuts->place), scale->length);
-}
-
 static struct set_draft *begin_set(const struct shortcuts *shortcuts, const char *name, enum map_data data) {
   struct set_draft *draft =
       builder_set(&shortcuts->compilation->builder, name, data, (const enum field_type[]){FIELD_IPV4, FIELD_COUNT_});
@@ -251,26 +249,33 @@ static const char *end_set(const struct shortcuts *shortcuts, struct set_draft *
   return builder_seal_set(&shortcuts->compilation->builder, draft);
 }
 
-/* NULL where there are none. */
-static const char *block_set(const struct shortcuts *shortcuts, const char *kind, const struct scale *scale) {
-  if (scale->blocks.count == 0)
-    return NULL;
-  struct set_draft *draft = begin_set(shortcuts, name_for(shortcuts, kind, scale), MAP_NONE);
+/* Zones for which the same blocks hold share the set. */
+static const char *block_set(const struct shortcuts *shortcuts, const struct scale *scale) {
+  const char *name = arena_printf(shortcuts->compilation->arena, "blocks4.%u", scale->length);
+  struct set_draft *draft = begin_set(shortcuts, name, MAP_NONE);
   for (size_t i = 0; i < scale->blocks.count; i++)
     add_key(shortcuts, draft, scale->blocks.items[i].first);
   return end_set(shortcuts, draft);
 }
 
+static struct verdict verdict_of(const struct shortcuts *shortcuts, const struct block *block) {
+  return block->lawful ? (struct verdict){.code = VERDICT_ACCEPT}
+                       : (struct verdict){.code = VERDICT_GOTO, .chain = shortcuts->unjoined};
+}
+
+static bool one_verdict(const struct block_list *blocks) {
+  for (size_t i = 1; i < blocks->count; i++)
+    if (blocks->items[i].lawful != blocks->items[0].lawful)
+      return false;
+  return true;
+}
+
 static const char *destination_map(const struct shortcuts *shortcuts, const struct scale *scale) {
-  if (scale->blocks.count == 0)
-    return NULL;
-  struct set_draft *draft = begin_set(shortcuts, name_for(shortcuts, "towards", scale), MAP_VERDICT);
-  for (size_t i = 0; i < scale->blocks.count; i++) {
-    struct element *element = add_key(shortcuts, draft, scale->blocks.items[i].first);
-    element->verdict = scale->blocks.items[i].lawful
-                           ? (struct verdict){.code = VERDICT_ACCEPT}
-                           : (struct verdict){.code = VERDICT_GOTO, .chain = shortcuts->unjoined};
-  }
+  const char *name = arena_printf(shortcuts->compilation->arena, "towards4.%s.%u",
+                                  zone_name_at(shortcuts->compilation, shortcuts->place), scale->length);
+  struct set_draft *draft = begin_set(shortcuts, name, MAP_VERDICT);
+  for (size_t i = 0; i < scale->blocks.count; i++)
+    add_key(shortcuts, draft, scale->blocks.items[i].first)->verdict = verdict_of(shortcuts, &scale->blocks.items[i]);
   return end_set(shortcuts, draft);
 }
 
@@ -311,9 +316,7 @@ static size_t list_last_bytes(const uint32_t *singles, size_t count, uint8_t byt
 
 static void keep_out_set(const struct shortcuts *shortcuts, struct rule_writer *rule, enum match field,
                          const uint32_t *singles, size_t count) {
-  const char *name =
-      arena_printf(shortcuts->compilation->arena, "except4.%s", zone_name_at(shortcuts->compilation, shortcuts->place));
-  struct set_draft *draft = begin_set(shortcuts, name, MAP_NONE);
+  struct set_draft *draft = begin_set(shortcuts, "except4", MAP_NONE);
   for (size_t i = 0; i < count; i++)
     add_key(shortcuts, draft, singles[i]);
   rule_not_in(rule, FIELDS(field), end_set(shortcuts, draft));
@@ -349,8 +352,14 @@ static void check_plain(struct rule_writer *rule) {
 
 static void end_towards(const struct shortcuts *shortcuts, struct rule_writer *rule, const struct scale *to) {
   keep_out(shortcuts, rule, MATCH_IP4_DESTINATION, &to->except);
-  rule_verdict_map_ipv4(rule, MATCH_IP4_DESTINATION, mask_of(to->length), to->map);
-  rule_end(rule, VERDICT_NONE, NULL);
+  if (!one_verdict(&to->blocks)) {
+    rule_verdict_map_ipv4(rule, MATCH_IP4_DESTINATION, mask_of(to->length), to->map);
+    rule_end(rule, VERDICT_NONE, NULL);
+    return;
+  }
+  struct verdict verdict = verdict_of(shortcuts, &to->blocks.items[0]);
+  rule_in_ipv4(rule, MATCH_IP4_DESTINATION, mask_of(to->length), to->map);
+  rule_end(rule, verdict.code, verdict.chain);
 }
 
 /* Of a set of exceptions, those that lie in the block. */
@@ -403,18 +412,30 @@ static void send_scale(const struct shortcuts *shortcuts, const struct scale *fr
 
 /* ---- what they need ---- */
 
-/* Up to so many pinned, own and broadcast addresses. */
+/* Pinned, own and broadcast addresses, up to a limit. */
 static struct address_set list_filling(struct compilation *compilation, size_t place) {
   const struct address_set *sources[] = {&compilation->broadcasts, &compilation->own,
                                          &compilation->zones[place].pinned};
   struct address_range ranges[FILLED_MAX];
-  size_t count = 0;
+  size_t count = 0, singles = 0;
   for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
-    for (size_t j = 0; j < sources[i]->count && count < FILLED_MAX / 2; j++)
-      if (sources[i]->ranges[j].first.family == FAMILY_IPV4 &&
-          address_equal(&sources[i]->ranges[j].first, &sources[i]->ranges[j].last))
-        ranges[count++] = sources[i]->ranges[j];
+    for (size_t j = 0; j < sources[i]->count; j++) {
+      const struct address_range *range = &sources[i]->ranges[j];
+      uint64_t size = range->first.family == FAMILY_IPV4 ? range_size(range) : UINT64_MAX;
+      if (size > FILLED_MAX - singles)
+        continue;
+      singles += size;
+      ranges[count++] = *range;
+    }
   return addresses_of(compilation, ranges, count);
+}
+
+static void end_refused(const struct shortcuts *shortcuts, struct rule_writer *rule, const char *reason) {
+  struct compilation *compilation = shortcuts->compilation;
+  rule_count(rule,
+             builder_counter(&compilation->builder, arena_printf(compilation->arena, "guard.%s.%s",
+                                                                 zone_name_at(compilation, shortcuts->place), reason)));
+  end_denial(compilation, rule, reason);
 }
 
 /* Denied for want of a flow; but ICMP errors are judged later. */
@@ -430,8 +451,7 @@ static const char *compile_unjoined_chain(const struct shortcuts *shortcuts) {
   rule_end(&rule, VERDICT_GOTO, shortcuts->view->refusals);
   rule = rule_begin(&compilation->builder, chain);
   rule.origin = zone_origin_at(compilation, shortcuts->place);
-  rule_count(&rule, builder_counter(&compilation->builder, arena_printf(compilation->arena, "guard.%s.no-flow", zone)));
-  rule_end(&rule, VERDICT_DROP, NULL);
+  end_refused(shortcuts, &rule, "no-flow");
   return builder_seal_chain(&compilation->builder, chain);
 }
 
@@ -446,9 +466,11 @@ struct shortcuts *shortcuts_new(struct compilation *compilation, size_t place, c
   make_scales(shortcuts, &view->sources, &none, shortcuts->from);
   shortcuts->unjoined = compile_unjoined_chain(shortcuts);
   for (size_t i = 0; i < 2; i++) {
-    shortcuts->to[i].map = destination_map(shortcuts, &shortcuts->to[i]);
-    if (shortcuts->from[i].blocks.count > COMPARED_BLOCKS_MAX)
-      shortcuts->from[i].map = block_set(shortcuts, "sender", &shortcuts->from[i]);
+    struct scale *to = &shortcuts->to[i], *from = &shortcuts->from[i];
+    if (to->blocks.count > 0)
+      to->map = one_verdict(&to->blocks) ? block_set(shortcuts, to) : destination_map(shortcuts, to);
+    if (from->blocks.count > COMPARED_BLOCKS_MAX)
+      from->map = block_set(shortcuts, from);
   }
   return shortcuts;
 }
@@ -476,10 +498,8 @@ void shortcuts_refuse_strangers(const struct shortcuts *shortcuts) {
   if (from[1].blocks.count == 0 || to->blocks.count == 0)
     return;
   struct rule_writer rule = begin(shortcuts);
-  rule_in_ipv4(&rule, MATCH_IP4_SOURCE, mask_of(from[1].length), block_set(shortcuts, "stranger", &from[1]));
+  rule_in_ipv4(&rule, MATCH_IP4_SOURCE, mask_of(from[1].length), block_set(shortcuts, &from[1]));
   keep_out(shortcuts, &rule, MATCH_IP4_DESTINATION, &to->except);
-  rule_in_ipv4(&rule, MATCH_IP4_DESTINATION, mask_of(to->length), block_set(shortcuts, "known", to));
-  rule_count(&rule, builder_counter(&compilation->builder, arena_printf(compilation->arena, "guard.%s.spoofed-source",
-                                                                        zone_name_at(compilation, shortcuts->place))));
-  rule_end(&rule, VERDICT_DROP, NULL);
+  rule_in_ipv4(&rule, MATCH_IP4_DESTINATION, mask_of(to->length), block_set(shortcuts, to));
+  end_refused(shortcuts, &rule, "spoofed-source");
 }

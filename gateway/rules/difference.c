@@ -178,8 +178,8 @@ static void compare_elements(struct planner *planner, const struct set *old, con
 
 /* The same array, or two that were made of the same, or what only packets change: nothing to compare. */
 static bool surely_same_elements(const struct set *old, const struct set *set) {
-  return (old->elements == set->elements && old->element_count == set->element_count) ||
-         (old->sealed && set->sealed) || set->dynamic;
+  return (old->elements == set->elements && old->element_count == set->element_count) || (old->sealed && set->sealed) ||
+         set->dynamic;
 }
 
 static void change_sets(struct planner *planner) {

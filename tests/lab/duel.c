@@ -210,6 +210,11 @@ static void tally_key(const struct duel_field *field, const struct duel *duel, c
            counted_reason(duel->decision.reason));
 }
 
+/* The guard counts each fragment, what is behind it the whole. */
+static uint64_t count_most(const struct duel *duel) {
+  return duel->probe.split > 0 ? 2 : 1;
+}
+
 static void tally_loosely(const struct duel_field *field, const struct duel *duel, struct tally *tally) {
   static const enum reason reasons[] = {REASON_CUT, REASON_UNKNOWN_ZONE, REASON_NO_FLOW, REASON_INVALID_STATE,
                                         REASON_ICMP};
@@ -218,7 +223,7 @@ static void tally_loosely(const struct duel_field *field, const struct duel *due
     snprintf(key, KEY_SIZE, "%s/%s", policy_zone_name(field->policy, duel->query.in_zone), reason_name(reasons[i]));
     struct tally_entry *entry = tally_entry(tally, key);
     if (entry != NULL)
-      entry->most++;
+      entry->most += count_most(duel);
   }
 }
 
@@ -235,7 +240,9 @@ static void tally_expect(const struct duel_field *field, const struct duel *duel
   if (entry == NULL)
     return;
   entry->least++;
-  entry->most++;
+  entry->most += count_most(duel);
+  if (duel->probe.split > 0 && duel->decision.reason == REASON_TUNNEL)
+    tally_loosely(field, duel, tally); /* a later fragment does not say that it is Teredo */
 }
 
 /* "guard.lgwan.spoofed-source", "denied.lgwan.internet.no-flow" to "lgwan/spoofed-source", "lgwan/no-flow". */
