@@ -287,6 +287,13 @@ static int on_change(sd_event_source *source, int fd, uint32_t events, void *con
   return 0;
 }
 
+/* A large load of ours was not told, and somebody else's change with it. */
+static void on_missed(void *context) {
+  struct controller *controller = context;
+  controller->drift.change.lost = true;
+  settle(controller, CONTEST_QUICK_MILLISECONDS);
+}
+
 static int on_look(sd_event_source *source, uint64_t time, void *context) {
   settle(context, CONTEST_QUICK_MILLISECONDS);
   sd_event_source_set_time(source, time + LOOK_SECONDS * 1000 * milliseconds);
@@ -310,6 +317,7 @@ int controller_start_drift(struct controller *controller, struct error *error) {
     result = sd_event_add_time_relative(controller->loop, &drift->looking, CLOCK_MONOTONIC,
                                         LOOK_SECONDS * 1000 * milliseconds, 0, on_look, controller);
   }
+  gate_spare(controller->gate, drift->socket, on_missed, controller);
   settle(controller, CONTEST_QUICK_MILLISECONDS); /* the tables that others have already */
   return result < 0 ? error_set(error, -result, "the event loop: %s", strerror(-result)) : 0;
 }
@@ -319,6 +327,7 @@ void controller_stop_drift(struct controller *controller) {
   drift->settling = sd_event_source_disable_unref(drift->settling);
   drift->looking = sd_event_source_disable_unref(drift->looking);
   if (drift->on_change) {
+    gate_spare(controller->gate, -1, NULL, NULL);
     drift->on_change = sd_event_source_disable_unref(drift->on_change);
     close(drift->socket);
   }

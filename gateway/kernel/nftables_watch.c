@@ -33,6 +33,11 @@ int nftables_watch_open(int *ret_fd, struct error *error) {
   return 0;
 }
 
+void nftables_watch_listen(int fd, bool on) {
+  int group = NFNLGRP_NFTABLES;
+  (void)setsockopt(fd, SOL_NETLINK, on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group, sizeof group);
+}
+
 static const struct nlattr *first_attribute(const struct nlmsghdr *header) {
   return mnl_nlmsg_get_payload_offset(header, sizeof(struct nfgenmsg));
 }

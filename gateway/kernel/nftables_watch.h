@@ -36,6 +36,10 @@ struct nftables_transaction {
 /* A non-blocking socket that becomes readable when anybody changes the ruleset. */
 int nftables_watch_open(int *ret_fd, struct error *error);
 
+/* Stops listening for a while, and listens again. The kernel writes a message for every element that is added or
+ * removed while anybody listens: a large transaction then takes three times as long. */
+void nftables_watch_listen(int fd, bool on);
+
 /* Takes what has come, and adds it. own_port: transactions by that port are ours. table: our inet table. */
 void nftables_watch_drain(int fd, uint32_t own_port, const char *table, struct nftables_transaction *transaction,
                           struct nftables_change *change);
