@@ -94,6 +94,7 @@ bool nftables_watch_parse(const void *message, uint32_t length, const char *tabl
   }
   if (is_in_table(header, table)) {
     transaction->ours = true;
+    transaction->table = transaction->table || type == NFT_MSG_NEWTABLE || type == NFT_MSG_DELTABLE;
   } else if (is_of_weight(type)) {
     transaction->others = true;
   }
@@ -105,6 +106,7 @@ static void end_transaction(const struct nftables_author *author, uint32_t own_p
   bool foreign = own_port == 0 || author->port != own_port;
   if (foreign && transaction->ours) {
     change->ours++;
+    change->table = change->table || transaction->table;
     change->by_ours = *author;
   }
   if (foreign && transaction->others) {

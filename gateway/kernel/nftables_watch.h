@@ -24,13 +24,14 @@ struct nftables_author {
 struct nftables_change {
   unsigned ours;                             /* transactions that touched our table */
   unsigned others;                           /* that made, changed or removed tables and chains of others */
+  bool table;                                /* among them some that made, changed or removed our table as a whole */
   bool lost;                                 /* so much came that some was lost: anything may have changed */
   struct nftables_author by_ours, by_others; /* who made the last of each */
 };
 
 /* The transaction that is being told. It may come in several datagrams. All zero at the beginning. */
 struct nftables_transaction {
-  bool ours, others;
+  bool ours, table, others;
 };
 
 /* A non-blocking socket that becomes readable when anybody changes the ruleset. */
