@@ -59,7 +59,7 @@ static int add_wires(struct replay *replay) {
   if (replay->merge.sources == NULL || replay->paths == NULL)
     return EXIT_CODE_NO_ANSWER;
   for (size_t i = 0; i < invocation->argument_count; i++) {
-    char *zone;
+    char *zone = NULL;
     replay->paths[i] = split(replay, invocation->arguments[i], &zone);
     if (replay->paths[i] == NULL)
       return invocation_usage(invocation, "「%s」は 領域=ファイル の形でないか、その領域がポリシーにありません",

@@ -28,7 +28,7 @@ struct contest {
 /* Notes a repair. True when a contest begins with it. */
 bool contest_note(struct contest *contest, uint64_t now);
 
-/* How long to wait between a change and the look at it. */
+/* How long to wait between two looks. */
 unsigned contest_wait(struct contest *contest, uint64_t now);
 
 #endif

@@ -7,13 +7,17 @@
 #include <unistd.h>
 
 #include "control/controller_parts.h"
+#include "kernel/system.h"
 
 /*
- * Theory of operation. The kernel tells each transaction of others, with the process that made it. Transactions come in
- * bursts; the first of a burst starts a short wait, then the whole is looked at once. What counts is never the message
- * but the state: the table is read and compared with what should stand there. Somebody who changed the table and
- * changed it back is told all the same, for in between it was not ours. Should messages be lost, or none come for a
- * change, the table is looked at anyway, at once or after LOOK_SECONDS.
+ * Theory of operation. The kernel tells each transaction of others, with the process that made it. The first is looked
+ * at once; those that follow wait until some time has passed since the last look, and are looked at together. What
+ * counts is never the message but the state: the table is read and compared with what should stand there. Somebody who
+ * changed the table and changed it back is told all the same, for in between it was not ours. Should messages be lost,
+ * or none come for a change, the table is looked at anyway, at once or after LOOK_SECONDS.
+ *
+ * Without our table the kernel would forward whatever comes, and a large policy takes time to be loaded: until it
+ * stands again forwarding is off.
  *
  * Everything here stands behind the control socket in priority: a storm of changes does not keep `kido` waiting.
  */
@@ -98,6 +102,15 @@ static void forget_difference(struct controller *controller) {
   controller->drift.what = NULL;
 }
 
+/* Whoever wants no repair wants the machine left as it is. */
+static void stop_forwarding(struct controller *controller) {
+  struct error ignored = {0};
+  if (controller->options->repair && controller->in_force) {
+    controller->forwarding_stopped = true;
+    system_set_forwarding(false, &ignored);
+  }
+}
+
 static void repair(struct controller *controller) {
   controller_refresh(controller);
   if (controller->kernel_failures > 0) {
@@ -125,6 +138,9 @@ static void note_drift(struct controller *controller, const char *what, const st
 }
 
 static void note_no_drift(struct controller *controller, const struct nftables_change *change) {
+  if (controller->forwarding_stopped) {
+    controller_refresh(controller);
+  }
   if (!controller->drift.what && change->ours == 0) {
     return;
   }
@@ -230,7 +246,7 @@ json_t *controller_other_tables_to_json(const struct controller *controller) {
 
 static int on_settled(sd_event_source *source, uint64_t time, void *context);
 
-static void settle(struct controller *controller, unsigned wait) {
+static void settle(struct controller *controller, uint64_t wait) {
   struct drift *drift = &controller->drift;
   if (!drift->settling && sd_event_add_time_relative(controller->loop, &drift->settling, CLOCK_MONOTONIC,
                                                      wait * milliseconds, milliseconds, on_settled, controller) >= 0) {
@@ -259,6 +275,7 @@ static int on_settled(sd_event_source *source, uint64_t time, void *context) {
   struct controller *controller = context;
   struct drift *drift = &controller->drift;
   drift->settling = sd_event_source_disable_unref(drift->settling);
+  drift->looked = monotonic_milliseconds();
   if (controller->load.origin == LOAD_START) {
     settle(controller, CONTEST_QUICK_MILLISECONDS);
     return 0;
@@ -281,10 +298,21 @@ static int on_change(sd_event_source *source, int fd, uint32_t events, void *con
   struct controller *controller = context;
   struct drift *drift = &controller->drift;
   nftables_watch_drain(fd, gate_port(controller->gate), GATE_TABLE, &drift->transaction, &drift->change);
+  if (drift->change.table) {
+    stop_forwarding(controller);
+  }
   if (drift->change.ours > 0 || drift->change.others > 0 || drift->change.lost || drift->what) {
-    settle(controller, contest_wait(&drift->contest, monotonic_milliseconds()));
+    uint64_t now = monotonic_milliseconds(), wait = contest_wait(&drift->contest, now);
+    settle(controller, now - drift->looked >= wait ? 0 : wait - (now - drift->looked));
   }
   return 0;
+}
+
+/* A large load of ours was not told, and somebody else's change with it. */
+static void on_missed(void *context) {
+  struct controller *controller = context;
+  controller->drift.change.lost = true;
+  settle(controller, CONTEST_QUICK_MILLISECONDS);
 }
 
 static int on_look(sd_event_source *source, uint64_t time, void *context) {
@@ -310,6 +338,7 @@ int controller_start_drift(struct controller *controller, struct error *error) {
     result = sd_event_add_time_relative(controller->loop, &drift->looking, CLOCK_MONOTONIC,
                                         LOOK_SECONDS * 1000 * milliseconds, 0, on_look, controller);
   }
+  gate_spare(controller->gate, drift->socket, on_missed, controller);
   settle(controller, CONTEST_QUICK_MILLISECONDS); /* the tables that others have already */
   return result < 0 ? error_set(error, -result, "the event loop: %s", strerror(-result)) : 0;
 }
@@ -319,6 +348,7 @@ void controller_stop_drift(struct controller *controller) {
   drift->settling = sd_event_source_disable_unref(drift->settling);
   drift->looking = sd_event_source_disable_unref(drift->looking);
   if (drift->on_change) {
+    gate_spare(controller->gate, -1, NULL, NULL);
     drift->on_change = sd_event_source_disable_unref(drift->on_change);
     close(drift->socket);
   }

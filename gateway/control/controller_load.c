@@ -136,6 +136,7 @@ static int bring(struct controller *controller, const struct generation *generat
   if (result == 0) {
     result = gate_bring(controller->gate, &aim, controller_now(), arena, &outcome->changes, &outcome->refusal, error);
   }
+  controller->forwarding_stopped = controller->forwarding_stopped && result < 0;
   return result;
 }
 

@@ -62,6 +62,7 @@ struct drift {
   sd_event_source *on_change, *settling, *looking;
   struct nftables_transaction transaction;
   struct nftables_change change; /* since the last look */
+  uint64_t looked;               /* when, in milliseconds of the monotonic clock */
   struct contest contest;
   char *what;     /* NULL: our table is as it should be */
   uint64_t count; /* how often that was told */

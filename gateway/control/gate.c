@@ -48,6 +48,10 @@ int gate_own_table(struct gate *gate, enum ownership *ret_ownership, struct erro
   return nftables_own(gate->nftables, ret_ownership, error);
 }
 
+void gate_spare(struct gate *gate, int fd, void (*missed)(void *context), void *context) {
+  nftables_spare(gate->nftables, fd, missed, context);
+}
+
 static bool sets_equal(const struct address_set *left, const struct address_set *right) {
   if (left->count != right->count) {
     return false;

@@ -36,6 +36,10 @@ struct gate *gate_free(struct gate *gate); /* leaves the kernel as it is; NULL i
  * (OWNERSHIP_UNSUPPORTED). To be called before the first load. */
 int gate_own_table(struct gate *gate, enum ownership *ret_ownership, struct error *error);
 
+/* fd: of nftables_watch_open(); it is not told of the gate's own large changes. missed: called when others may have
+ * changed something meanwhile. -1: nobody listens any more. */
+void gate_spare(struct gate *gate, int fd, void (*missed)(void *context), void *context);
+
 /* Reads the gateway's own addresses; *ret_changed: they are others than before. */
 int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *error);
 

@@ -27,6 +27,7 @@ int nftables_open(struct nftables **ret_nftables, struct error *error) {
   if (nftables == NULL) {
     return error_set(error, ENOMEM, "no memory for a netlink socket");
   }
+  nftables->listener.fd = -1;
   int status = nftables_need(&nftables->reader, error);
   if (status < 0) {
     free(nftables);
@@ -72,6 +73,8 @@ struct application {
   int64_t now;
   int64_t started;
   size_t changes;
+  unsigned attempts;
+  uint32_t expected; /* the generation that our last transaction made; 0: none was sent */
   struct refusal *refusal;
   struct error *error;
 };
@@ -97,6 +100,7 @@ static int send_phases(struct application *application, const struct delta *delt
     }
     application->changes += delta->phases[phase].count;
     *generation = next_generation(*generation);
+    application->expected = *generation;
   }
   return 0;
 }
@@ -223,6 +227,7 @@ static bool worth_another_attempt(int status) {
 static int attempt_apply(struct application *application, bool by_memory) {
   struct arena *arena = arena_new(0);
   uint32_t generation = 0;
+  application->attempts++;
   if (arena == NULL) {
     return no_memory(application);
   }
@@ -245,6 +250,22 @@ static int apply_by_attempts(struct application *application) {
   return status;
 }
 
+/* Only when nothing but our own transactions made the generation that was proven, nobody else was there. */
+static void tell_listener(const struct application *application, int status) {
+  const struct memory *memory = &application->nftables->memory;
+  struct listener *listener = &application->nftables->listener;
+  bool alone =
+      status == 0 && application->attempts == 1 && memory->proven && memory->generation == application->expected;
+  if (listener->spared && !alone) {
+    listener->missed(listener->context);
+  }
+  listener->spared = false;
+}
+
+void nftables_spare(struct nftables *nftables, int fd, void (*missed)(void *context), void *context) {
+  nftables->listener = (struct listener){.fd = fd, .missed = missed, .context = context};
+}
+
 int nftables_apply(struct nftables *nftables, const struct ruleset *wanted, struct instant now, size_t *ret_changes,
                    struct refusal *ret_refusal, struct error *error) {
   struct refusal refusal = {.origin = {.subject = ""}};
@@ -263,6 +284,7 @@ int nftables_apply(struct nftables *nftables, const struct ruleset *wanted, stru
     refusal = (struct refusal){.origin = {.subject = ""}};
     status = apply_by_attempts(&application);
   }
+  tell_listener(&application, status);
   if (ret_refusal != NULL) {
     *ret_refusal = refusal;
   }

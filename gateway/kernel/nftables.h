@@ -65,6 +65,12 @@ const struct ruleset *nftables_known(struct nftables *nftables, struct instant n
 /* The next apply reads all. */
 void nftables_forget(struct nftables *nftables);
 
+/*
+ * fd: of nftables_watch_open(). It does not listen while large transactions are sent. missed: called at the end of an
+ * apply during which others may have changed something that it was not told of.
+ */
+void nftables_spare(struct nftables *nftables, int fd, void (*missed)(void *context), void *context);
+
 enum ownership {
   OWNERSHIP_OFF,         /* nobody asked for it */
   OWNERSHIP_HELD,        /* no other program can change the table while `nftables` is open; then the table stays */

@@ -25,7 +25,16 @@ struct memory {
   size_t compact;    /* bytes of the arena when the ruleset was copied into it as a whole */
 };
 
+/* Who listens to changes, and is not told of our large ones. */
+struct listener {
+  int fd; /* -1: nobody */
+  void (*missed)(void *context);
+  void *context;
+  bool spared; /* in this apply */
+};
+
 struct nftables {
+  struct listener listener;
   struct netlink *sender; /* batches; NULL until the first */
   struct netlink *reader; /* small requests; NULL until the first, and after a failure */
   struct memory memory;

@@ -10,6 +10,9 @@
 #include <string.h>
 
 #include "kernel/nftables_parts.h"
+#include "kernel/nftables_watch.h"
+
+enum { LOUD_BYTES = 64 * 1024 }; /* of a batch: some hundred elements */
 
 static bool origin_known(const struct origin *origin) {
   return origin->subject != NULL && origin->subject[0] != '\0';
@@ -87,8 +90,17 @@ static int send_batch(struct nftables *nftables, const struct nftables_batch *ba
   }
   struct netlink_complaint complaint = {0};
   bool acknowledged = false;
+  struct listener *listener = &nftables->listener;
+  bool spare = listener->fd >= 0 && batch->length > LOUD_BYTES;
+  if (spare) {
+    listener->spared = true;
+    nftables_watch_listen(listener->fd, false);
+  }
   status = netlink_send_batch(nftables->sender, batch->data, batch->length, nftables_batch_last_sequence(batch),
                               &complaint, &acknowledged, error);
+  if (spare) {
+    nftables_watch_listen(listener->fd, true);
+  }
   if (status == 0 && complaint.code != 0) {
     status = report_complaint(nftables, batch, &complaint, ret_refusal, error);
   }

@@ -33,6 +33,11 @@ int nftables_watch_open(int *ret_fd, struct error *error) {
   return 0;
 }
 
+void nftables_watch_listen(int fd, bool on) {
+  int group = NFNLGRP_NFTABLES;
+  (void)setsockopt(fd, SOL_NETLINK, on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group, sizeof group);
+}
+
 static const struct nlattr *first_attribute(const struct nlmsghdr *header) {
   return mnl_nlmsg_get_payload_offset(header, sizeof(struct nfgenmsg));
 }
@@ -89,6 +94,7 @@ bool nftables_watch_parse(const void *message, uint32_t length, const char *tabl
   }
   if (is_in_table(header, table)) {
     transaction->ours = true;
+    transaction->table = transaction->table || type == NFT_MSG_NEWTABLE || type == NFT_MSG_DELTABLE;
   } else if (is_of_weight(type)) {
     transaction->others = true;
   }
@@ -100,6 +106,7 @@ static void end_transaction(const struct nftables_author *author, uint32_t own_p
   bool foreign = own_port == 0 || author->port != own_port;
   if (foreign && transaction->ours) {
     change->ours++;
+    change->table = change->table || transaction->table;
     change->by_ours = *author;
   }
   if (foreign && transaction->others) {

@@ -24,17 +24,22 @@ struct nftables_author {
 struct nftables_change {
   unsigned ours;                             /* transactions that touched our table */
   unsigned others;                           /* that made, changed or removed tables and chains of others */
+  bool table;                                /* among them some that made, changed or removed our table as a whole */
   bool lost;                                 /* so much came that some was lost: anything may have changed */
   struct nftables_author by_ours, by_others; /* who made the last of each */
 };
 
 /* The transaction that is being told. It may come in several datagrams. All zero at the beginning. */
 struct nftables_transaction {
-  bool ours, others;
+  bool ours, table, others;
 };
 
 /* A non-blocking socket that becomes readable when anybody changes the ruleset. */
 int nftables_watch_open(int *ret_fd, struct error *error);
+
+/* Stops listening for a while, and listens again. The kernel writes a message for every element that is added or
+ * removed while anybody listens: a large transaction then takes three times as long. */
+void nftables_watch_listen(int fd, bool on);
 
 /* Takes what has come, and adds it. own_port: transactions by that port are ours. table: our inet table. */
 void nftables_watch_drain(int fd, uint32_t own_port, const char *table, struct nftables_transaction *transaction,

@@ -72,7 +72,8 @@ static bool allowed_by_pending(struct watch *watch, const struct sighting *sight
 static bool judge_neighbour(struct watch *watch, const struct sighting *sighting) {
   const struct address *target = &sighting->frame->neighbour;
   return sighting->packet.icmp_type == ND_NEIGHBOR_ADVERT
-             ? judge_foreign_address(watch, sighting, target, FINDING_BYPASS, "neighbour-claim")
+             ? judge_foreign_address(watch, sighting, target, FINDING_BYPASS, "neighbour-claim") ||
+                   judge_impostor(watch, sighting, target, &sighting->frame->source_mac)
              : judge_foreign_address(watch, sighting, target, FINDING_UNKNOWN_SEGMENT, "neighbour-search");
 }
 

@@ -43,6 +43,32 @@ bool judge_foreign_address(struct watch *watch, const struct sighting *sighting,
   return true;
 }
 
+static bool matches_pending(const struct watch *watch, const struct sighting *sighting, const struct address *address,
+                            const struct mac *mac) {
+  const struct generation *pending = &watch->pending;
+  if (pending->policy == NULL)
+    return false;
+  struct address_facts facts = index_find(pending->index, address);
+  return index_mac_matches(pending->index, &facts, pending->wire_zones[sighting->wire], mac);
+}
+
+bool judge_impostor(struct watch *watch, const struct sighting *sighting, const struct address *address,
+                    const struct mac *mac) {
+  const struct wire *wire = &watch->wires[sighting->wire];
+  struct address_facts facts = index_find(watch->current.index, address);
+  if ((facts.traits & ADDRESS_OWN) != 0) {
+    if (wire->gateway_mac_count == 0 || wire_is_gateway_mac(wire, mac))
+      return false;
+    find(watch, sighting, FINDING_SPOOFED, sighting->wire_zone, ZONE_NONE, "gateway-claim");
+    return true;
+  }
+  if (facts.zone != sighting->wire_zone || index_mac_matches(watch->current.index, &facts, facts.zone, mac) ||
+      matches_pending(watch, sighting, address, mac))
+    return false;
+  find(watch, sighting, FINDING_SPOOFED, sighting->wire_zone, ZONE_NONE, "pinned-claim");
+  return true;
+}
+
 bool judge_foreign_mac(struct watch *watch, const struct sighting *sighting) {
   if (!sighting->frame->has_macs)
     return false;
@@ -68,7 +94,8 @@ void judge_arp(struct watch *watch, const struct sighting *sighting) {
     return;
   }
   if (judge_foreign_address(watch, sighting, &arp->sender, FINDING_BYPASS, "arp-claim") ||
-      judge_foreign_mac(watch, sighting) || judge_arp_target(watch, sighting))
+      judge_impostor(watch, sighting, &arp->sender, &arp->sender_mac) || judge_foreign_mac(watch, sighting) ||
+      judge_arp_target(watch, sighting))
     return;
   watch_count_everyday(watch, sighting->wire);
 }

@@ -127,6 +127,9 @@ bool judge_tags(struct watch *watch, const struct sighting *sighting);
 /* True (and found) when the address may not be on this wire. kind and claim: what to find if it is another zone's. */
 bool judge_foreign_address(struct watch *watch, const struct sighting *sighting, const struct address *address,
                            enum finding_kind kind, const char *claim);
+/* True (and found) when somebody claims an address that is the gateway's, or pinned to another MAC, on its own wire. */
+bool judge_impostor(struct watch *watch, const struct sighting *sighting, const struct address *address,
+                    const struct mac *mac);
 /* True (and found) when the sender's MAC is pinned to a host of another zone. */
 bool judge_foreign_mac(struct watch *watch, const struct sighting *sighting);
 

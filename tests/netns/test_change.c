@@ -23,6 +23,7 @@
 #include "control/gate.h"
 #include "kernel/netlink.h"
 #include "kernel/nftables.h"
+#include "kernel/nftables_watch.h"
 #include "policy/read.h"
 #include "sample_ruleset.h"
 #include "town.h"
@@ -629,6 +630,57 @@ START_TEST(a_batch_that_no_buffer_takes_changes_nothing) {
 }
 END_TEST
 
+/* ---- who listens ---- */
+
+static unsigned missed;
+
+static void count_missed(void *context) {
+  (void)context;
+  missed++;
+}
+
+static struct nftables_change heard(int fd) {
+  struct nftables_transaction transaction = {0};
+  struct nftables_change change = {0};
+  nftables_watch_drain(fd, 0, "kido", &transaction, &change);
+  return change;
+}
+
+START_TEST(who_listens_is_spared_our_large_changes_and_hears_the_others) {
+  int fd = -1;
+  ck_assert_int_eq(nftables_watch_open(&fd, &error), 0);
+  nftables_spare(nftables, fd, count_missed, NULL);
+  struct ruleset *wanted = marks(20000);
+  apply(wanted);
+  ck_assert_uint_eq(heard(fd).ours, 0);
+  ck_assert_uint_eq(missed, 0);
+  remove_element(wanted, 7);
+  apply(wanted);
+  ck_assert_uint_eq(heard(fd).ours, 1); /* small */
+  run("nft add chain inet kido stranger");
+  ck_assert_uint_eq(heard(fd).ours, 1);
+  ck_assert_uint_eq(missed, 0);
+  close(fd);
+}
+END_TEST
+
+static void add_table_of_others(void) {
+  run("nft add table ip other");
+}
+
+START_TEST(what_others_change_meanwhile_is_told_as_missed) {
+  int fd = -1;
+  ck_assert_int_eq(nftables_watch_open(&fd, &error), 0);
+  nftables_spare(nftables, fd, count_missed, NULL);
+  plan.before_batch = add_table_of_others;
+  apply(marks(20000));
+  ck_assert_uint_eq(missed, 1);
+  ck_assert_uint_eq(apply(marks(20000)), 0);
+  ck_assert_uint_eq(missed, 1);
+  close(fd);
+}
+END_TEST
+
 /* ---- a table with an owner ---- */
 
 static bool succeeds(const char *command) {
@@ -842,6 +894,8 @@ static Suite *suite(void) {
   tcase_add_test(tests, of_two_elements_with_one_key_the_second_is_named);
   tcase_add_test(tests, a_set_that_is_too_small_is_named);
   tcase_add_test(tests, a_batch_that_no_buffer_takes_changes_nothing);
+  tcase_add_test(tests, who_listens_is_spared_our_large_changes_and_hears_the_others);
+  tcase_add_test(tests, what_others_change_meanwhile_is_told_as_missed);
   tcase_add_test(tests, asking_for_ownership_leaves_nothing_behind);
   tcase_add_test(tests, what_others_do_to_an_owned_table_is_refused);
   tcase_add_loop_test(tests, without_an_owner_it_is_undone, 0, sizeof tampering / sizeof tampering[0]);

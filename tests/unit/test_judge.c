@@ -152,6 +152,25 @@ static void send_shape(const struct sent *sent) {
   clock_now += MILLISECOND;
 }
 
+/* An ARP answer: `mac` says that it has the address. */
+static void claim(int wire, const struct mac *mac, const char *address) {
+  static const uint8_t head[] = {8, 6, 0, 1, 8, 0, 6, 4, 0, 2};
+  uint8_t bytes[60];
+  memset(bytes, 0xff, 6);
+  memcpy(bytes + 6, mac->bytes, 6);
+  memcpy(bytes + 12, head, sizeof head);
+  memcpy(bytes + 22, mac->bytes, 6);
+  put_address(bytes + 28, address);
+  memset(bytes + 32, 0xff, 6);
+  put_address(bytes + 38, address);
+  memset(bytes + 42, 0, sizeof bytes - 42);
+  struct captured_frame frame = {
+      .data = bytes, .captured = sizeof bytes, .length = sizeof bytes, .link_type = DLT_EN10MB, .time = clock_now};
+  clock_now += MILLISECOND;
+  watch_frame(watch, wire, &frame);
+  watch_flush(watch);
+}
+
 static void enter(int wire, const char *source, const char *destination, uint8_t protocol, uint16_t source_port,
                   uint16_t destination_port, uint8_t flags) {
   send_shape(&(struct sent){wire, false, source, destination, protocol, source_port, destination_port, flags, NULL});
@@ -231,6 +250,18 @@ START_TEST(a_pinned_host_from_another_mac_is_seen_in_the_middle_of_its_connectio
   sent.source_mac = &HOST;
   send_shape(&sent);
   expect("spoofed lgwan>-;");
+}
+END_TEST
+
+START_TEST(AC_E7_who_answers_arp_for_the_gateway_or_a_pinned_host_is_told) {
+  claim(INSIDE, &PINNED, "10.1.0.200");
+  claim(INSIDE, &HOST, "10.1.0.5");
+  claim(OUTSIDE, &GATEWAY[OUTSIDE], "10.2.0.1");
+  expect("");
+  claim(INSIDE, &HOST, "10.1.0.200");
+  expect("spoofed lgwan>-;");
+  claim(OUTSIDE, &HOST, "10.2.0.1");
+  expect("spoofed lgwan>-;spoofed internet>-;");
 }
 END_TEST
 
@@ -399,6 +430,7 @@ int main(void) {
   tcase_add_test(all, a_forged_packet_does_not_spoil_the_conversation_that_it_imitates);
   tcase_add_test(all, a_pinned_host_from_another_mac_is_seen_in_the_middle_of_its_connection);
   tcase_add_test(all, own_packets_are_judged_by_the_flows_of_the_gateway);
+  tcase_add_test(all, AC_E7_who_answers_arp_for_the_gateway_or_a_pinned_host_is_told);
   tcase_add_test(all, what_the_kernel_answers_of_its_own_accord_is_no_crossing);
   tcase_add_test(all, a_multicast_source_is_false_and_link_local_talk_is_not);
   tcase_add_test(all, the_answer_of_reject_is_no_crossing);

@@ -55,24 +55,27 @@ START_TEST(what_a_transaction_touches_is_noted) {
     uint16_t type;
     uint8_t family;
     const char *table;
-    bool ours, others;
+    bool ours, others, whole;
   } cases[] = {
-      {NFT | NFT_MSG_NEWRULE, NFPROTO_INET, "kido", true, false},
-      {NFT | NFT_MSG_DELSETELEM, NFPROTO_INET, "kido", true, false},
-      {NFT | NFT_MSG_DELTABLE, NFPROTO_INET, "kido", true, false},
-      {NFT | NFT_MSG_NEWRULE, NFPROTO_INET, "kido2", false, false},
-      {NFT | NFT_MSG_NEWRULE, NFPROTO_INET, "kid", false, false},
-      {NFT | NFT_MSG_NEWTABLE, NFPROTO_IPV4, "kido", false, true},
-      {NFT | NFT_MSG_NEWCHAIN, NFPROTO_INET, "docker", false, true},
-      {NFT | NFT_MSG_NEWSETELEM, NFPROTO_INET, "docker", false, false},
-      {NFT_MSG_NEWRULE, NFPROTO_INET, "kido", false, false},
+      {NFT | NFT_MSG_NEWRULE, NFPROTO_INET, "kido", true, false, false},
+      {NFT | NFT_MSG_DELSETELEM, NFPROTO_INET, "kido", true, false, false},
+      {NFT | NFT_MSG_DELTABLE, NFPROTO_INET, "kido", true, false, true},
+      {NFT | NFT_MSG_NEWTABLE, NFPROTO_INET, "kido", true, false, true},
+      {NFT | NFT_MSG_NEWRULE, NFPROTO_INET, "kido2", false, false, false},
+      {NFT | NFT_MSG_NEWRULE, NFPROTO_INET, "kid", false, false, false},
+      {NFT | NFT_MSG_NEWTABLE, NFPROTO_IPV4, "kido", false, true, false},
+      {NFT | NFT_MSG_NEWCHAIN, NFPROTO_INET, "docker", false, true, false},
+      {NFT | NFT_MSG_NEWSETELEM, NFPROTO_INET, "docker", false, false, false},
+      {NFT_MSG_NEWRULE, NFPROTO_INET, "kido", false, false, false},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const struct nlmsghdr *header = build_object(cases[i].type, cases[i].family, cases[i].table);
     struct nftables_transaction transaction = {0};
     struct nftables_author author;
     ck_assert(!nftables_watch_parse(header, header->nlmsg_len, "kido", &transaction, &author));
-    ck_assert_msg(transaction.ours == cases[i].ours && transaction.others == cases[i].others, "case %zu", i);
+    ck_assert_msg(transaction.ours == cases[i].ours && transaction.others == cases[i].others &&
+                      transaction.table == cases[i].whole,
+                  "case %zu", i);
   }
 }
 END_TEST

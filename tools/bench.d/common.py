@@ -43,8 +43,8 @@ def run(*command):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def generate(flows, seed):
-    command = [str(ROOT / "tools/generate-policy"), "--flows", str(flows), "--seed", str(seed)]
+def generate(flows, seed, *options):
+    command = [str(ROOT / "tools/generate-policy"), "--flows", str(flows), "--seed", str(seed), *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         fail("tools/generate-policy failed")
@@ -81,7 +81,7 @@ def measured(bench, *command):
     return usage, lines
 
 
-def load_round(bench, policy, text, samples):
+def load_round(bench, policy, timed, text, samples):
     usage, _ = measured(bench, "nft", "-f", text)
     samples["nft"].append(usage)
     usage, lines = measured(bench, bench, "load", policy)
@@ -89,17 +89,21 @@ def load_round(bench, policy, text, samples):
     samples["ours"].append(lines[0])
     _, lines = measured(bench, bench, "change", policy)
     samples["change"].append(lines[0])
+    _, lines = measured(bench, bench, "window", timed)
+    samples["window"].append(lines[0])
 
 
 def load_samples(bench, flows, rounds):
-    samples = {"nft": [], "whole": [], "ours": [], "change": []}
+    samples = {"nft": [], "whole": [], "ours": [], "change": [], "window": []}
     with tempfile.TemporaryDirectory(prefix="kido-bench.") as directory:
         policy = make_policy(directory, flows)
+        timed = pathlib.Path(directory, f"{flows}-timed.conf")
+        timed.write_text(generate(flows, 1, "--timed"), encoding="utf-8")
         text = pathlib.Path(directory, f"{flows}.nft")
         with open(text, "w", encoding="utf-8") as stream:
             subprocess.run([bench, "text", policy], stdout=stream, check=True)
         for _ in range(rounds):
-            load_round(bench, policy, text, samples)
+            load_round(bench, policy, timed, text, samples)
     return samples
 
 

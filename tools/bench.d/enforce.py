@@ -9,6 +9,7 @@ import tempfile
 
 import peers
 from common import KINDS, forward_rounds, load_samples, median, table
+from tables import print_forward, print_load
 
 # A peer's daemons, mounts, processes and rules end with this, however it ends.
 SHELTER = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
@@ -168,4 +169,6 @@ def run_all(bench, arguments):
                    "peers": results}, sys.stdout, indent=1)
         return
     print_goals(forward, load)
+    print_forward(forward, arguments.rounds)
+    print_load(load, arguments.rounds)
     print_peers(results, arguments)
