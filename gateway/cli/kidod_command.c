@@ -131,6 +131,7 @@ static int run(const struct kidod_arguments *arguments, struct arena *arena, str
       .run_directory = arguments->run_directory ? arguments->run_directory : settings.run_directory,
       .repair = settings.repair && !arguments->no_repair,
       .table_owner = settings.table_owner,
+      .denied_log_group = settings.denied_log_group,
       .language = settings.language_set ? settings.language : LANGUAGE_JAPANESE,
       .language_forced = settings.language_set,
       .say = say,

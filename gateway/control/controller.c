@@ -157,6 +157,7 @@ static int start(struct controller *controller, struct error *error) {
     result = own_table(controller, error);
   }
   if (result == 0) {
+    gate_log_denials(controller->gate, options->denied_log_group);
     result = gate_learn_addresses(controller->gate, &changed, error);
   }
   if (result == 0) {
@@ -288,6 +289,7 @@ int controller_close(const struct controller_options *options, struct error *err
     result = gate_own_table(controller.gate, &ownership, error); /* so that kidod can take the table over */
   }
   if (result == 0) {
+    gate_log_denials(controller.gate, options->denied_log_group);
     result = gate_learn_addresses(controller.gate, &changed, error);
   }
   if (result == 0) {

@@ -3,6 +3,7 @@
 #define KIDO_CONTROL_CONTROLLER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/language.h"
@@ -12,8 +13,9 @@
 struct controller_options {
   const char *policy_file; /* what SIGHUP reads */
   const char *state_directory, *run_directory;
-  bool repair;      /* put back what somebody else changed in our table */
-  bool table_owner; /* where the kernel can: nobody else can change it */
+  bool repair;               /* put back what somebody else changed in our table */
+  bool table_owner;          /* where the kernel can: nobody else can change it */
+  uint16_t denied_log_group; /* NFLOG group that is told of some of what is denied; 0: none */
   enum language language;
   bool language_forced;
   /* Told about every event, for the journal; may be NULL. */

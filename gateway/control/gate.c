@@ -13,6 +13,7 @@ struct gate {
   struct nftables *nftables;
   struct arena *arena; /* of `own` */
   struct address_set own;
+  uint16_t denied_log_group;
   struct timing *timing; /* of what stands in the kernel; NULL: not known, or closed */
 };
 
@@ -52,6 +53,10 @@ void gate_spare(struct gate *gate, int fd, void (*missed)(void *context), void *
   nftables_spare(gate->nftables, fd, missed, context);
 }
 
+void gate_log_denials(struct gate *gate, uint16_t group) {
+  gate->denied_log_group = group;
+}
+
 static bool sets_equal(const struct address_set *left, const struct address_set *right) {
   if (left->count != right->count) {
     return false;
@@ -85,7 +90,8 @@ const struct address_set *gate_own_addresses(const struct gate *gate) {
 
 static int compile(const struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
                    struct ruleset **ret_ruleset, struct error *error) {
-  struct compile_options options = {.now = now, .own = &gate->own, .restrictions = aim->restrictions};
+  struct compile_options options = {
+      .now = now, .own = &gate->own, .restrictions = aim->restrictions, .denied_log_group = gate->denied_log_group};
   return aim->open ? ruleset_compile(aim->policy, &options, arena, ret_ruleset, error)
                    : ruleset_compile_closed(aim->policy, &options, arena, ret_ruleset, error);
 }

@@ -3,6 +3,7 @@
 #define KIDO_CONTROL_GATE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -39,6 +40,9 @@ int gate_own_table(struct gate *gate, enum ownership *ret_ownership, struct erro
 /* fd: of nftables_watch_open(); it is not told of the gate's own large changes. missed: called when others may have
  * changed something meanwhile. -1: nobody listens any more. */
 void gate_spare(struct gate *gate, int fd, void (*missed)(void *context), void *context);
+
+/* From now on the gate logs some of what it denies to that NFLOG group; 0: none. */
+void gate_log_denials(struct gate *gate, uint16_t group);
 
 /* Reads the gateway's own addresses; *ret_changed: they are others than before. */
 int gate_learn_addresses(struct gate *gate, bool *ret_changed, struct error *error);

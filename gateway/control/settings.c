@@ -53,6 +53,16 @@ static bool take_table_owner(const config_setting_t *value, struct arena *arena,
   return true;
 }
 
+static bool take_denied_log_group(const config_setting_t *value, struct arena *arena, struct settings *settings) {
+  (void)arena;
+  int group = config_setting_get_int(value);
+  if (group < 0 || group > UINT16_MAX) {
+    return false;
+  }
+  settings->denied_log_group = (uint16_t)group;
+  return true;
+}
+
 static bool take_language(const config_setting_t *value, struct arena *arena, struct settings *settings) {
   (void)arena;
   const char *text = config_setting_get_string(value);
@@ -70,6 +80,7 @@ static const struct key keys[] = {
     {"run_directory", CONFIG_TYPE_STRING, "an absolute path", take_run_directory},
     {"repair", CONFIG_TYPE_BOOL, "true or false", take_repair},
     {"table_owner", CONFIG_TYPE_BOOL, "true or false", take_table_owner},
+    {"denied_log_group", CONFIG_TYPE_INT, "a number from 0 to 65535", take_denied_log_group},
     {"language", CONFIG_TYPE_STRING, "\"ja\" or \"en\"", take_language},
 };
 

@@ -3,6 +3,7 @@
 #define KIDO_CONTROL_SETTINGS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -17,6 +18,7 @@ struct settings {
   const char *state_directory, *run_directory;
   bool repair;
   bool table_owner;
+  uint16_t denied_log_group; /* 0: none */
   bool language_set;
   enum language language;
 };

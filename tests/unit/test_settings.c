@@ -34,13 +34,14 @@ START_TEST(every_key_is_read) {
   struct settings settings;
   struct error error = {0};
   ck_assert_msg(read_text("policy = \"/p\"; state_directory = \"/s\"; run_directory = \"/r\"; repair = false;\n"
-                          "table_owner = true; language = \"en\";",
+                          "table_owner = true; denied_log_group = 65535; language = \"en\";",
                           &settings, &error) == 0,
                 "%s", error.message);
   ck_assert_str_eq(settings.policy, "/p");
   ck_assert_str_eq(settings.state_directory, "/s");
   ck_assert_str_eq(settings.run_directory, "/r");
   ck_assert(settings.table_owner);
+  ck_assert_uint_eq(settings.denied_log_group, 65535);
   ck_assert(!settings.repair && settings.language_set && settings.language == LANGUAGE_ENGLISH);
 }
 END_TEST
@@ -51,6 +52,7 @@ START_TEST(an_empty_file_leaves_the_defaults) {
   ck_assert_int_eq(read_text("", &settings, &error), 0);
   ck_assert_str_eq(settings.policy, "/etc/kido/policy.conf");
   ck_assert(settings.repair && !settings.table_owner && !settings.language_set);
+  ck_assert_uint_eq(settings.denied_log_group, 0);
 }
 END_TEST
 
@@ -60,6 +62,8 @@ static const struct {
     {"polcy = \"/p\";", ":1: unknown setting 'polcy'; did you mean 'policy'?"},
     {"\nrepair = 1;", ":2: 'repair' is true or false"},
     {"table_owner = \"yes\";", ":1: 'table_owner' is true or false"},
+    {"denied_log_group = 65536;", ":1: 'denied_log_group' is a number from 0 to 65535"},
+    {"denied_log_group = -1;", ":1: 'denied_log_group' is a number from 0 to 65535"},
     {"language = \"fr\";", "'language' is \"ja\" or \"en\""},
     {"policy = \"relative\";", "'policy' is an absolute path"},
     {"state_directory = 5;", "'state_directory' is an absolute path"},
