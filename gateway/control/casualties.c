@@ -66,13 +66,16 @@ static bool stands_anyway(const struct casualty_question *question, const struct
          !restrictions_cut_zones(question->beside, question->policy, flow->from_zone, flow->to_zone);
 }
 
-static int add(struct search *search, const struct casualty *casualty) {
-  int result = arena_grow(search->arena, (void **)&search->list.items, search->list.count, &search->capacity,
-                          sizeof *search->list.items);
-  if (result == 0) {
-    search->list.items[search->list.count++] = *casualty;
+/* NULL without memory. Earlier items may move. */
+static struct casualty *add(struct search *search, const struct casualty *casualty) {
+  struct casualty_list *list = &search->list;
+  if (arena_grow(search->arena, (void **)&list->items, list->count, &search->capacity, sizeof *list->items) < 0 ||
+      !list->items) {
+    return NULL;
   }
-  return result;
+  struct casualty *item = &list->items[list->count++];
+  *item = *casualty;
+  return item;
 }
 
 static int find_flows(struct search *search) {
@@ -85,7 +88,7 @@ static int find_flows(struct search *search) {
       continue;
     }
     const struct casualty casualty = {.flow = flow, .from = flow->from_zone, .to = flow->to_zone, .whole = whole};
-    if (add(search, &casualty) < 0) {
+    if (!add(search, &casualty)) {
       return -ENOMEM;
     }
     search->item_of[i] = search->list.count;
@@ -155,7 +158,7 @@ static struct casualty *find_within(struct search *search, zone_index zone) {
     }
   }
   const struct casualty casualty = {.from = zone, .to = zone};
-  return add(search, &casualty) == 0 ? &search->list.items[search->list.count - 1] : NULL;
+  return add(search, &casualty);
 }
 
 static void count_connection(struct search *search, const struct connection *connection) {

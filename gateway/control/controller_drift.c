@@ -14,16 +14,17 @@
  * at once; those that follow wait until some time has passed since the last look, and are looked at together. What
  * counts is never the message but the state: the table is read and compared with what should stand there. Somebody who
  * changed the table and changed it back is told all the same, for in between it was not ours. Should messages be lost,
- * or none come for a change, the table is looked at anyway, at once or after LOOK_SECONDS.
+ * or none come for a change, the table is looked at anyway, at once or after a minute.
  *
  * Without our table the kernel would forward whatever comes, and a large policy takes time to be loaded: until it
  * stands again forwarding is off.
  *
  * Everything here stands behind the control socket in priority: a storm of changes does not keep `kido` waiting.
  */
-enum { LOOK_SECONDS = 60, UNREADABLE_MILLISECONDS = 1000, PRIORITY = SD_EVENT_PRIORITY_NORMAL + 10 };
+enum { UNREADABLE_MILLISECONDS = 1000, PRIORITY = SD_EVENT_PRIORITY_NORMAL + 10 };
 
 static const uint64_t milliseconds = 1000; /* in microseconds */
+static const uint64_t look_interval = UINT64_C(60000000);
 
 static uint64_t monotonic_milliseconds(void) {
   struct timespec now;
@@ -317,7 +318,7 @@ static void on_missed(void *context) {
 
 static int on_look(sd_event_source *source, uint64_t time, void *context) {
   settle(context, CONTEST_QUICK_MILLISECONDS);
-  sd_event_source_set_time(source, time + LOOK_SECONDS * 1000 * milliseconds);
+  sd_event_source_set_time(source, time + look_interval);
   return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
@@ -335,8 +336,8 @@ int controller_start_drift(struct controller *controller, struct error *error) {
     result = sd_event_source_set_priority(drift->on_change, PRIORITY);
   }
   if (result >= 0) {
-    result = sd_event_add_time_relative(controller->loop, &drift->looking, CLOCK_MONOTONIC,
-                                        LOOK_SECONDS * 1000 * milliseconds, 0, on_look, controller);
+    result = sd_event_add_time_relative(controller->loop, &drift->looking, CLOCK_MONOTONIC, look_interval, 0, on_look,
+                                        controller);
   }
   gate_spare(controller->gate, drift->socket, on_missed, controller);
   settle(controller, CONTEST_QUICK_MILLISECONDS); /* the tables that others have already */

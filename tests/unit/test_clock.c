@@ -98,7 +98,7 @@ END_TEST
 
 /* ---- reminders ---- */
 
-enum { DAY = 86400 };
+static const int64_t DAY = 86400;
 
 /* How often in so many days, with a look every hour. */
 static unsigned count_told(json_t *told, enum reminder_kind kind, int64_t due, int64_t from, int64_t to) {
