@@ -235,7 +235,7 @@ static void look_up_opener(struct direction *direction, struct chain_draft *chai
   rule_end(&rule, VERDICT_NONE, NULL);
 }
 
-static void compile_map(struct direction *direction, struct chain_draft *chain, enum service_kind kind,
+static bool compile_map(struct direction *direction, struct chain_draft *chain, enum service_kind kind,
                         enum ip_version version, uint32_t layer, bool exact) {
   const struct piece_list *pieces = &direction->pieces[kind][version];
   struct set_draft *map = NULL;
@@ -248,12 +248,13 @@ static void compile_map(struct direction *direction, struct chain_draft *chain, 
     add_piece_element(direction, map, kind, version, piece);
   }
   if (map == NULL)
-    return;
+    return false;
   if (exact) {
     map->set.size = builder_room(map->set.element_count);
     map->set.name = arena_printf(direction->compilation->arena, "%s-%u", map->set.name, map->set.size);
   }
   look_up_opener(direction, chain, kind, version, builder_seal_set(&direction->compilation->builder, map));
+  return true;
 }
 
 /* ---- limits ---- */
@@ -381,19 +382,31 @@ static bool opens_tcp(const struct direction *direction) {
   return direction->pieces[KIND_TCP][IP4].count > 0 || direction->pieces[KIND_TCP][IP6].count > 0;
 }
 
-static void compile_layer(struct direction *direction, struct chain_draft *chain, uint32_t layer,
-                          const char *in_force) {
+/* Maps of single points, or of ranges; false where there are none. */
+static bool compile_maps(struct direction *direction, struct chain_draft *chain, uint32_t layer, bool exact) {
+  bool any = false;
   for (enum service_kind kind = KIND_TCP; kind < KIND_COUNT_; kind++)
-    for (enum ip_version version = IP4; version < IP_COUNT_; version++) {
-      compile_map(direction, chain, kind, version, layer, true);
-      compile_map(direction, chain, kind, version, layer, false);
-    }
+    for (enum ip_version version = IP4; version < IP_COUNT_; version++)
+      any = compile_map(direction, chain, kind, version, layer, exact) || any;
+  return any;
+}
+
+/* What was found so far, and is in force, passes. */
+static void accept_found(struct direction *direction, struct chain_draft *chain, const char *in_force) {
   tell_events(direction, chain);
   send_openings(direction, chain, in_force);
   apply_limits(direction, chain, in_force);
   struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
   rule_in(&rule, FIELDS(MATCH_CT_MARK), in_force);
   rule_end(&rule, VERDICT_ACCEPT, NULL);
+}
+
+/* Keys of one layer are disjoint: what is found among the points need not wait for the slower ranges. */
+static void compile_layer(struct direction *direction, struct chain_draft *chain, uint32_t layer,
+                          const char *in_force) {
+  for (size_t i = 0; i < 2; i++)
+    if (compile_maps(direction, chain, layer, i == 0))
+      accept_found(direction, chain, in_force);
 }
 
 static int cut_all(struct direction *direction) {

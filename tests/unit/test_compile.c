@@ -469,6 +469,42 @@ static bool counts_and_drops(const struct rule *rule) {
   return false;
 }
 
+static bool asks_intervals(const struct ruleset *ruleset, const struct rule *rule) {
+  for (size_t i = 0; i < rule->expression_count; i++)
+    if (rule->expressions[i].kind == EXPRESSION_LOOKUP &&
+        ruleset_find_set(ruleset, rule->expressions[i].name)->interval)
+      return true;
+  return false;
+}
+
+START_TEST(a_guard_asks_no_interval_set_before_its_shortcuts) {
+  const struct ruleset *ruleset = compile(town(), NOON);
+  size_t guards = 0;
+  for (size_t i = 0; i < ruleset->chain_count; i++) {
+    const struct chain *chain = &ruleset->chains[i];
+    size_t towards = 0, odd = 0;
+    if (strncmp(chain->name, "guard.", strlen("guard.")) != 0)
+      continue;
+    guards++;
+    for (size_t j = 0; j < chain->rule_count && odd == 0; j++) {
+      towards +=
+          strstr(chain->rules[j].text, " @towards4.") != NULL || strstr(chain->rules[j].text, " @blocks4.") != NULL;
+      odd = strstr(chain->rules[j].text, "goto odd.") != NULL;
+      ck_assert_msg(!asks_intervals(ruleset, &chain->rules[j]), "%s: %s", chain->name, chain->rules[j].text);
+    }
+    ck_assert_msg(towards > 0 && odd > 0, "%s", chain->name);
+  }
+  ck_assert_uint_gt(guards, 5);
+}
+END_TEST
+
+START_TEST(the_guard_stands_before_fragments_are_put_together) {
+  enum { DEFRAGMENTATION = -400 };
+  const struct ruleset *ruleset = compile(town(), NOON);
+  ck_assert_int_lt(ruleset_find_chain(ruleset, "prerouting")->priority, DEFRAGMENTATION);
+}
+END_TEST
+
 START_TEST(the_log_of_denials_stands_in_rules_that_decide_nothing) {
   struct ruleset *quiet = compile(town(), NOON), *logging = compile_logging();
   ck_assert_ptr_null(find_rule(quiet, "log "));
@@ -595,6 +631,8 @@ int main(void) {
   tcase_add_test(tests, base_chains_are_the_same_open_and_closed);
   tcase_add_loop_test(tests, a_destination_has_as_many_slots_as_the_limit_allows, 0, sizeof slots / sizeof *slots);
   tcase_add_test(tests, only_the_connections_of_flows_on_record_are_told);
+  tcase_add_test(tests, a_guard_asks_no_interval_set_before_its_shortcuts);
+  tcase_add_test(tests, the_guard_stands_before_fragments_are_put_together);
   tcase_add_test(tests, the_log_of_denials_stands_in_rules_that_decide_nothing);
   tcase_add_test(tests, base_chains_know_nothing_of_the_log);
   int cuts = sizeof some_cuts / sizeof *some_cuts;
