@@ -102,7 +102,7 @@ static int print_json(const struct invocation *invocation, const json_t *questio
   static const char *const keys[] = {"stops", "returns"};
   for (size_t i = 0; question && i < sizeof keys / sizeof keys[0]; i++) {
     json_t *value = json_object_get(question, keys[i]);
-    if (value) {
+    if (value && !json_is_null(value)) {
       json_object_set(answer->body, keys[i], value);
     }
   }
@@ -148,8 +148,6 @@ static int list(const struct invocation *invocation) {
     return code;
   }
   struct invocation speaking = order_speaking(invocation, answer.body);
-  json_object_del(answer.body, "returns");
-  json_object_del(answer.body, "dry_run");
   return finish(&speaking, NULL, &answer);
 }
 

@@ -269,9 +269,9 @@ void controller_cut(struct order *order, const struct order_text *text, struct a
   bool dry = (order->request.flags & CONTROL_DRY_RUN) != 0;
   enum lockout lockout = judge_lockout(order, next);
   struct restrictions alone = {.cuts = orders_find_cut(next, 0), .cut_count = 1};
-  json_t *extra = json_pack("{s:o, s:o, s:s}", "cut", cut_to_json(controller, alone.cuts), "stops",
+  json_t *extra = json_pack("{s:o, s:o, s:s?}", "cut", cut_to_json(controller, alone.cuts), "stops",
                             find_casualties(controller, &alone, &controller->restrictions, dry, arena), "lockout",
-                            lockout_name(lockout));
+                            lockout == LOCKOUT_NONE ? NULL : lockout_name(lockout));
   if (lockout != LOCKOUT_NONE) {
     controller_answer_order(order, 1, lockout_message(lockout, controller_order_language(order)), extra);
     orders_free(next);

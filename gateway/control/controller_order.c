@@ -107,12 +107,21 @@ static bool is_about_a_window(const struct order *order) {
   return order->request.verb == CONTROL_WINDOW_CLOSE || order->request.verb == CONTROL_WINDOW_REOPEN;
 }
 
+/* Every key is there, in one order, whatever became of the order. */
+static json_t *blank_answer(const struct order *order, int code, const char *message) {
+  bool dry = (order->request.flags & CONTROL_DRY_RUN) != 0;
+  if (is_about_a_window(order)) {
+    return json_pack("{s:s, s:b, s:s?, s:n, s:n, s:n}", "schema", "kido.window/1", "ok", code == 0, "message", message,
+                     "flow", "state", "until");
+  }
+  return json_pack("{s:s, s:b, s:b, s:s?, s:n, s:n, s:n, s:n}", "schema", "kido.cut/1", "ok", code == 0, "dry_run", dry,
+                   "message", message, "cut", "stops", "returns", "lockout");
+}
+
 void controller_answer_order(struct order *order, int code, const char *message, json_t *extra) {
   struct controller *controller = order->controller;
-  const char *schema = is_about_a_window(order) ? "kido.window/1" : "kido.cut/1";
   bool japanese = controller_order_language(order) == LANGUAGE_JAPANESE;
-  json_t *body = json_pack("{s:s, s:b, s:b, s:s?}", "schema", schema, "ok", code == 0, "dry_run",
-                           (order->request.flags & CONTROL_DRY_RUN) != 0, "message", message);
+  json_t *body = blank_answer(order, code, message);
   if (extra) {
     json_object_update(body, extra);
     json_decref(extra);

@@ -151,13 +151,9 @@ static int load(struct gate *gate, const struct gate_aim *aim, struct instant no
   return result;
 }
 
-/* Turning forwarding on resets some of the settings: they are set before it and again after it. */
 static int open_forwarding(struct error *error) {
   int result = system_harden(error);
-  if (result == 0) {
-    result = system_set_forwarding(true, error);
-  }
-  return result < 0 ? result : system_harden(error);
+  return result < 0 ? result : system_set_forwarding(true, error);
 }
 
 /* A later one of several transactions was refused: what the first ones added goes again. */

@@ -142,7 +142,7 @@ static int visit_all(visitor visit, void *context) {
   return status;
 }
 
-/* Writes only what differs, so that a read-only /proc with the right values is no failure. */
+/* Writes only what differs, so that a read-only /proc with the right values is no failure. 1 when it was changed. */
 static int bring_setting(const struct setting *setting, const char *path, struct error *error) {
   const char *value = setting->value;
   char found[VALUE_ROOM];
@@ -157,7 +157,7 @@ static int bring_setting(const struct setting *setting, const char *path, struct
   if (status < 0 && status != -ENOENT) {
     return error_set(error, -status, "cannot set %s to %s: %s", path, value, strerror(-status));
   }
-  return 0;
+  return status == 0;
 }
 
 struct hardening {
@@ -184,13 +184,15 @@ int system_harden(struct error *error) {
 
 int system_set_forwarding(bool on, struct error *error) {
   const struct setting setting = {.value = on ? "1" : "0"};
+  bool changed = false;
   for (size_t i = 0; i < sizeof(forwarding_paths) / sizeof(forwarding_paths[0]); i++) {
     int status = bring_setting(&setting, forwarding_paths[i], error);
     if (status < 0) {
       return status;
     }
+    changed = changed || status > 0;
   }
-  return 0;
+  return changed ? system_harden(error) : 0;
 }
 
 bool system_forwards(void) {

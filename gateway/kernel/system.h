@@ -14,8 +14,7 @@
  */
 
 /*
- * IPv4 and IPv6 forwarding, on or off. The kernel resets other settings when forwarding changes: call system_harden()
- * again after it.
+ * IPv4 and IPv6 forwarding, on or off. The kernel resets other settings when forwarding changes: they are set again.
  */
 int system_set_forwarding(bool on, struct error *error);
 

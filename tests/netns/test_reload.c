@@ -26,7 +26,8 @@
 
 static const char header[] =
     "policy = { name = \"reload\"; number = \"1\"; basis = \"b\"; effective = \"2026-04-01\"; model = \"alpha\"; "
-    "timezone = \"Asia/Tokyo\"; language = \"en\"; };\n";
+    "timezone = \"Asia/Tokyo\"; language = \"en\"; "
+    "half_open_limit = 65536; };\n"; /* a slot for each port: nobody answers the openings of these tests */
 
 static const char zones[] =
     "  left = { class = \"lgwan\"; interfaces = [ \"left0\" ]; networks = [ \"10.1.0.0/24\" ]; };\n"
