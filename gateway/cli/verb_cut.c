@@ -151,29 +151,46 @@ static int list(const struct invocation *invocation) {
   return finish(&speaking, NULL, &answer);
 }
 
-/* Shows, asks, does. The first answer is the question's. */
+/* The first part: what would stop or return. Prints it; the exit code when that is all, else -1. */
+static int show(const struct invocation *invocation, const struct control_request *request, const char *names,
+                struct client_answer *question) {
+  bool lifting = request->verb == CONTROL_LIFT;
+  if (question->code != EXIT_CODE_YES) {
+    return refuse(invocation, question);
+  }
+  if (!invocation->json && lifting && names[0] == '\0') {
+    print_returns(invocation, json_object_get(question->body, "returns"));
+  } else if (!invocation->json && !lifting) {
+    print_stops(invocation, json_object_get(question->body, "stops"));
+  }
+  if (!invocation_has(invocation, "dry-run")) {
+    return -1;
+  }
+  if (invocation->json) {
+    return invocation_print_json(invocation, question->body, EXIT_CODE_YES);
+  }
+  json_decref(question->body);
+  return invocation_finish(invocation, EXIT_CODE_YES);
+}
+
+/* A cut does not depend on the list of what it stops; a kidod in distress may do it without being able to say. */
 static int show_and_do(const struct invocation *invocation, const struct control_request *request, const char *names,
                        const char *why) {
   struct client_answer question = {0}, answer = {0};
   struct control_request dry = *request;
   dry.flags |= CONTROL_DRY_RUN;
+  bool lifting = request->verb == CONTROL_LIFT;
   int code = order_send(invocation, &dry, names, why, &question);
-  if (code != 0) {
+  struct invocation speaking = question.body ? order_speaking(invocation, question.body) : *invocation;
+  if (code != 0 && (lifting || invocation_has(invocation, "dry-run"))) {
     return code;
   }
-  struct invocation speaking = order_speaking(invocation, question.body);
-  bool lifting = request->verb == CONTROL_LIFT;
-  if (question.code != EXIT_CODE_YES) {
-    return refuse(&speaking, &question);
+  if (code != 0) {
+    invocation_complain(invocation, "何が止まるかは分かりませんが、遮断します",
+                        "what stops is not known; cutting all the same");
   }
-  if (!speaking.json && lifting && names[0] == '\0') {
-    print_returns(&speaking, json_object_get(question.body, "returns"));
-  } else if (!speaking.json && !lifting) {
-    print_stops(&speaking, json_object_get(question.body, "stops"));
-  }
-  if (invocation_has(invocation, "dry-run")) {
-    return speaking.json ? invocation_print_json(&speaking, question.body, EXIT_CODE_YES)
-                         : (json_decref(question.body), invocation_finish(&speaking, EXIT_CODE_YES));
+  if (code == 0 && (code = show(&speaking, request, names, &question)) >= 0) {
+    return code;
   }
   if (!is_meant(&speaking, lifting ? "解除しますか" : "遮断しますか", lifting ? "lift it?" : "cut it off?")) {
     json_decref(question.body);

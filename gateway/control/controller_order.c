@@ -228,6 +228,20 @@ static int start_reading(struct order *order, int text_fd, struct error *error) 
   return result < 0 ? error_set(error, -result, "the order cannot be read: %s", strerror(-result)) : 0;
 }
 
+/* A machine that cannot start a reader any more is one to be cut off: what needs no name is done without a reason. */
+static void do_without_text(struct order *order, const struct error *error) {
+  const struct control_request *request = &order->request;
+  bool nameless = request->verb == CONTROL_CUT && (request->kind == CUT_HOST || request->kind == CUT_ALL);
+  struct arena *arena = nameless ? arena_new(0) : NULL;
+  const struct order_text text = {.why = "(the reason could not be read)"};
+  if (arena) {
+    controller_cut(order, &text, arena);
+  } else {
+    controller_answer_order(order, 3, error->message, NULL);
+  }
+  arena_free(arena);
+}
+
 void controller_take_order(struct controller *controller, uint64_t client, const struct control_request *request,
                            int text_fd) {
   struct error error = {0};
@@ -246,7 +260,7 @@ void controller_take_order(struct controller *controller, uint64_t client, const
                                                                  : start_reading(order, text_fd, &error);
   controller->reading = order;
   if (result < 0) {
-    controller_answer_order(order, 3, error.message, NULL);
+    do_without_text(order, &error);
     drop_order(order);
   }
 }
