@@ -259,8 +259,9 @@ static const char *block_set(const struct shortcuts *shortcuts, const struct sca
 }
 
 static struct verdict verdict_of(const struct shortcuts *shortcuts, const struct block *block) {
-  return block->lawful ? (struct verdict){.code = VERDICT_ACCEPT}
-                       : (struct verdict){.code = VERDICT_GOTO, .chain = shortcuts->unjoined};
+  if (block->lawful)
+    return (struct verdict){.code = VERDICT_ACCEPT};
+  return (struct verdict){.code = VERDICT_GOTO, .chain = shortcuts->unjoined};
 }
 
 static bool one_verdict(const struct block_list *blocks) {

@@ -47,10 +47,10 @@ struct duel_field {
   struct circumstances circumstances;
   struct arena *scratch;
   uint32_t half_open_seconds; /* see struct compile_options */
-  FILE *log;        /* disagreements; NULL: none printed */
-  size_t log_limit; /* at most so many printed in full */
-  size_t compared;  /* packets so far */
-  size_t allowed;   /* of those, decided as allowed */
+  FILE *log;                  /* disagreements; NULL: none printed */
+  size_t log_limit;           /* at most so many printed in full */
+  size_t compared;            /* packets so far */
+  size_t allowed;             /* of those, decided as allowed */
   size_t reasons_compared;
   size_t disagreements;
   size_t per_reason[REASON_COUNT_];
