@@ -189,17 +189,30 @@ static int bring_up(struct controller *controller, struct error *error) {
   return result < 0 ? result : controller_load_confirmed(controller, error);
 }
 
+static void announce_stop(struct controller *controller, const struct error *reason) {
+  struct announcement stopped = {.kind = "controller-stopped", .severity = reason ? EVENT_CRITICAL : EVENT_NOTICE};
+  if (!reason) {
+    controller_announce(controller, &stopped, "kidod を停止し、関門を閉じました",
+                        "kidod has stopped and closed the gate");
+    return;
+  }
+  stopped.reason = "not-closed";
+  stopped.advice_in_japanese = "kidod --close で閉じ直す。閉じられなければ、つなぐケーブルを抜き、保守業者に連絡する";
+  stopped.advice_in_english =
+      "Close it with kidod --close; if that fails, pull the cables between the networks, and call support";
+  controller_announce(controller, &stopped, "kidod を停止しましたが、関門をすべては閉じられませんでした: %s",
+                      "kidod has stopped, and could not close all of the gate: %s", reason->message);
+}
+
 static int shut_down(struct controller *controller, struct error *error) {
   sd_notify(0, "STOPPING=1");
   controller_watch_stop(controller);
   controller_trial_abandon(controller);
-  int result = controller_close_gate(controller, error);
-  struct error ignored = {0};
+  struct error reason = {0}, ignored = {0};
+  int result = controller_close_gate(controller, &reason);
   controller_publish(controller, PUBLICATION_CLOSED, NULL, &ignored);
-  struct announcement stopped = {.kind = "controller-stopped", .severity = EVENT_NOTICE};
-  controller_announce(controller, &stopped, "kidod を停止し、関門を閉じました",
-                      "kidod has stopped and closed the gate");
-  return result;
+  announce_stop(controller, result < 0 ? &reason : NULL);
+  return result < 0 ? error_set(error, -result, "%s", reason.message) : 0;
 }
 
 static void release(struct controller *controller) {

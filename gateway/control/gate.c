@@ -164,28 +164,40 @@ static void go_back(struct gate *gate, struct instant now) {
   }
 }
 
-int gate_bring(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
-               size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
+static int bring(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
+                 size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
   struct refusal refusal = {.origin = {.subject = ""}};
-  int result = aim->open ? 0 : system_set_forwarding(false, error); /* for which no memory is needed */
   struct arena *scratch = arena_new(0);
-  if (result == 0 && !scratch) {
-    result = error_set(error, ENOMEM, "no memory");
+  if (!scratch) {
+    return error_set(error, ENOMEM, "no memory");
   }
-  if (result == 0) {
-    result = load(gate, aim, now, scratch, ret_changes, &refusal, error);
-    if (ret_refusal) {
-      keep_refusal(&refusal, arena, ret_refusal);
-    }
-    if (result < 0) {
-      go_back(gate, now);
-    }
+  int result = load(gate, aim, now, scratch, ret_changes, &refusal, error);
+  if (ret_refusal) {
+    keep_refusal(&refusal, arena, ret_refusal);
   }
-  if (result == 0) {
+  if (result < 0) {
+    go_back(gate, now);
+  } else {
     result = aim->open ? open_forwarding(error) : system_harden(error);
   }
   arena_free(scratch);
   return result;
+}
+
+/* Forwarding and rules are two doors: one that cannot be closed is no reason to leave the other open. No memory is
+ * needed for the first. */
+static int close_both(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
+                      size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
+  struct error later = {0};
+  int first = system_set_forwarding(false, error);
+  int second = bring(gate, aim, now, arena, ret_changes, ret_refusal, first < 0 ? &later : error);
+  return first < 0 ? first : second;
+}
+
+int gate_bring(struct gate *gate, const struct gate_aim *aim, struct instant now, struct arena *arena,
+               size_t *ret_changes, struct refusal *ret_refusal, struct error *error) {
+  return aim->open ? bring(gate, aim, now, arena, ret_changes, ret_refusal, error)
+                   : close_both(gate, aim, now, arena, ret_changes, ret_refusal, error);
 }
 
 int gate_read(struct gate *gate, struct instant now, struct arena *arena, struct ruleset **ret_ruleset,

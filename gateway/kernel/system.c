@@ -182,17 +182,19 @@ int system_harden(struct error *error) {
   return hardening.status;
 }
 
+/* The one IP version does not wait for the other. */
 int system_set_forwarding(bool on, struct error *error) {
   const struct setting setting = {.value = on ? "1" : "0"};
+  struct error later = {0};
   bool changed = false;
-  for (size_t i = 0; i < sizeof(forwarding_paths) / sizeof(forwarding_paths[0]); i++) {
-    int status = bring_setting(&setting, forwarding_paths[i], error);
-    if (status < 0) {
-      return status;
-    }
+  int result = 0;
+  for (size_t i = 0; i < sizeof(forwarding_paths) / sizeof(forwarding_paths[0]) && (result == 0 || !on); i++) {
+    int status = bring_setting(&setting, forwarding_paths[i], result < 0 ? &later : error);
+    result = result < 0 || status > 0 ? result : status;
     changed = changed || status > 0;
   }
-  return changed ? system_harden(error) : 0;
+  int status = changed ? system_harden(result < 0 ? &later : error) : 0;
+  return result < 0 ? result : status;
 }
 
 bool system_forwards(void) {
