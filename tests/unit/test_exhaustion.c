@@ -2,7 +2,8 @@
 /*
  * Memory that runs out. Everything between a policy's text and its ruleset is done with arenas that may hold little,
  * then a little more, until it succeeds: each time the answer is the right one or "no memory", never a crash and never
- * another answer. The linker puts arena_new() and the allocators of the C library behind functions of this file.
+ * another answer. The steps grow with the amount, or a long policy would take minutes. The linker puts arena_new() and
+ * the allocators of the C library behind functions of this file.
  */
 #include <check.h>
 #include <errno.h>
@@ -161,7 +162,7 @@ START_TEST(a_small_arena_is_refused_or_gives_the_same_answer) {
   struct outcome wanted = run(text, 0), found = {.refused = true};
   ck_assert(!wanted.refused);
   size_t limit = STEP;
-  for (; found.refused; limit += STEP) {
+  for (; found.refused; limit += STEP + limit / 64) {
     found = run(text, limit);
     ck_assert_msg(!found.misled, "arena of %zu bytes: another reason", limit);
     if (!found.refused)
@@ -174,7 +175,7 @@ END_TEST
 START_TEST(small_scratch_memory_is_refused_or_gives_the_same_answer) {
   const char *text = read_file(paths[_i]);
   struct outcome wanted = run(text, 0), found = {.refused = true};
-  for (scratch_limit = STEP / 4; found.refused; scratch_limit += STEP / 4) {
+  for (scratch_limit = STEP / 4; found.refused; scratch_limit += STEP / 4 + scratch_limit / 64) {
     found = run(text, 0);
     ck_assert_msg(!found.misled, "scratch arenas of %zu bytes: another reason", scratch_limit);
     if (!found.refused)
