@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +15,8 @@ static int open_directory(const char *directory, struct error *error) {
   return fd < 0 ? error_set(error, errno, "%s: %s", directory, strerror(errno)) : fd;
 }
 
+/* ---- writing ---- */
+
 static int write_all(int fd, const char *data, size_t size) {
   while (size > 0) {
     ssize_t written = write(fd, data, size);
@@ -23,37 +26,70 @@ static int write_all(int fd, const char *data, size_t size) {
     data += written > 0 ? written : 0;
     size -= written > 0 ? (size_t)written : 0;
   }
-  return fsync(fd) < 0 ? -errno : 0;
+  return 0;
 }
 
-static int write_beside(int directory, const char *name, const char *text, size_t size) {
-  int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
-  if (fd < 0) {
-    return -errno;
+static int write_file(int fd, const char *head, const char *text, size_t size) {
+  int result = write_all(fd, head, strlen(head));
+  if (result == 0) {
+    result = write_all(fd, text, size);
   }
-  int result = write_all(fd, text, size);
-  if (close(fd) < 0 && result == 0) {
+  if (result == 0 && fsync(fd) < 0) {
     result = -errno;
-  }
-  if (result < 0) {
-    unlinkat(directory, name, 0); /* on a full disk even half a file is in the way */
   }
   return result;
 }
 
-static int replace_in(int directory, const char *name, const char *text, size_t size) {
-  char beside[NAME_MAX + 1];
-  int length = snprintf(beside, sizeof beside, "%s.new", name);
-  if (length < 0 || (size_t)length >= sizeof beside) {
+static int write_beside(int directory, const char *name, const char *head, const char *text, size_t size) {
+  int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+  if (fd < 0) {
+    return -errno;
+  }
+  int result = write_file(fd, head, text, size);
+  if (close(fd) < 0 && result == 0) {
+    result = -errno;
+  }
+  return result;
+}
+
+enum placing { PLACED_FIRST, PLACED_IN_EXCHANGE, PLACED_OVER };
+
+/* Where the file system can, the old file goes on under the temporary name, so that this can be undone. */
+static int place(int directory, const char *temporary, const char *name, enum placing *ret_placing) {
+  if (renameat2(directory, temporary, directory, name, RENAME_EXCHANGE) == 0) {
+    *ret_placing = PLACED_IN_EXCHANGE;
+    return 0;
+  }
+  *ret_placing = errno == ENOENT ? PLACED_FIRST : PLACED_OVER;
+  return renameat(directory, temporary, directory, name) < 0 ? -errno : 0;
+}
+
+static void take_back(int directory, const char *temporary, const char *name, enum placing placing) {
+  if (placing == PLACED_FIRST) {
+    unlinkat(directory, name, 0);
+  } else if (placing == PLACED_IN_EXCHANGE) {
+    (void)renameat2(directory, temporary, directory, name, RENAME_EXCHANGE);
+  }
+}
+
+/* What fails leaves the old file, also when it fails behind the rename. On a full disk what was written beside goes
+ * again: the next try needs the room. */
+int keep_replace(int directory, const char *name, const char *head, const char *text, size_t size) {
+  char temporary[NAME_MAX + 1];
+  enum placing placing = PLACED_OVER;
+  int length = snprintf(temporary, sizeof temporary, "%s.new", name);
+  if (length < 0 || (size_t)length >= sizeof temporary) {
     return -ENAMETOOLONG;
   }
-  int result = write_beside(directory, beside, text, size);
-  if (result == 0 && renameat(directory, beside, directory, name) < 0) {
-    result = -errno;
+  int result = write_beside(directory, temporary, head, text, size);
+  if (result == 0) {
+    result = place(directory, temporary, name, &placing);
   }
   if (result == 0 && fsync(directory) < 0) {
     result = -errno;
+    take_back(directory, temporary, name, placing);
   }
+  unlinkat(directory, temporary, 0);
   return result;
 }
 
@@ -62,41 +98,56 @@ int keep_write(const char *directory, const char *name, const char *text, size_t
   if (fd < 0) {
     return fd;
   }
-  int result = replace_in(fd, name, text, size);
+  int result = keep_replace(fd, name, "", text, size);
   close(fd);
   return result < 0 ? error_set(error, -result, "%s/%s: %s", directory, name, strerror(-result)) : 0;
 }
 
-static int read_all(int fd, size_t limit, struct arena *arena, char **ret_text, size_t *ret_size) {
-  struct stat status;
-  if (fstat(fd, &status) < 0) {
+/* ---- reading ---- */
+
+int keep_open(int directory, const char *name, size_t limit, size_t *ret_size) {
+  int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) {
     return -errno;
   }
-  if (!S_ISREG(status.st_mode) || status.st_size < 0 || (size_t)status.st_size > limit) {
-    return -EBADMSG;
+  struct stat status;
+  int result = fstat(fd, &status) < 0 ? -errno : 0;
+  if (result == 0 && (!S_ISREG(status.st_mode) || status.st_size < 0 || (uint64_t)status.st_size > limit)) {
+    result = -EBADMSG;
   }
-  size_t size = (size_t)status.st_size, position = 0;
-  char *text = arena_alloc(arena, size + 1);
-  while (text && position < size) {
+  if (result < 0) {
+    close(fd);
+    return result;
+  }
+  *ret_size = (size_t)status.st_size;
+  return fd;
+}
+
+int keep_fill(int fd, char *text, size_t size) {
+  for (size_t position = 0; position < size;) {
     ssize_t got = read(fd, text + position, size - position);
     if (got == 0 || (got < 0 && errno != EINTR)) {
       return got == 0 ? -EBADMSG : -errno;
     }
     position += got > 0 ? (size_t)got : 0;
   }
-  *ret_text = text;
-  *ret_size = size;
-  return text ? 0 : -ENOMEM;
+  text[size] = '\0';
+  return 0;
 }
 
-static int read_in(int directory, const char *name, size_t limit, struct arena *arena, char **ret_text,
-                   size_t *ret_size) {
-  int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+int keep_slurp(int directory, const char *name, size_t limit, struct arena *arena, char **ret_text, size_t *ret_size) {
+  size_t size = 0;
+  int fd = keep_open(directory, name, limit, &size);
   if (fd < 0) {
-    return -errno;
+    return fd;
   }
-  int result = read_all(fd, limit, arena, ret_text, ret_size);
+  char *text = arena_alloc(arena, size + 1);
+  int result = text ? keep_fill(fd, text, size) : -ENOMEM;
   close(fd);
+  if (result == 0) {
+    *ret_text = text;
+    *ret_size = size;
+  }
   return result;
 }
 
@@ -106,7 +157,7 @@ int keep_read(const char *directory, const char *name, size_t limit, struct aren
   if (fd < 0) {
     return fd;
   }
-  int result = read_in(fd, name, limit, arena, ret_text, ret_size);
+  int result = keep_slurp(fd, name, limit, arena, ret_text, ret_size);
   close(fd);
   if (result < 0) {
     error_set(error, -result, "%s/%s: %s", directory, name,
@@ -129,6 +180,8 @@ void keep_copy_aside(const char *directory, const char *name) {
     close(fd);
   }
 }
+
+/* ---- room on the disk ---- */
 
 #define ROOM "room"
 

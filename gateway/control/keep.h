@@ -11,7 +11,7 @@
 
 /*
  * Writes beside, flushes to the disk, renames, flushes the directory: whoever is killed on the way leaves the old file
- * or the new one. 0 or a negative errno with *error.
+ * or the new one; an error leaves the old one. 0 or a negative errno with *error.
  */
 int keep_write(const char *directory, const char *name, const char *text, size_t size, struct error *error);
 
@@ -24,6 +24,14 @@ void keep_release(const char *directory);
  * negative errno; *error says which file. */
 int keep_read(const char *directory, const char *name, size_t limit, struct arena *arena, char **ret_text,
               size_t *ret_size, struct error *error);
+
+/* The same within a directory that is open; `head` stands before the text. 0 or a negative errno. */
+int keep_replace(int directory, const char *name, const char *head, const char *text, size_t size);
+int keep_slurp(int directory, const char *name, size_t limit, struct arena *arena, char **ret_text, size_t *ret_size);
+/* A regular file of at most `limit` bytes; a descriptor, or a negative errno. */
+int keep_open(int directory, const char *name, size_t limit, size_t *ret_size);
+/* So many bytes of it, with a NUL behind them. */
+int keep_fill(int fd, char *text, size_t size);
 
 /* Gives a damaged file a second name, NAME.damaged, for those who want to know what happened to it. */
 void keep_copy_aside(const char *directory, const char *name);

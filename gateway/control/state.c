@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "control/history_parts.h"
+#include "control/keep.h"
 #include "control/state_file.h"
 
 #define TRIAL_SCHEMA "kido.trial/1"
@@ -93,7 +94,7 @@ int state_trial_begin(const char *directory, const struct state_trial *trial, st
     free(text);
     return fd;
   }
-  int result = state_file_replace(fd, STATE_TRIAL, "", text, strlen(text));
+  int result = keep_replace(fd, STATE_TRIAL, "", text, strlen(text));
   free(text);
   close(fd);
   return result < 0 ? error_set(error, -result, "%s/" STATE_TRIAL ": %s", directory, strerror(-result)) : 0;
@@ -143,7 +144,7 @@ int state_trial_load(const char *directory, struct arena *arena, struct state_tr
   }
   char *text;
   size_t size;
-  int result = state_file_slurp(fd, STATE_TRIAL, TRIAL_LIMIT, arena, &text, &size);
+  int result = keep_slurp(fd, STATE_TRIAL, TRIAL_LIMIT, arena, &text, &size);
   close(fd);
   if (result == 0) {
     result = parse_trial(text, size, arena, ret_trial);

@@ -10,84 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/keep.h"
+
 #define STATE_MARK "# kido.confirmed/1 "
 
-enum { HEADER_LIMIT = 4096, NAME_LIMIT = 64 };
+enum { HEADER_LIMIT = 4096 };
 
 /* ---- writing ---- */
-
-static int write_all(int fd, const char *data, size_t size) {
-  while (size > 0) {
-    ssize_t written = write(fd, data, size);
-    if (written < 0 && errno != EINTR) {
-      return -errno;
-    }
-    data += written > 0 ? written : 0;
-    size -= written > 0 ? (size_t)written : 0;
-  }
-  return 0;
-}
-
-static int write_file(int fd, const char *head, const char *data, size_t size) {
-  int result = write_all(fd, head, strlen(head));
-  if (result == 0) {
-    result = write_all(fd, data, size);
-  }
-  if (result == 0 && fsync(fd) < 0) {
-    result = -errno;
-  }
-  return result;
-}
-
-static int write_beside(int directory, const char *name, const char *head, const char *data, size_t size) {
-  int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
-  if (fd < 0) {
-    return -errno;
-  }
-  int result = write_file(fd, head, data, size);
-  if (close(fd) < 0 && result == 0) {
-    result = -errno;
-  }
-  return result;
-}
-
-enum placing { PLACED_FIRST, PLACED_IN_EXCHANGE, PLACED_OVER };
-
-/* Where the file system can, the old file goes on under the temporary name, so that this can be undone. */
-static int place(int directory, const char *temporary, const char *name, enum placing *ret_placing) {
-  if (renameat2(directory, temporary, directory, name, RENAME_EXCHANGE) == 0) {
-    *ret_placing = PLACED_IN_EXCHANGE;
-    return 0;
-  }
-  *ret_placing = errno == ENOENT ? PLACED_FIRST : PLACED_OVER;
-  return renameat(directory, temporary, directory, name) < 0 ? -errno : 0;
-}
-
-static void take_back(int directory, const char *temporary, const char *name, enum placing placing) {
-  if (placing == PLACED_FIRST) {
-    unlinkat(directory, name, 0);
-  } else if (placing == PLACED_IN_EXCHANGE) {
-    (void)renameat2(directory, temporary, directory, name, RENAME_EXCHANGE);
-  }
-}
-
-/* What fails leaves the old file, also when it fails behind the rename. On a full disk what was written beside goes
- * again: the next try needs the room. */
-int state_file_replace(int directory, const char *name, const char *head, const char *data, size_t size) {
-  char temporary[NAME_LIMIT];
-  enum placing placing = PLACED_OVER;
-  snprintf(temporary, sizeof temporary, "%s.new", name);
-  int result = write_beside(directory, temporary, head, data, size);
-  if (result == 0) {
-    result = place(directory, temporary, name, &placing);
-  }
-  if (result == 0 && fsync(directory) < 0) {
-    result = -errno;
-    take_back(directory, temporary, name, placing);
-  }
-  unlinkat(directory, temporary, 0);
-  return result;
-}
 
 static const char *text_or_nothing(const char *text) {
   return text ? text : "";
@@ -113,58 +42,10 @@ int state_file_write(int directory, const char *name, const struct confirmed_pol
   char header[HEADER_LIMIT];
   int length = snprintf(header, sizeof header, STATE_MARK "%s\n", text);
   free(text);
-  return length >= (int)sizeof header ? -E2BIG
-                                      : state_file_replace(directory, name, header, policy->text, policy->size);
+  return length >= (int)sizeof header ? -E2BIG : keep_replace(directory, name, header, policy->text, policy->size);
 }
 
 /* ---- reading ---- */
-
-static int open_regular(int directory, const char *name, size_t limit, size_t *ret_size) {
-  int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) {
-    return -errno;
-  }
-  struct stat status;
-  int result = fstat(fd, &status) < 0 ? -errno : 0;
-  if (result == 0 && (!S_ISREG(status.st_mode) || status.st_size < 0 || (uint64_t)status.st_size > limit)) {
-    result = -EBADMSG;
-  }
-  if (result < 0) {
-    close(fd);
-    return result;
-  }
-  *ret_size = (size_t)status.st_size;
-  return fd;
-}
-
-static int read_exactly(int fd, char *text, size_t size) {
-  for (size_t position = 0; position < size;) {
-    ssize_t got = read(fd, text + position, size - position);
-    if (got == 0 || (got < 0 && errno != EINTR)) {
-      return got == 0 ? -EBADMSG : -errno;
-    }
-    position += got > 0 ? (size_t)got : 0;
-  }
-  text[size] = '\0';
-  return 0;
-}
-
-int state_file_slurp(int directory, const char *name, size_t limit, struct arena *arena, char **ret_text,
-                     size_t *ret_size) {
-  size_t size = 0;
-  int fd = open_regular(directory, name, limit, &size);
-  if (fd < 0) {
-    return fd;
-  }
-  char *text = arena_alloc(arena, size + 1);
-  int result = text ? read_exactly(fd, text, size) : -ENOMEM;
-  close(fd);
-  if (result == 0) {
-    *ret_text = text;
-    *ret_size = size;
-  }
-  return result;
-}
 
 static int origin_of(const char *name, enum state_origin *ret_origin) {
   for (int i = 0; i < STATE_ORIGIN_COUNT_; i++) {
@@ -222,7 +103,7 @@ int state_file_read(int directory, const char *name, struct arena *arena, struct
   char *text = NULL;
   size_t size = 0, head = 0;
   struct confirmed_policy policy = {0};
-  int result = state_file_slurp(directory, name, (size_t)STATE_POLICY_LIMIT + HEADER_LIMIT, arena, &text, &size);
+  int result = keep_slurp(directory, name, (size_t)STATE_POLICY_LIMIT + HEADER_LIMIT, arena, &text, &size);
   if (result == 0) {
     result = parse_head(text, size, size, arena, &policy, &head);
   }
@@ -242,14 +123,14 @@ int state_file_read(int directory, const char *name, struct arena *arena, struct
 int state_file_read_metadata(int directory, const char *name, struct arena *arena,
                              struct confirmed_policy *ret_policy) {
   size_t file_size = 0, head = 0;
-  int fd = open_regular(directory, name, (size_t)STATE_POLICY_LIMIT + HEADER_LIMIT, &file_size);
+  int fd = keep_open(directory, name, (size_t)STATE_POLICY_LIMIT + HEADER_LIMIT, &file_size);
   if (fd < 0) {
     return fd;
   }
   char text[HEADER_LIMIT + 1];
   size_t size = file_size < HEADER_LIMIT ? file_size : HEADER_LIMIT;
   struct confirmed_policy policy = {0};
-  int result = read_exactly(fd, text, size);
+  int result = keep_fill(fd, text, size);
   close(fd);
   if (result == 0) {
     result = parse_head(text, size, file_size, arena, &policy, &head);

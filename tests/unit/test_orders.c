@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "control/keep.h"
@@ -13,7 +15,20 @@ static char directory[64];
 static struct error error;
 static const struct instant now = {1775000000};
 
+static bool directories_fail;
+
+/* In the place of that of the C library. */
+int fsync(int fd) {
+  struct stat status;
+  if (directories_fail && fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
+    errno = EIO;
+    return -1;
+  }
+  return (int)syscall(SYS_fsync, fd);
+}
+
 static void set_up(void) {
+  directories_fail = false;
   strcpy(directory, "/tmp/kido-orders-XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(directory));
   error = (struct error){0};
@@ -235,6 +250,22 @@ START_TEST(the_damaged_file_is_kept_beside) {
 }
 END_TEST
 
+START_TEST(a_lift_that_could_not_be_kept_leaves_the_cut_on_the_disk) {
+  struct orders *orders = none(), *next, *found;
+  cut(&orders, &host_cut);
+  ck_assert_int_eq(orders_save(directory, orders, &error), 0);
+  ck_assert_int_eq(orders_remove_cuts(orders, &next, &error), 0);
+  directories_fail = true;
+  ck_assert_int_eq(orders_save(directory, next, &error), -EIO);
+  directories_fail = false;
+  ck_assert_int_eq(orders_load(directory, now, &found, &error), 0);
+  ck_assert_uint_eq(found->restrictions.cut_count, 1);
+  orders_free(found);
+  orders_free(next);
+  orders_free(orders);
+}
+END_TEST
+
 START_TEST(a_link_in_place_of_the_file_is_not_followed) {
   char path[128];
   snprintf(path, sizeof path, "%s/" ORDERS_FILE, directory);
@@ -258,6 +289,7 @@ int main(void) {
   tcase_add_test(test_case, a_changed_file_cuts_everything_and_goes_on_with_the_ids);
   tcase_add_test(test_case, the_damaged_file_is_kept_beside);
   tcase_add_test(test_case, a_link_in_place_of_the_file_is_not_followed);
+  tcase_add_test(test_case, a_lift_that_could_not_be_kept_leaves_the_cut_on_the_disk);
   suite_add_tcase(suite, test_case);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
