@@ -367,6 +367,7 @@ static int put_right(const struct timing_source *source, const struct timed_flow
   memmove(&elements[kept], &elements[from.element_count], added * sizeof *elements);
   set->elements = elements;
   set->element_count = kept + added;
+  set->sealed = false;
   if (set->element_count > 0) {
     qsort_r(elements, set->element_count, sizeof *elements, compare_elements, set);
   }

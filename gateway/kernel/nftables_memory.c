@@ -27,6 +27,7 @@ static int copy_living_elements(const struct set *from, int64_t now, struct aren
     return -ENOMEM;
   }
   set->element_count = 0;
+  set->sealed = false;
   for (size_t i = 0; i < from->element_count; i++) {
     if (!element_ended(&from->elements[i], now)) {
       set->elements[set->element_count++] = from->elements[i];

@@ -153,6 +153,54 @@ static const char *hash_set(struct builder *builder, const struct set *set) {
   return name;
 }
 
+/* Bytes of one element as they go into the digest of its set, at most. */
+static size_t element_room(const struct element *element) {
+  size_t chain = element->verdict.chain == NULL ? 0 : strlen(element->verdict.chain);
+  size_t comment = element->comment == NULL ? 0 : strlen(element->comment);
+  return sizeof *element + chain + 1 + comment + 1;
+}
+
+static size_t write_bytes(uint8_t *to, size_t at, const void *data, size_t size) {
+  memcpy(to + at, data, size);
+  return at + size;
+}
+
+static size_t write_element(const struct set *set, const struct element *element, uint8_t *to) {
+  const char *comment = element->comment == NULL ? "" : element->comment;
+  const char *chain = element->verdict.chain == NULL ? "" : element->verdict.chain;
+  uint32_t code = (uint32_t)element->verdict.code;
+  size_t at = write_bytes(to, 0, element->key, set->key_size);
+  at = write_bytes(to, at, element->key_end, set->key_size);
+  at = write_bytes(to, at, &element->mark, sizeof element->mark);
+  at = write_bytes(to, at, &element->expires.seconds, sizeof element->expires.seconds);
+  at = write_bytes(to, at, &code, sizeof code);
+  at = write_bytes(to, at, chain, strlen(chain) + 1);
+  return write_bytes(to, at, comment, strlen(comment) + 1);
+}
+
+/* Without memory the set is not sealed, and is compared element by element. */
+static void digest_set(struct set *set) {
+  size_t room = 0, length = 0;
+  uint8_t *content = NULL, digest[SHA256_SIZE];
+  for (size_t i = 0; i < set->element_count; i++) {
+    size_t needed = element_room(&set->elements[i]);
+    if (room - length < needed) {
+      room = room * 2 + needed + 4096;
+      uint8_t *larger = realloc(content, room);
+      if (larger == NULL) {
+        free(content);
+        return;
+      }
+      content = larger;
+    }
+    length += write_element(set, &set->elements[i], content + length);
+  }
+  sha256(content == NULL ? (const uint8_t *)"" : content, length, digest);
+  free(content);
+  memcpy(set->digest, digest, sizeof set->digest);
+  set->sealed = true;
+}
+
 /* A fixed set that is made twice is one. */
 static void drop_double(struct builder *builder, const struct set_draft *draft) {
   size_t at = builder->set_count;
@@ -172,14 +220,14 @@ const char *builder_seal_set(struct builder *builder, struct set_draft *draft) {
     return "";
   if (!elements_sorted(set))
     qsort_r(set->elements, set->element_count, sizeof *set->elements, compare_elements, set);
-  set->sealed = set->interval || draft->fixed;
-  if (set->sealed)
+  if (set->interval || draft->fixed)
     set->name = hash_set(builder, set);
   if (draft->fixed)
     drop_double(builder, draft);
   if (!set->interval)
     for (size_t i = 0; i < set->element_count; i++)
       memcpy(set->elements[i].key_end, set->elements[i].key, sizeof set->elements[i].key);
+  digest_set(set);
   return set->name;
 }
 
@@ -209,10 +257,15 @@ const char *builder_seal_chain(struct builder *builder, struct chain_draft *draf
   fprintf(stream, "%s\n%s\n", chain->name, chain->comment == NULL ? "" : chain->comment);
   for (size_t i = 0; i < chain->rule_count; i++)
     fprintf(stream, "%s\n%s\n", chain->rules[i].text, chain->rules[i].comment == NULL ? "" : chain->rules[i].comment);
-  if (fclose(stream) != 0)
+  if (fclose(stream) != 0) {
     builder->failed = true;
-  else
+  } else {
+    uint8_t digest[SHA256_SIZE];
+    sha256(content, length, digest);
+    memcpy(chain->digest, digest, sizeof chain->digest);
+    chain->sealed = true;
     chain->name = name_with_hash(builder, chain->name, content, length);
+  }
   free(content);
   return chain->name;
 }

@@ -176,16 +176,10 @@ static void compare_elements(struct planner *planner, const struct set *old, con
   }
 }
 
-/* The same array, or two that were made of the same, or what only packets change: nothing to compare. */
-static bool surely_same_elements(const struct set *old, const struct set *set) {
-  return (old->elements == set->elements && old->element_count == set->element_count) || (old->sealed && set->sealed) ||
-         set->dynamic;
-}
-
 static void change_sets(struct planner *planner) {
   for (size_t i = 0; i < planner->to->set_count; i++) {
     const struct set *set = &planner->to->sets[i], *old = ruleset_find_set(planner->from, set->name);
-    if (old == NULL || surely_same_elements(old, set))
+    if (old == NULL || set_surely_same(old, set))
       continue;
     struct set_changes changes = {0};
     compare_elements(planner, old, set, &changes);
@@ -200,7 +194,7 @@ static void change_sets(struct planner *planner) {
 static bool rules_equal(const struct chain *left, const struct chain *right) {
   if (left->rule_count != right->rule_count)
     return false;
-  for (size_t i = 0; left->rules != right->rules && i < left->rule_count; i++)
+  for (size_t i = 0; i < left->rule_count; i++)
     if (!rule_equal(&left->rules[i], &right->rules[i]))
       return false;
   return true;
@@ -209,7 +203,7 @@ static bool rules_equal(const struct chain *left, const struct chain *right) {
 static void change_chains(struct planner *planner) {
   for (size_t i = 0; i < planner->to->chain_count; i++) {
     const struct chain *chain = &planner->to->chains[i], *old = ruleset_find_chain(planner->from, chain->name);
-    if (old == NULL || rules_equal(old, chain))
+    if (old == NULL || chain_surely_same(old, chain) || rules_equal(old, chain))
       continue;
     add(planner, PHASE_SWAP, (struct operation){.kind = OPERATION_FLUSH_CHAIN, .chain = chain});
     add_rules(planner, PHASE_SWAP, chain);

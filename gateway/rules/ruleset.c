@@ -142,8 +142,19 @@ bool set_properties_equal(const struct set *left, const struct set *right) {
   return left->key_size == right->key_size && left->data == right->data && left->interval == right->interval &&
          left->timeouts == right->timeouts && left->counters == right->counters && left->size == right->size &&
          left->dynamic == right->dynamic && left->timeout_seconds == right->timeout_seconds &&
-         left->sweep_milliseconds == right->sweep_milliseconds &&
-         text_equal(left->comment, right->comment);
+         left->sweep_milliseconds == right->sweep_milliseconds && text_equal(left->comment, right->comment);
+}
+
+bool set_surely_same(const struct set *left, const struct set *right) {
+  return left->dynamic || (left->elements == right->elements && left->element_count == right->element_count) ||
+         (left->sealed && right->sealed && left->element_count == right->element_count &&
+          memcmp(left->digest, right->digest, sizeof left->digest) == 0);
+}
+
+bool chain_surely_same(const struct chain *left, const struct chain *right) {
+  return (left->rules == right->rules && left->rule_count == right->rule_count) ||
+         (left->sealed && right->sealed && left->rule_count == right->rule_count &&
+          memcmp(left->digest, right->digest, sizeof left->digest) == 0);
 }
 
 bool chain_properties_equal(const struct chain *left, const struct chain *right) {

@@ -23,6 +23,7 @@
  * Objects, sets and chains are sorted by name, elements by key bytes; rules keep their order.
  */
 
+enum { SEAL_DIGEST_SIZE = 16 };
 enum { RULESET_NAME_MAX = 128, RULESET_DATA_MAX = 64 }; /* bytes; a concatenated key of five fields fits */
 
 /* Where a node comes from: the flow, zone or host of the policy. file NULL: from the product itself. */
@@ -109,6 +110,8 @@ struct chain {
   const char *comment;
   struct rule *rules;
   size_t rule_count;
+  bool sealed; /* as the compiler made it; digest tells its rules */
+  uint8_t digest[SEAL_DIGEST_SIZE];
   struct origin origin;
 };
 
@@ -160,8 +163,8 @@ struct set {
   struct element *elements;
   size_t element_count;
   bool foreign; /* read back, and with properties that this struct cannot say */
-  bool sealed;  /* made by the compiler, and its name tells its elements: of two sealed ones with one name they are the
-                   same */
+  bool sealed;  /* as the compiler made it; digest tells its elements */
+  uint8_t digest[SEAL_DIGEST_SIZE];
   struct origin origin;
 };
 
@@ -209,6 +212,9 @@ bool element_equal(const struct set *set, const struct element *left, const stru
 
 /* All but elements, or rules. */
 bool set_properties_equal(const struct set *left, const struct set *right);
+/* True: the elements of both are the same, without a look at them. */
+bool set_surely_same(const struct set *left, const struct set *right);
+bool chain_surely_same(const struct chain *left, const struct chain *right); /* likewise their rules */
 bool chain_properties_equal(const struct chain *left, const struct chain *right);
 
 /*
