@@ -243,7 +243,7 @@ static void do_cut(struct order *order, struct orders *next, json_t *extra, stru
   struct error error = {0}, keeping = {0};
   controller_adopt_orders(controller, next);
   int loaded = controller_enforce_orders(controller, &error);
-  int kept = orders_save(controller->options->state_directory, next, &keeping);
+  int kept = controller_keep_orders(controller, &keeping);
   const char *message = loaded < 0 ? stop_forwarding(order, &error, arena)
                         : kept < 0 ? not_kept(order, &keeping, arena)
                                    : NULL;

@@ -208,10 +208,44 @@ static enum lockout judge_lockout(const struct controller *controller, const str
       .now = controller_now()});
 }
 
+static bool has_zone(const struct policy *policy, const char *name) {
+  return !name || strcmp(name, "gateway") == 0 || policy_find_zone(policy, name) >= 0;
+}
+
+/* A cut names its zones: a policy without them would lift it in silence. */
+static const struct cut *find_lost_cut(const struct controller *controller, const struct policy *policy) {
+  const struct restrictions *restrictions = &controller->restrictions;
+  for (size_t i = 0; controller->load.origin != LOAD_START && i < restrictions->cut_count; i++) {
+    const struct cut *cut = &restrictions->cuts[i];
+    if (!has_zone(policy, cut->zone) || !has_zone(policy, cut->other_zone)) {
+      return cut;
+    }
+  }
+  return NULL;
+}
+
+static int refuse_to_lose(const struct controller *controller, const struct policy *policy, const struct cut *cut,
+                          struct error *error) {
+  return error_set(
+      error, EPERM,
+      language_choose(controller->load.language,
+                      "緊急遮断 %llu の領域「%s」が、このポリシーにありません。適用すると遮断が失われます。"
+                      "領域を残すか、先に kido cut --lift %llu --why 理由 で解除してください",
+                      "emergency cut %llu names the zone '%s', which this policy does not have, and would "
+                      "be lost: keep the zone, or lift the cut first with kido cut --lift %llu --why TEXT"),
+      (unsigned long long)cut->id, has_zone(policy, cut->zone) ? cut->other_zone : cut->zone,
+      (unsigned long long)cut->id);
+}
+
 /* On success the generation is the controller's. */
 static int go_on_with_generation(struct controller *controller, struct generation *generation, struct arena *arena,
                                  struct outcome *outcome, struct error *error) {
   char by[PERSON_TEXT_SIZE];
+  const struct cut *lost = find_lost_cut(controller, generation->policy);
+  if (lost) {
+    outcome->loses_cut = true;
+    return refuse_to_lose(controller, generation->policy, lost, error);
+  }
   outcome->lockout = judge_lockout(controller, generation);
   if (outcome->lockout != LOCKOUT_NONE) {
     return error_set(error, EPERM, "%s", lockout_message(outcome->lockout, controller->load.language));
@@ -238,7 +272,7 @@ static void go_on_with_text(struct controller *controller, const struct reader_r
   if (result < 0) {
     generation_free(generation);
   }
-  outcome->code = result == 0 ? 0 : outcome->lockout != LOCKOUT_NONE ? 1 : 3;
+  outcome->code = result == 0 ? 0 : outcome->lockout != LOCKOUT_NONE || outcome->loses_cut ? 1 : 3;
   outcome->message = result == 0 ? NULL : arena_strdup(arena, error.message);
   outcome->generation = controller->in_force;
 }

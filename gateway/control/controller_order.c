@@ -53,10 +53,23 @@ int controller_load_orders(struct controller *controller, struct error *error) {
   }
   controller_adopt_orders(controller, orders);
   if (result < 0) {
-    orders_save(directory, orders, &ignored);
+    controller_keep_orders(controller, &ignored);
     announce_damage(controller, &reason);
   }
   return 0;
+}
+
+int controller_keep_orders(struct controller *controller, struct error *error) {
+  int result = orders_save(controller->options->state_directory, controller->orders, error);
+  controller->orders_unkept = result < 0;
+  return result;
+}
+
+void controller_keep_orders_late(struct controller *controller) {
+  struct error ignored = {0};
+  if (controller->orders_unkept) {
+    controller_keep_orders(controller, &ignored);
+  }
 }
 
 int controller_enforce_orders(struct controller *controller, struct error *error) {
@@ -84,7 +97,7 @@ void controller_forget_past_orders(struct controller *controller) {
   }
   if (changed) {
     controller_adopt_orders(controller, orders);
-    orders_save(controller->options->state_directory, orders, &ignored);
+    controller_keep_orders(controller, &ignored);
   } else {
     orders_free(orders);
   }

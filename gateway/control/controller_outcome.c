@@ -93,7 +93,9 @@ static void announce_refusal(struct controller *controller, const struct outcome
   struct announcement refused = {.kind = "policy-refused",
                                  .severity = controller->in_force ? EVENT_WARNING : EVENT_CRITICAL,
                                  .flow = outcome->refusal.known ? outcome->refusal.origin.subject : NULL,
-                                 .reason = outcome->lockout == LOCKOUT_NONE ? NULL : lockout_name(outcome->lockout),
+                                 .reason = outcome->loses_cut                 ? "cut"
+                                           : outcome->lockout == LOCKOUT_NONE ? NULL
+                                                                              : lockout_name(outcome->lockout),
                                  .advice_in_japanese = "kido check で誤りを確かめて直し、kido apply をやり直す",
                                  .advice_in_english = "See what is wrong with kido check, correct it, and apply again",
                                  .by = load->origin == LOAD_START ? NULL : &load->by};

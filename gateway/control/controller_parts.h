@@ -99,6 +99,7 @@ struct controller {
   /* What holds it back: cuts, closed windows, a doubtful clock; and the ends of a trial, which belong to in_force. */
   struct restrictions restrictions;
   struct orders *orders; /* cuts and closed windows as they are kept; NULL before the state directory was read */
+  bool orders_unkept;    /* the disk does not have them yet */
   struct order *reading; /* orders whose text is being read */
   uint64_t confirmed;    /* number of the confirmed policy on the disk, in force or not; 0: none */
   uint64_t loads;        /* the highest number in the history */
@@ -175,6 +176,7 @@ struct outcome {
   json_t *diagnostics;
   struct refusal refusal;
   enum lockout lockout;
+  bool loses_cut; /* refused: it does not have a zone that a cut names */
   size_t changes;
   const struct generation *generation;
 };
@@ -260,6 +262,9 @@ void controller_take_order(struct controller *controller, uint64_t client, const
 
 /* Replaces the orders, which are the controller's then; nothing else happens yet. */
 void controller_adopt_orders(struct controller *controller, struct orders *orders);
+/* Writes them to the disk. What fails is tried again with every controller_keep_orders_late(). */
+int controller_keep_orders(struct controller *controller, struct error *error);
+void controller_keep_orders_late(struct controller *controller);
 /* Brings the kernel and the followers to the orders. 0 or a negative errno with *error. */
 int controller_enforce_orders(struct controller *controller, struct error *error);
 /* Forgets the closings of windows whose end has come. */

@@ -130,7 +130,7 @@ void controller_close_window(struct order *order, const struct order_text *text,
   }
   controller_adopt_orders(controller, next);
   int loaded = controller_enforce_orders(controller, &error);
-  int kept = orders_save(controller->options->state_directory, next, &keeping);
+  int kept = controller_keep_orders(controller, &keeping);
   announce_window(order, flow, text->why, false);
   controller_answer_order(order, loaded < 0 || kept < 0 ? 3 : 0,
                           loaded < 0 ? error.message
