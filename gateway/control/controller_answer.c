@@ -169,7 +169,8 @@ static json_t *flow_to_json(const struct counting *counting, const struct flow *
   const struct policy *policy = counting->policy;
   uint32_t mark = counting->marks[flow->index];
   const struct element *element = controller_find_flow(policy, flow, mark, counting->held, counting->arena);
-  enum force_state state = policy_flow_force(policy, flow, controller_now(), NULL);
+  enum force_state state =
+      restricted_flow_force(policy, &counting->controller->restrictions, flow, controller_now(), NULL);
   return json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:o, s:s, s:s?}", "flow", flow->name, "from_zone",
                    policy_zone_name(policy, flow->from_zone), "to_zone", policy_zone_name(policy, flow->to_zone),
                    "in_force", state == FORCE_YES, "packets", (json_int_t)(element ? element->packets : 0), "bytes",
