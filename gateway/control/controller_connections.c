@@ -359,22 +359,24 @@ static struct event event_of(const struct controller *controller, const struct r
                         .still_going = true};
 }
 
-static void write_record(struct connection_records *records, struct event *event, const struct connection *connection) {
+static void write_record(const struct connection_records *records, const struct event *record,
+                         const struct connection *connection) {
   const struct controller *controller = records->controller;
+  struct event event = *record;
   const struct connection_tuple *tuple = &connection->original;
   char message[MESSAGE_SIZE], community[COMMUNITY_ID_SIZE];
   bool icmp = is_icmp(connection->protocol);
-  event->community_id = community_id(
+  event.community_id = community_id(
       &tuple->source, &tuple->destination, connection->protocol, icmp || has_ports(connection->protocol),
       icmp ? tuple->icmp_type : tuple->source_port, icmp ? tuple->icmp_code : tuple->destination_port, community);
-  write_message(controller, event, connection, message);
-  event->message = message;
+  write_message(controller, &event, connection, message);
+  event.message = message;
   struct arena *scratch = controller->in_force ? NULL : arena_new(0);
   const struct timezone *clock = controller->in_force ? controller->in_force->policy->header.timezone
                                  : scratch            ? timezone_load(scratch, "Asia/Tokyo")
                                                       : NULL;
   if (clock) {
-    event_log_write(controller->log, event, clock); /* a failure is counted there */
+    event_log_write(controller->log, &event, clock); /* a failure is counted there */
   }
   arena_free(scratch);
 }
