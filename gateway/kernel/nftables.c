@@ -213,9 +213,12 @@ static int apply_by_reading(struct application *application, struct arena *arena
   return status == 0 ? confirm(application, arena, ret_generation) : status;
 }
 
-/* What is proven is kept; where there is no memory for that, the next apply reads all. */
-static void remember(struct application *application, uint32_t generation) {
-  (void)memory_take(&application->nftables->memory, application->wanted, generation, application_now(application));
+/* What is proven is kept; where there is no memory for that, the next apply reads all. What was known before it is no
+ * longer true, and must not pass for what stands. */
+static void remember(struct memory *memory, const struct ruleset *proven, uint32_t generation, int64_t now) {
+  if (memory_take(memory, proven, generation, now) < 0) {
+    memory_free(memory);
+  }
 }
 
 /* ---- both ---- */
@@ -233,7 +236,7 @@ static int attempt_apply(struct application *application, bool by_memory) {
   }
   int status = by_memory ? apply_by_memory(application, arena) : apply_by_reading(application, arena, &generation);
   if (status == 0 && !by_memory) {
-    remember(application, generation);
+    remember(&application->nftables->memory, application->wanted, generation, application_now(application));
   }
   arena_free(arena);
   return status;
@@ -308,7 +311,7 @@ void nftables_forget(struct nftables *nftables) {
 static void note_equal(struct nftables *nftables, const struct ruleset *wanted, uint32_t generation, int64_t now) {
   struct memory *memory = &nftables->memory;
   if (memory->ruleset != wanted) {
-    (void)memory_take(memory, wanted, generation, now);
+    remember(memory, wanted, generation, now);
     return;
   }
   memory->proven = true;

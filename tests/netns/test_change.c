@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,7 @@ static struct {
   void (*before_batch)(void); /* once */
   unsigned refused_batch;     /* so many batches, and the next `refusals` are refused */
   unsigned refusals;
+  bool no_copies; /* no memory to keep what is proven */
 } plan;
 
 static bool strikes(enum fault fault) {
@@ -74,6 +76,8 @@ int __real_netlink_send_batch(struct netlink *netlink, const void *data, size_t 
 int __wrap_netlink_send_batch(struct netlink *netlink, const void *data, size_t length, uint32_t last_sequence,
                               struct netlink_complaint *complaint, bool *acknowledged, struct error *error);
 int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
+int __real_set_copy(const struct set *from, struct arena *arena, struct set *ret_set);
+int __wrap_set_copy(const struct set *from, struct arena *arena, struct set *ret_set);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 
 int __wrap_netlink_request(struct netlink *netlink, struct nlmsghdr *request, int marker, struct netlink_answer *answer,
@@ -121,6 +125,10 @@ int __wrap_netlink_send_batch(struct netlink *netlink, const void *data, size_t 
     *acknowledged = false;
   }
   return status;
+}
+
+int __wrap_set_copy(const struct set *from, struct arena *arena, struct set *ret_set) {
+  return plan.no_copies ? -ENOMEM : __real_set_copy(from, arena, ret_set);
 }
 
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
@@ -337,6 +345,19 @@ START_TEST(what_was_forgotten_is_read) {
   ck_assert_ptr_null(nftables_known(nftables, now));
   ck_assert_uint_eq(apply(first), 0);
   ck_assert_uint_gt(seen.dumps, 0);
+  ck_assert_ptr_nonnull(nftables_known(nftables, (struct instant){time(NULL)}));
+}
+END_TEST
+
+START_TEST(what_cannot_be_remembered_is_not_taken_for_what_was_there_before) {
+  struct ruleset *first = marks(100), *second = marks(100);
+  remove_element(second, 50);
+  apply(first);
+  plan.no_copies = true;
+  apply(second);
+  ck_assert_ptr_null(nftables_known(nftables, (struct instant){time(NULL)}));
+  plan.no_copies = false;
+  apply(second);
   ck_assert_ptr_nonnull(nftables_known(nftables, (struct instant){time(NULL)}));
 }
 END_TEST
@@ -880,6 +901,7 @@ static Suite *suite(void) {
   tcase_add_test(tests, after_a_change_by_others_all_is_read_once);
   tcase_add_test(tests, a_change_by_others_in_between_is_not_written_over_blindly);
   tcase_add_test(tests, what_was_forgotten_is_read);
+  tcase_add_test(tests, what_cannot_be_remembered_is_not_taken_for_what_was_there_before);
   tcase_add_test(tests, after_a_step_of_the_clock_ends_are_put_right);
   tcase_add_test(tests, a_counter_survives_a_change_of_the_end_and_of_the_comment);
   tcase_add_test(tests, what_ended_by_itself_is_neither_deleted_nor_missed);
