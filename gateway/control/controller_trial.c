@@ -72,9 +72,13 @@ void controller_trial_follow_clock(struct controller *controller) {
   uint64_t now = clock_microseconds(CLOCK_BOOTTIME);
   uint64_t left = trial->deadline > now ? trial->deadline - now : 0;
   int64_t end = (int64_t)((clock_microseconds(CLOCK_REALTIME) + left + SECOND / 2) / SECOND);
-  if (llabs(end - trial->instant.seconds) > 1) {
+  struct instant before = trial->instant;
+  if (llabs(end - before.seconds) > 1) {
     trial->instant.seconds = end;
-    make_deadlines(trial, controller->in_force->policy, trial->confirmed, &ignored);
+    if (make_deadlines(trial, controller->in_force->policy, trial->confirmed, &ignored) < 0) {
+      trial->instant = before; /* to be tried again */
+      return;
+    }
     controller->restrictions = controller_trial_restrictions(controller, trial);
     controller_publish(controller, PUBLICATION_IN_FORCE, controller->in_force, &ignored);
   }
