@@ -159,11 +159,15 @@ static void announce_sleep(struct controller *controller, const struct clock_cha
                       (long long)(change->slept / 1000));
 }
 
-static void look_at_clock(struct controller *controller) {
+/* was_set: the kernel says so, though it may have been set back since, with ends brought to what it showed between. */
+static void look_at_clock(struct controller *controller, bool was_set) {
   struct clock_watch *clock = &controller->clock;
   struct clock_reading now = clock_read();
   struct clock_change change = clock_compare(&clock->reading, &now);
   if (!clock_change_matters(&change)) {
+    if (was_set) {
+      controller_follow_time(controller);
+    }
     return;
   }
   clock->reading = now;
@@ -192,13 +196,13 @@ static int on_set(sd_event_source *source, int fd, uint32_t events, void *contex
     return 0;
   }
   arm(&controller->clock); /* before looking: a step in between is seen by the next look */
-  look_at_clock(controller);
+  look_at_clock(controller, true);
   return 0;
 }
 
 static int on_look(sd_event_source *source, uint64_t time, void *context) {
   struct controller *controller = context;
-  look_at_clock(controller);
+  look_at_clock(controller, false);
   if (controller->restrictions.clock_doubtful) {
     end_doubt_when_due(controller);
   } else {
