@@ -451,12 +451,10 @@ static int check_generation(const struct confirmation *confirmation, uint32_t wa
 
 static int ask_for_carried(struct confirmation *confirmation, const struct delta *delta) {
   int status = ask_for(confirmation, NFT_MSG_GETTABLE, NULL, false);
-  const struct set *last = NULL;
   for (size_t i = 0; status == 0 && i < delta->carried_count; i++) {
     const struct carried_counter *carried = &delta->carried[i];
-    if (carried->set != last) {
+    if (i == 0 || carried->set != delta->carried[i - 1].set) {
       status = ask_for(confirmation, NFT_MSG_GETSET, carried->set->name, false);
-      last = carried->set;
     }
     if (status == 0) {
       status = ask_for_element(confirmation, carried->set, carried->element, false);

@@ -415,13 +415,12 @@ static void send_scale(const struct shortcuts *shortcuts, const struct scale *fr
 
 /* Pinned, own and broadcast addresses, up to a limit. */
 static struct address_set list_filling(struct compilation *compilation, size_t place) {
-  const struct address_set *sources[] = {&compilation->broadcasts, &compilation->own,
-                                         &compilation->zones[place].pinned};
+  const struct address_set sources[] = {compilation->broadcasts, compilation->own, compilation->zones[place].pinned};
   struct address_range ranges[FILLED_MAX];
   size_t count = 0, singles = 0;
   for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
-    for (size_t j = 0; j < sources[i]->count; j++) {
-      const struct address_range *range = &sources[i]->ranges[j];
+    for (size_t j = 0; j < sources[i].count; j++) {
+      const struct address_range *range = &sources[i].ranges[j];
       uint64_t size = range->first.family == FAMILY_IPV4 ? range_size(range) : UINT64_MAX;
       if (size > FILLED_MAX - singles)
         continue;
