@@ -175,9 +175,11 @@ static bool withdraw_trial(struct controller *controller, const struct control_r
   if (!controller->trial || request->number != 0 || request->seconds != 0) {
     return false;
   }
-  controller_trial_return(controller, &load->by);
-  struct outcome outcome = {.generation = controller->in_force};
-  server_reply(controller->server, load->client, CONTROL_STEP_LOAD, 0,
+  struct error error = {0};
+  int result = controller_trial_return(controller, &load->by, &error);
+  struct outcome outcome = {.code = result < 0 ? 3 : 0, .generation = controller->in_force};
+  outcome.message = result < 0 ? error.message : NULL;
+  server_reply(controller->server, load->client, CONTROL_STEP_LOAD, outcome.code,
                controller_outcome_to_json(controller, load, &outcome));
   return true;
 }

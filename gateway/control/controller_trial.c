@@ -167,7 +167,8 @@ void controller_trial_drop(struct controller *controller, struct trial *trial) {
 
 static int on_deadline(sd_event_source *source, uint64_t time, void *context) {
   (void)source, (void)time;
-  controller_trial_return(context, NULL);
+  struct error told = {0};
+  controller_trial_return(context, NULL, &told);
   return 0;
 }
 
@@ -195,7 +196,8 @@ bool controller_trial_end_if_due(struct controller *controller) {
   if (!trial || clock_microseconds(CLOCK_BOOTTIME) + EARLY_MICROSECONDS < trial->deadline) {
     return false;
   }
-  controller_trial_return(controller, NULL);
+  struct error told = {0};
+  controller_trial_return(controller, NULL, &told);
   return true;
 }
 
@@ -242,31 +244,54 @@ static struct generation *swap_back(struct controller *controller, struct trial 
   return left;
 }
 
-static void load_confirmed(struct controller *controller) {
+static int load_confirmed(struct controller *controller, struct error *error) {
   struct error ignored = {0};
   struct generation *back = controller->in_force;
   controller->publications++;
   if (back) {
     controller_publish(controller, PUBLICATION_PENDING, back, &ignored);
   }
-  controller_refresh(controller);
+  int result = controller_bring(controller, error);
   controller_publish(controller, back ? PUBLICATION_IN_FORCE : PUBLICATION_CLOSED, back, &ignored);
   if (back) {
     generation_update_forces(back, &controller->restrictions, controller_now(), NULL, NULL);
   }
   controller_schedule_change(controller);
+  return result;
 }
 
-void controller_trial_return(struct controller *controller, const struct person *by) {
+/* What only the trial allowed ends with its deadline in any case. */
+static void announce_not_back(struct controller *controller, const struct generation *left,
+                              const struct error *reason) {
+  struct announcement failed = {
+      .kind = "policy-rolled-back",
+      .severity = EVENT_CRITICAL,
+      .reason = "kernel",
+      .advice_in_japanese = "kido status で元に戻ったか確かめる。急ぐなら kido cut で遮断し、保守業者に連絡する",
+      .advice_in_english = "See in kido status whether it is back; if it is urgent, kido cut, and call support"};
+  controller_announce(
+      controller, &failed,
+      "ポリシー %s の試行は終わりましたが、確定済みのルールをまだカーネルに戻せません (繰り返し試みます): %s",
+      "the trial of policy %s has ended, but the rules of the confirmed one cannot be loaded yet (it is "
+      "tried again and again): %s",
+      left->record.policy_number, reason->message);
+}
+
+int controller_trial_return(struct controller *controller, const struct person *by, struct error *error) {
   struct error ignored = {0};
   struct trial *trial = controller->trial;
   struct generation *left = swap_back(controller, trial);
-  load_confirmed(controller);
-  announce_return(controller, trial, left, by);
+  int result = load_confirmed(controller, error);
+  if (result < 0) {
+    announce_not_back(controller, left, error);
+  } else {
+    announce_return(controller, trial, left, by);
+  }
   state_trial_end(controller->options->state_directory, &ignored);
   generation_free(left);
   trial_free(trial);
   controller_say_ready(controller);
+  return result;
 }
 
 void controller_trial_abandon(struct controller *controller) {
