@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "cli/answer.h"
 #include "control/publication.h"
 #include "policy/print.h"
 
@@ -70,24 +70,15 @@ int applying_seal_policy(const struct invocation *invocation, const struct polic
   return fd < 0 ? error_set(error, -fd, "memfd: %s", strerror(-fd)) : fd;
 }
 
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
-
-static const char *escape(const struct invocation *invocation, const char *text) {
-  const char *escaped = text_escape(invocation->arena, text);
-  return escaped ? escaped : "";
-}
-
 static void print_refusal(const struct invocation *invocation, const json_t *body) {
   const json_t *refusal = json_object_get(body, "refusal");
   invocation_complain(invocation, "適用されませんでした。いままでのルールがそのまま有効です: %s",
-                      "not applied, the rules in force are as they were: %s", text_of(body, "message"));
-  if (json_is_object(refusal) && text_of(refusal, "file")[0] != '\0') {
-    fprintf(stderr, "%s:%lld: %s: %s\n", escape(invocation, text_of(refusal, "file")),
-            json_integer_value(json_object_get(refusal, "line")), escape(invocation, text_of(refusal, "subject")),
-            escape(invocation, text_of(refusal, "what")));
+                      "not applied, the rules in force are as they were: %s", answer_text(body, "message"));
+  if (json_is_object(refusal) && answer_text(refusal, "file")[0] != '\0') {
+    fprintf(stderr, "%s:%lld: %s: %s\n", answer_escape(invocation->arena, answer_text(refusal, "file")),
+            json_integer_value(json_object_get(refusal, "line")),
+            answer_escape(invocation->arena, answer_text(refusal, "subject")),
+            answer_escape(invocation->arena, answer_text(refusal, "what")));
   }
 }
 
@@ -99,8 +90,8 @@ static void print_trial(const struct invocation *invocation, const json_t *body)
                       "%s までに kido confirm で確定しなければ、元に戻ります。すぐ戻すには kido rollback\n",
                       "in force on trial: policy %s (%.12s), %lld changes\n"
                       "unless kido confirm keeps it before %s, it goes back by itself; kido rollback goes back now\n"),
-      escape(invocation, text_of(policy, "number")), text_of(policy, "sha256"),
-      json_integer_value(json_object_get(body, "changes")), text_of(body, "deadline"));
+      answer_escape(invocation->arena, answer_text(policy, "number")), answer_text(policy, "sha256"),
+      json_integer_value(json_object_get(body, "changes")), answer_text(body, "deadline"));
 }
 
 int applying_print_answer(const struct invocation *invocation, const struct client_answer *answer) {
@@ -112,16 +103,16 @@ int applying_print_answer(const struct invocation *invocation, const struct clie
     return answer->code;
   }
   const json_t *policy = json_object_get(answer->body, "policy");
-  if (strcmp(text_of(answer->body, "state"), "pending") == 0) {
+  if (strcmp(answer_text(answer->body, "state"), "pending") == 0) {
     print_trial(invocation, answer->body);
-  } else if (strcmp(text_of(answer->body, "state"), "none") == 0) {
+  } else if (strcmp(answer_text(answer->body, "state"), "none") == 0) {
     fputs(language_choose(invocation->language, "確定済みのポリシーがないため、関門を閉じました\n",
                           "no policy was ever confirmed: the gate is closed\n"),
           stdout);
   } else {
     printf(language_choose(invocation->language, "適用しました: ポリシー %s (%.12s)、変更 %lld 件\n",
                            "in force: policy %s (%.12s), %lld changes\n"),
-           escape(invocation, text_of(policy, "number")), text_of(policy, "sha256"),
+           answer_escape(invocation->arena, answer_text(policy, "number")), answer_text(policy, "sha256"),
            json_integer_value(json_object_get(answer->body, "changes")));
   }
   return invocation_finish(invocation, EXIT_CODE_YES);

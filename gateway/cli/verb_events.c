@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/text.h"
+#include "cli/answer.h"
 #include "cli/event_lines.h"
 #include "cli/verb.h"
 
@@ -15,11 +16,6 @@ struct filter {
   size_t least; /* index into severities: this one and those before it */
   size_t last;  /* 0: all */
 };
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 static size_t severity_index(const char *name) {
   size_t i = 0;
@@ -56,8 +52,9 @@ static bool kind_wanted(const struct invocation *invocation, const char *kind) {
 }
 
 static bool passes(const struct invocation *invocation, const struct filter *filter, const json_t *event) {
-  size_t severity = severity_index(text_of(event, "severity"));
-  return (severity == SEVERITY_COUNT || severity <= filter->least) && kind_wanted(invocation, text_of(event, "kind"));
+  size_t severity = severity_index(answer_text(event, "severity"));
+  return (severity == SEVERITY_COUNT || severity <= filter->least) &&
+         kind_wanted(invocation, answer_text(event, "kind"));
 }
 
 static const char *colour_of(const char *severity) {
@@ -71,13 +68,13 @@ static void print_line(const struct invocation *invocation, const json_t *event)
   if (!arena) {
     return;
   }
-  const char *severity = text_of(event, "severity"), *zone = text_of(event, "zone");
-  const char *other = text_of(event, "other_zone");
-  const char *kind = text_of(event, "kind");
+  const char *severity = answer_text(event, "severity"), *zone = answer_text(event, "zone");
+  const char *other = answer_text(event, "other_zone");
+  const char *kind = answer_text(event, "kind");
   bool moves = strcmp(kind, "crossing") == 0 || strcmp(kind, "attempt") == 0; /* from one to the other */
   const char *line =
-      arena_printf(arena, "%.19s %-8s %s%s%s%s%s  %s", text_of(event, "time"), severity, kind, zone[0] ? " " : "", zone,
-                   other[0] ? (moves ? "→" : "/") : "", other, text_of(event, "message"));
+      arena_printf(arena, "%.19s %-8s %s%s%s%s%s  %s", answer_text(event, "time"), severity, kind, zone[0] ? " " : "",
+                   zone, other[0] ? (moves ? "→" : "/") : "", other, answer_text(event, "message"));
   const char *escaped = line ? text_escape(arena, line) : NULL;
   printf("%s%s%s\n", invocation->colour_output ? colour_of(severity) : "", escaped ? escaped : "",
          invocation->colour_output ? "\033[0m" : "");

@@ -4,20 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "cli/answer.h"
 #include "cli/applying.h"
 
 /* `confirm`, `rollback` and `history`: what was put in force before, and whether it stays. */
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
-
-static const char *escape(const struct invocation *invocation, const char *text) {
-  const char *escaped = text_escape(invocation->arena, text);
-  return escaped ? escaped : "";
-}
 
 /* Asks and leaves the language of the answer in *ret_speaking. EXIT_CODE_YES, or EXIT_CODE_NO_ANSWER. */
 static int ask(const struct invocation *invocation, const struct control_request *request, client_progress *progress,
@@ -40,12 +30,12 @@ static int print_confirmed(const struct invocation *invocation, const struct cli
     return invocation_print_json(invocation, json_incref(answer->body), answer->code);
   }
   if (answer->code != EXIT_CODE_YES) {
-    invocation_complain(invocation, "確定できません: %s", "not confirmed: %s", text_of(answer->body, "message"));
+    invocation_complain(invocation, "確定できません: %s", "not confirmed: %s", answer_text(answer->body, "message"));
     return answer->code;
   }
   printf(language_choose(invocation->language, "確定しました: ポリシー %s (%.12s)、履歴 %" PRId64 "\n",
                          "confirmed: policy %s (%.12s), number %" PRId64 " of the history\n"),
-         escape(invocation, text_of(policy, "number")), text_of(policy, "sha256"),
+         answer_escape(invocation->arena, answer_text(policy, "number")), answer_text(policy, "sha256"),
          (int64_t)json_integer_value(json_object_get(policy, "history")));
   return invocation_finish(invocation, EXIT_CODE_YES);
 }
@@ -115,7 +105,7 @@ static const char *origin_label(const struct invocation *invocation, const json_
   } labels[] = {{"apply", "適用", "apply"}, {"reload", "再読み込み", "reload"}, {"rollback", "復元", "rollback"}};
   json_int_t source = json_integer_value(json_object_get(entry, "source"));
   for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
-    if (strcmp(labels[i].origin, text_of(entry, "origin")) == 0) {
+    if (strcmp(labels[i].origin, answer_text(entry, "origin")) == 0) {
       const char *label = language_choose(invocation->language, labels[i].japanese, labels[i].english);
       return source > 0 ? arena_printf(invocation->arena, "%s (%" PRId64 ")", label, (int64_t)source) : label;
     }
@@ -126,12 +116,12 @@ static const char *origin_label(const struct invocation *invocation, const json_
 static void add_entry(const struct invocation *invocation, struct table *table, const json_t *entry) {
   json_int_t number = json_integer_value(json_object_get(entry, "number"));
   const char *cells[] = {number > 0 ? arena_printf(invocation->arena, "%" PRId64, (int64_t)number) : "",
-                         text_of(entry, "policy_number"),
-                         arena_printf(invocation->arena, "%.12s", text_of(entry, "sha256")),
-                         text_of(entry, "applied_at"),
-                         text_of(entry, "by"),
+                         answer_text(entry, "policy_number"),
+                         arena_printf(invocation->arena, "%.12s", answer_text(entry, "sha256")),
+                         answer_text(entry, "applied_at"),
+                         answer_text(entry, "by"),
                          origin_label(invocation, entry),
-                         state_label(invocation->language, text_of(entry, "state"))};
+                         state_label(invocation->language, answer_text(entry, "state"))};
   table_add(table, cells);
 }
 
@@ -165,7 +155,7 @@ int verb_history(const struct invocation *invocation) {
     code = invocation_print_json(&speaking, json_incref(answer.body), answer.code);
   } else if (answer.code != EXIT_CODE_YES) {
     invocation_complain(&speaking, "履歴を読めません: %s", "the history cannot be read: %s",
-                        text_of(answer.body, "message"));
+                        answer_text(answer.body, "message"));
     code = answer.code;
   } else {
     code = print_history(&speaking, answer.body);

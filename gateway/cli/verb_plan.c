@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/text.h"
+#include "cli/answer.h"
 #include "cli/applying.h"
 
 /* What a policy would change, in the words of its flows, and which live connections it would cut. */
@@ -21,20 +21,6 @@ static const char *choose(const struct sheet *sheet, const char *japanese, const
   return language_choose(sheet->language, japanese, english);
 }
 
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
-
-static int64_t number_of(const json_t *object, const char *key) {
-  return (int64_t)json_integer_value(json_object_get(object, key));
-}
-
-static const char *escape(const struct sheet *sheet, const char *text) {
-  const char *escaped = text_escape(sheet->invocation->arena, text);
-  return escaped ? escaped : "";
-}
-
 static const char *paint(const struct sheet *sheet, const char *colour) {
   return sheet->invocation->colour_output ? colour : "";
 }
@@ -45,7 +31,7 @@ static const char *list(const struct sheet *sheet, const json_t *array) {
   size_t index;
   json_t *item;
   json_array_foreach(array, index, item) {
-    const char *text = escape(sheet, json_string_value(item) ? json_string_value(item) : "");
+    const char *text = answer_escape(sheet->invocation->arena, json_string_value(item) ? json_string_value(item) : "");
     joined = arena_printf(sheet->invocation->arena, "%s%s%s", joined, index == 0 ? "" : ", ", text);
     if (!joined) {
       return "";
@@ -91,7 +77,7 @@ static void print_boxes(const struct sheet *sheet, const json_t *boxes, bool ope
 }
 
 static const char *force_words(const struct sheet *sheet, const json_t *force) {
-  const char *state = text_of(force, "state"), *until = text_of(force, "until");
+  const char *state = answer_text(force, "state"), *until = answer_text(force, "until");
   const char *name = strcmp(state, "in-force") == 0  ? choose(sheet, "有効", "in force")
                      : strcmp(state, "expired") == 0 ? choose(sheet, "期限切れ", "expired")
                                                      : choose(sheet, "時間外", "outside its window");
@@ -107,7 +93,7 @@ static void print_times(const struct sheet *sheet, const json_t *flow) {
   if (json_is_true(json_object_get(flow, "times_differ"))) {
     printf("      %s: %s → %s\n", choose(sheet, "期間", "times"), force_words(sheet, before),
            force_words(sheet, after));
-  } else if (!json_is_object(before) && text_of(after, "until")[0] != '\0') {
+  } else if (!json_is_object(before) && answer_text(after, "until")[0] != '\0') {
     printf("      %s: %s\n", choose(sheet, "期間", "times"), force_words(sheet, after));
   }
   if (json_is_true(json_object_get(flow, "limit_differs"))) {
@@ -116,14 +102,16 @@ static void print_times(const struct sheet *sheet, const json_t *flow) {
 }
 
 static void print_flow(const struct sheet *sheet, const json_t *flow) {
-  const struct kind_words *words = words_of(text_of(flow, "kind"));
-  printf("  %s%s %s%s  %s → %s  %s", paint(sheet, words->colour), words->sign, escape(sheet, text_of(flow, "flow")),
-         paint(sheet, "\033[0m"), list(sheet, json_object_get(flow, "from")), list(sheet, json_object_get(flow, "to")),
+  const struct kind_words *words = words_of(answer_text(flow, "kind"));
+  printf("  %s%s %s%s  %s → %s  %s", paint(sheet, words->colour), words->sign,
+         answer_escape(sheet->invocation->arena, answer_text(flow, "flow")), paint(sheet, "\033[0m"),
+         list(sheet, json_object_get(flow, "from")), list(sheet, json_object_get(flow, "to")),
          choose(sheet, words->japanese, words->english));
-  if (text_of(flow, "before_name")[0] != '\0') {
-    printf(choose(sheet, " (旧 %s)", " (was %s)"), escape(sheet, text_of(flow, "before_name")));
+  if (answer_text(flow, "before_name")[0] != '\0') {
+    printf(choose(sheet, " (旧 %s)", " (was %s)"),
+           answer_escape(sheet->invocation->arena, answer_text(flow, "before_name")));
   }
-  printf("  %s\n", escape(sheet, text_of(flow, "purpose")));
+  printf("  %s\n", answer_escape(sheet->invocation->arena, answer_text(flow, "purpose")));
   print_boxes(sheet, json_object_get(flow, "opened"), true);
   print_boxes(sheet, json_object_get(flow, "closed"), false);
   print_times(sheet, flow);
@@ -155,8 +143,8 @@ static void print_nodes(const struct sheet *sheet, const json_t *nodes, const ch
       printf(choose(sheet, "  ほか %zu 件\n", "  and %zu more\n"), json_array_size(nodes) - HOSTS_SHOWN);
       break;
     }
-    const char *kind = text_of(node, "kind");
-    printf("  ~ %s  %s  %s\n", escape(sheet, text_of(node, key)),
+    const char *kind = answer_text(node, "kind");
+    printf("  ~ %s  %s  %s\n", answer_escape(sheet->invocation->arena, answer_text(node, key)),
            strcmp(kind, "added") == 0     ? choose(sheet, "追加", "added")
            : strcmp(kind, "removed") == 0 ? choose(sheet, "削除", "removed")
                                           : choose(sheet, "変更", "changed"),
@@ -174,10 +162,11 @@ static void print_keys(const struct sheet *sheet, const json_t *plan) {
 /* ---- connections ---- */
 
 static void print_connection(const struct sheet *sheet, const json_t *connection) {
-  int64_t protocol = number_of(connection, "protocol");
+  int64_t protocol = answer_number(connection, "protocol");
   const char *name = protocol == 6 ? "tcp" : protocol == 17 ? "udp" : protocol == 1 || protocol == 58 ? "icmp" : "";
-  printf("      %s:%" PRId64 " → %s:%" PRId64 " %s\n", escape(sheet, text_of(connection, "src")),
-         number_of(connection, "sport"), escape(sheet, text_of(connection, "dst")), number_of(connection, "dport"),
+  printf("      %s:%" PRId64 " → %s:%" PRId64 " %s\n",
+         answer_escape(sheet->invocation->arena, answer_text(connection, "src")), answer_number(connection, "sport"),
+         answer_escape(sheet->invocation->arena, answer_text(connection, "dst")), answer_number(connection, "dport"),
          name);
 }
 
@@ -185,14 +174,15 @@ static void print_effect(const struct sheet *sheet, const json_t *effect, bool c
   const json_t *flows = json_object_get(effect, "flows"), *examples = json_object_get(effect, "connections");
   size_t index;
   json_t *item;
-  printf("  %s%" PRId64 "%s %s\n", paint(sheet, number_of(effect, "count") > 0 && cut ? "\033[1;31m" : ""),
-         number_of(effect, "count"), paint(sheet, "\033[0m"),
+  printf("  %s%" PRId64 "%s %s\n", paint(sheet, answer_number(effect, "count") > 0 && cut ? "\033[1;31m" : ""),
+         answer_number(effect, "count"), paint(sheet, "\033[0m"),
          cut ? choose(sheet, "件の接続が切れます", "would be cut")
              : choose(sheet, "件の接続が新たに許可されます", "would newly be permitted"));
   json_array_foreach(flows, index, item) {
-    const char *name = text_of(item, "flow");
-    printf("    %s: %" PRId64 "\n", name[0] == '\0' ? choose(sheet, "領域内", "within a zone") : escape(sheet, name),
-           number_of(item, "count"));
+    const char *name = answer_text(item, "flow");
+    printf("    %s: %" PRId64 "\n",
+           name[0] == '\0' ? choose(sheet, "領域内", "within a zone") : answer_escape(sheet->invocation->arena, name),
+           answer_number(item, "count"));
   }
   json_array_foreach(examples, index, item) {
     if (index == EXAMPLES_SHOWN) {
@@ -207,22 +197,22 @@ static void print_connections(const struct sheet *sheet, const json_t *plan) {
   const json_t *connections = json_object_get(plan, "connections");
   const json_t *cut = json_object_get(connections, "cut"), *opened = json_object_get(connections, "opened");
   printf(choose(sheet, "いま流れている接続 %" PRId64 " 件のうち\n", "of %" PRId64 " live connections\n"),
-         number_of(connections, "total"));
+         answer_number(connections, "total"));
   print_effect(sheet, cut, true);
-  if (number_of(opened, "count") > 0) {
+  if (answer_number(opened, "count") > 0) {
     print_effect(sheet, opened, false);
   }
-  if (number_of(connections, "unjudged") > 0) {
+  if (answer_number(connections, "unjudged") > 0) {
     printf(choose(sheet, "  %" PRId64 " 件は多すぎて調べられませんでした\n",
                   "  %" PRId64 " could not be looked at, for there are too many\n"),
-           number_of(connections, "unjudged"));
+           answer_number(connections, "unjudged"));
   }
 }
 
 /* ---- the whole ---- */
 
 static const char *number_or_none(const struct sheet *sheet, const json_t *policy) {
-  return json_is_object(policy) ? escape(sheet, text_of(policy, "number"))
+  return json_is_object(policy) ? answer_escape(sheet->invocation->arena, answer_text(policy, "number"))
                                 : choose(sheet, "なし (関門は閉じている)", "none (the gate is closed)");
 }
 
@@ -244,7 +234,7 @@ static int print_plan(const struct invocation *invocation, const json_t *plan, i
   const json_t *lockout = json_object_get(plan, "lockout");
   if (json_is_object(lockout)) {
     printf("%s%s%s: %s\n", paint(&sheet, "\033[1;31m"), choose(&sheet, "注意", "take care"), paint(&sheet, "\033[0m"),
-           escape(&sheet, text_of(lockout, "message")));
+           answer_escape(invocation->arena, answer_text(lockout, "message")));
   }
   return invocation_finish(invocation, code);
 }
@@ -254,7 +244,7 @@ static int show(const struct invocation *invocation, const struct client_answer 
     return invocation_print_json(invocation, json_incref(answer->body), answer->code);
   }
   if (!json_is_true(json_object_get(answer->body, "ok"))) {
-    invocation_complain(invocation, "比較できません: %s", "cannot compare: %s", text_of(answer->body, "message"));
+    invocation_complain(invocation, "比較できません: %s", "cannot compare: %s", answer_text(answer->body, "message"));
     return answer->code;
   }
   return print_plan(invocation, answer->body, answer->code);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/event_lines.h"
 #include "cli/order.h"
@@ -12,21 +13,12 @@
 
 enum { ALERT_HOURS = 24, EXPIRIES_SHOWN = 5 };
 
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
-
-static json_int_t number_of(const json_t *object, const char *key) {
-  return json_integer_value(json_object_get(object, key));
-}
-
 /* ---- alerts ---- */
 
 /* One alert per cause: updates of an event repeat its id. */
 static void count_alert(const json_t *event, json_t *causes, const char *severity) {
-  if (strcmp(text_of(event, "severity"), severity) == 0) {
-    json_object_set_new(causes, text_of(event, "id"), json_true());
+  if (strcmp(answer_text(event, "severity"), severity) == 0) {
+    json_object_set_new(causes, answer_text(event, "id"), json_true());
   }
 }
 
@@ -80,11 +72,6 @@ static void print_label(const struct screen *screen, const char *japanese, const
   }
 }
 
-static const char *escape(const struct screen *screen, const char *text) {
-  const char *escaped = text_escape(screen->invocation->arena, text);
-  return escaped ? escaped : "";
-}
-
 static const char *paint(const struct screen *screen, const char *colour) {
   return screen->invocation->colour_output ? colour : "";
 }
@@ -92,32 +79,34 @@ static const char *paint(const struct screen *screen, const char *colour) {
 static void print_trial(const struct screen *screen, const json_t *policy) {
   const json_t *back = json_object_get(policy, "returns_to");
   print_label(screen, "試行期限", "on trial until");
-  printf("%s%s%s  ", paint(screen, "\033[1;33m"), text_of(policy, "deadline"), paint(screen, "\033[0m"));
+  printf("%s%s%s  ", paint(screen, "\033[1;33m"), answer_text(policy, "deadline"), paint(screen, "\033[0m"));
   printf(choose(screen, "kido confirm で確定。しなければ元に戻る: %s\n", "kido confirm keeps it; else back to: %s\n"),
-         json_is_object(back) ? escape(screen, text_of(back, "number")) : choose(screen, "なし", "none"));
+         json_is_object(back) ? answer_escape(screen->invocation->arena, answer_text(back, "number"))
+                              : choose(screen, "なし", "none"));
 }
 
 static void print_policy(const struct screen *screen, const json_t *status) {
   const json_t *policy = json_object_get(status, "policy");
   print_label(screen, "ポリシー", "policy");
-  if (strcmp(text_of(policy, "state"), "none") == 0) {
+  if (strcmp(answer_text(policy, "state"), "none") == 0) {
     printf("%s%s%s\n", paint(screen, "\033[1;31m"),
            choose(screen, "なし (関門は閉じています。kido apply FILE で適用してください)",
                   "none (the gate is closed; kido apply FILE puts one in force)"),
            paint(screen, "\033[0m"));
     return;
   }
-  printf("%s  %s\n", escape(screen, text_of(policy, "number")), escape(screen, text_of(policy, "name")));
+  printf("%s  %s\n", answer_escape(screen->invocation->arena, answer_text(policy, "number")),
+         answer_escape(screen->invocation->arena, answer_text(policy, "name")));
   print_label(screen, "", "");
-  bool pending = strcmp(text_of(policy, "state"), "pending") == 0;
-  printf("SHA-256 %.16s…  %s\n", text_of(policy, "sha256"),
+  bool pending = strcmp(answer_text(policy, "state"), "pending") == 0;
+  printf("SHA-256 %.16s…  %s\n", answer_text(policy, "sha256"),
          pending ? choose(screen, "確定待ち", "on trial") : choose(screen, "確定済み", "confirmed"));
   print_label(screen, "適用日時", "applied at");
-  printf("%s", text_of(policy, "applied_at"));
-  if (number_of(policy, "history") > 0) {
-    printf(choose(screen, "  履歴 %" PRId64, "  history %" PRId64), (int64_t)number_of(policy, "history"));
+  printf("%s", answer_text(policy, "applied_at"));
+  if (answer_number(policy, "history") > 0) {
+    printf(choose(screen, "  履歴 %" PRId64, "  history %" PRId64), answer_number(policy, "history"));
   }
-  printf("  %s\n", escape(screen, text_of(policy, "by")));
+  printf("  %s\n", answer_escape(screen->invocation->arena, answer_text(policy, "by")));
   if (pending) {
     print_trial(screen, policy);
   }
@@ -125,7 +114,7 @@ static void print_policy(const struct screen *screen, const json_t *status) {
 
 static void print_kidod(const struct screen *screen, const json_t *status) {
   const json_t *kidod = json_object_get(status, "kidod"), *flows = json_object_get(status, "flows");
-  const char *state = text_of(kidod, "state");
+  const char *state = answer_text(kidod, "state");
   bool failing = strcmp(state, "failing") == 0, open = strcmp(state, "open") == 0;
   print_label(screen, "関門", "gate");
   printf("%s%s%s  kidod %s (pid %" PRId64 ")\n",
@@ -135,21 +124,21 @@ static void print_kidod(const struct screen *screen, const json_t *status) {
          failing ? choose(screen, "更新できません", "cannot be brought up to date")
          : open  ? choose(screen, "開いています", "open")
                  : choose(screen, "閉じています", "closed"),
-         paint(screen, "\033[0m"), text_of(kidod, "version"), (int64_t)number_of(kidod, "pid"));
+         paint(screen, "\033[0m"), answer_text(kidod, "version"), answer_number(kidod, "pid"));
   print_label(screen, "通信", "flows");
   printf(choose(screen, "有効 %" PRId64 "、時間外 %" PRId64 "、期限切れ %" PRId64 "\n",
                 "%" PRId64 " in force, %" PRId64 " outside their window, %" PRId64 " expired\n"),
-         (int64_t)number_of(flows, "in_force"), (int64_t)number_of(flows, "closed"),
-         (int64_t)number_of(flows, "expired"));
+         answer_number(flows, "in_force"), answer_number(flows, "closed"), answer_number(flows, "expired"));
 }
 
 static void print_drift(const struct screen *screen, const json_t *status) {
-  const char *drift = text_of(json_object_get(status, "kidod"), "drift");
+  const char *drift = answer_text(json_object_get(status, "kidod"), "drift");
   if (drift[0] == '\0') {
     return;
   }
   print_label(screen, "改変", "drift");
-  printf("%s%s%s\n", paint(screen, "\033[1;31m"), escape(screen, drift), paint(screen, "\033[0m"));
+  printf("%s%s%s\n", paint(screen, "\033[1;31m"), answer_escape(screen->invocation->arena, drift),
+         paint(screen, "\033[0m"));
 }
 
 static void print_watch(const struct screen *screen, const json_t *status) {
@@ -162,7 +151,7 @@ static void print_watch(const struct screen *screen, const json_t *status) {
   size_t interfaces = json_array_size(json_object_get(watch, "interfaces"));
   print_label(screen, "木戸番", "watchman");
   for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
-    if (strcmp(states[i].state, text_of(watch, "state")) == 0) {
+    if (strcmp(states[i].state, answer_text(watch, "state")) == 0) {
       printf("%s%s%s", paint(screen, states[i].colour), choose(screen, states[i].japanese, states[i].english),
              paint(screen, "\033[0m"));
     }
@@ -180,14 +169,15 @@ static void print_alerts(const struct screen *screen, const json_t *status) {
   const json_t *counts = json_object_get(status, "alerts");
   print_label(screen, "警報", "alerts");
   if (!json_is_integer(json_object_get(counts, "critical"))) {
-    printf("%s: %s\n", choose(screen, "読めません", "cannot be read"), escape(screen, text_of(counts, "message")));
+    printf("%s: %s\n", choose(screen, "読めません", "cannot be read"),
+           answer_escape(screen->invocation->arena, answer_text(counts, "message")));
     return;
   }
-  bool critical = number_of(counts, "critical") > 0;
+  bool critical = answer_number(counts, "critical") > 0;
   printf(choose(screen, "%s緊急 %" PRId64 "、警告 %" PRId64 "%s (直近 %d 時間)\n",
                 "%s%" PRId64 " critical, %" PRId64 " warning%s (last %d hours)\n"),
-         paint(screen, critical ? "\033[1;31m" : ""), (int64_t)number_of(counts, "critical"),
-         (int64_t)number_of(counts, "warning"), paint(screen, critical ? "\033[0m" : ""), ALERT_HOURS);
+         paint(screen, critical ? "\033[1;31m" : ""), answer_number(counts, "critical"),
+         answer_number(counts, "warning"), paint(screen, critical ? "\033[0m" : ""), ALERT_HOURS);
 }
 
 static void print_expiries(const struct screen *screen, const json_t *status) {
@@ -198,9 +188,10 @@ static void print_expiries(const struct screen *screen, const json_t *status) {
     if (index == EXPIRIES_SHOWN) {
       break;
     }
-    bool ends = strcmp(text_of(expiry, "kind"), "ends") == 0;
+    bool ends = strcmp(answer_text(expiry, "kind"), "ends") == 0;
     print_label(screen, index == 0 ? "次の変化" : "", index == 0 ? "next changes" : "");
-    printf("%s  %s %s\n", text_of(expiry, "at"), escape(screen, text_of(expiry, "flow")),
+    printf("%s  %s %s\n", answer_text(expiry, "at"),
+           answer_escape(screen->invocation->arena, answer_text(expiry, "flow")),
            ends ? choose(screen, "終了", "ends") : choose(screen, "開始", "opens"));
   }
   if (json_array_size(expiries) > EXPIRIES_SHOWN) {
@@ -225,8 +216,10 @@ static void print_closed_windows(const struct screen *screen, const json_t *stat
   size_t index;
   json_array_foreach(windows, index, closed) {
     print_label(screen, index == 0 ? "早期終了" : "", index == 0 ? "closed early" : "");
-    printf(choose(screen, "%s  %s まで  %s: %s\n", "%s  until %s  %s: %s\n"), escape(screen, text_of(closed, "flow")),
-           text_of(closed, "until"), escape(screen, text_of(closed, "by")), escape(screen, text_of(closed, "why")));
+    printf(choose(screen, "%s  %s まで  %s: %s\n", "%s  until %s  %s: %s\n"),
+           answer_escape(screen->invocation->arena, answer_text(closed, "flow")), answer_text(closed, "until"),
+           answer_escape(screen->invocation->arena, answer_text(closed, "by")),
+           answer_escape(screen->invocation->arena, answer_text(closed, "why")));
   }
 }
 
@@ -237,8 +230,8 @@ static void print_other_tables(const struct screen *screen, const json_t *status
     if (json_is_true(json_object_get(table, "matters"))) {
       print_label(screen, shown == 0 ? "他のテーブル" : "", shown == 0 ? "other tables" : "");
       printf(choose(screen, "%s%s %s がパケットに触れます%s\n", "%s%s %s sees the packets%s\n"),
-             paint(screen, "\033[33m"), escape(screen, text_of(table, "family")),
-             escape(screen, text_of(table, "name")), paint(screen, "\033[0m"));
+             paint(screen, "\033[33m"), answer_escape(screen->invocation->arena, answer_text(table, "family")),
+             answer_escape(screen->invocation->arena, answer_text(table, "name")), paint(screen, "\033[0m"));
       shown++;
     }
   }

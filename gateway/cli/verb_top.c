@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/event_lines.h"
 
@@ -19,15 +20,11 @@ static const char *text_of(const json_t *object, const char *key) {
   return json_string_value(json_object_get(object, key));
 }
 
-static int64_t number_of(const json_t *object, const char *key) {
-  return json_integer_value(json_object_get(object, key));
-}
-
 /* ---- rates ---- */
 
 /* Counters may have begun anew in between. */
 static double rate(const json_t *before, const json_t *after, const char *key, double seconds) {
-  int64_t grown = number_of(after, key) - (before ? number_of(before, key) : number_of(after, key));
+  int64_t grown = answer_number(after, key) - (before ? answer_number(before, key) : answer_number(after, key));
   return grown > 0 ? (double)grown / seconds : 0;
 }
 
@@ -78,7 +75,8 @@ static int busier(const void *left, const void *right) {
   if (x != y) {
     return x > y ? -1 : 1;
   }
-  int64_t m = number_of(a, "count") + number_of(a, "packets"), n = number_of(b, "count") + number_of(b, "packets");
+  int64_t m = answer_number(a, "count") + answer_number(a, "packets"),
+          n = answer_number(b, "count") + answer_number(b, "packets");
   return m == n ? 0 : (m > n ? -1 : 1);
 }
 
@@ -107,7 +105,7 @@ static bool is_moving(const json_t *line) {
 }
 
 static bool is_dead(const json_t *flow) {
-  return json_is_true(json_object_get(flow, "in_force")) && number_of(flow, "packets") == 0 &&
+  return json_is_true(json_object_get(flow, "in_force")) && answer_number(flow, "packets") == 0 &&
          json_is_null(json_object_get(flow, "last_seen"));
 }
 
@@ -127,7 +125,7 @@ static json_t *pairs_of(struct arena *arena, const json_t *flows) {
       json_array_append_new(pairs, pair);
     }
     json_object_set_new(pair, "connections",
-                        json_integer(number_of(pair, "connections") + number_of(flow, "connections")));
+                        json_integer(answer_number(pair, "connections") + answer_number(flow, "connections")));
     for (size_t k = 0; k < 2; k++) {
       const char *key = k == 0 ? "packets_per_second" : "bytes_per_second";
       json_object_set_new(pair, key, json_real(rate_of(pair, key) + rate_of(flow, key)));
@@ -177,8 +175,8 @@ static json_t *talkers_of(const json_t *records) {
       json_array_append_new(talkers, talker);
     }
     const char *seen = text_of(event, "last_seen"), *latest = text_of(talker, "last_seen");
-    json_object_set_new(talker, "causes", json_integer(number_of(talker, "causes") + 1));
-    json_object_set_new(talker, "count", json_integer(number_of(talker, "count") + number_of(event, "count")));
+    json_object_set_new(talker, "causes", json_integer(answer_number(talker, "causes") + 1));
+    json_object_set_new(talker, "count", json_integer(answer_number(talker, "count") + answer_number(event, "count")));
     if (seen && (!latest || strcmp(seen, latest) > 0)) {
       json_object_set_new(talker, "last_seen", json_string(seen));
     }
@@ -280,7 +278,7 @@ static const char *cell_text(struct arena *arena, const json_t *line, const stru
   case CELL_RATE:
     return arena_printf(arena, "%.1f", rate_of(line, column->key));
   case CELL_NUMBER:
-    return arena_printf(arena, "%" PRId64, number_of(line, column->key));
+    return arena_printf(arena, "%" PRId64, answer_number(line, column->key));
   case CELL_TEXT:
     break;
   }
