@@ -94,6 +94,16 @@ void controller_judge_clock(struct controller *controller) {
   if (clock_load(controller->options->state_directory, &seen, &ignored) == 0) {
     controller->clock.seen = controller->clock.kept = seen;
     controller->restrictions.clock_doubtful = clock_is_doubtful(seen, controller_now());
+  } else {
+    controller->clock.lost = true;
+  }
+}
+
+void controller_note_past(struct controller *controller, struct instant past) {
+  if (controller->clock.lost && clock_is_doubtful(past, controller_now())) {
+    controller->restrictions.clock_doubtful = true;
+    keep(controller, past);
+    announce_doubt(controller);
   }
 }
 

@@ -437,6 +437,7 @@ static int load_confirmed(struct controller *controller, struct error *error) {
     arena_free(arena);
     return result;
   }
+  controller_note_past(controller, confirmed->confirmed_at);
   history_complete(directory, confirmed, &ignored);
   controller->loads = confirmed->generation > controller->loads ? confirmed->generation : controller->loads;
   return load_text(controller, confirmed, arena, error);

@@ -76,6 +76,7 @@ struct clock_watch {
   sd_event_source *on_set, *looking;
   struct clock_reading reading;
   struct instant seen, kept; /* kept: as it stands on the disk */
+  bool lost;                 /* the disk had none at the start */
 };
 
 /* When dates were last looked at, and of which policy. */
@@ -307,6 +308,8 @@ int controller_start_clock(struct controller *controller, struct error *error);
 void controller_stop_clock(struct controller *controller);
 /* Sets restrictions.clock_doubtful from what is kept, without a word. */
 void controller_judge_clock(struct controller *controller);
+/* Something happened then. Where the last time seen is lost (or damaged), that takes its place. */
+void controller_note_past(struct controller *controller, struct instant past);
 /* Keeps the last time seen now, unless it is doubtful. */
 void controller_keep_time(struct controller *controller);
 /* Somebody says that the clock is right. 0 or a negative errno with *error. */
