@@ -24,7 +24,7 @@ enum {
   NEAR_BLOCKS_MAX = 1024,
   FAR_BLOCKS_MAX = 256,    /* as many as there are first bytes */
   PIECES_MAX = 4096,       /* of a set, before blocks are made of them */
-  FILLED_MAX = 256,        /* single addresses */
+  FILLED_MAX = 1024,       /* single addresses */
   COMPARED_MAX = 6,        /* single addresses that a rule keeps out one by one */
   PATTERNS_MAX = 4,        /* last bytes that a rule keeps out */
   COMPARED_BLOCKS_MAX = 2, /* that have rules of their own */
