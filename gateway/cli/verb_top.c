@@ -92,7 +92,7 @@ static json_t *sorted(struct arena *arena, const json_t *lines, bool (*wanted)(c
     }
   }
   if (items) {
-    qsort(items, count, sizeof *items, busier);
+    qsort(items, count, sizeof(json_t *), busier);
   }
   for (i = 0; i < count && i < LISTED; i++) {
     json_array_append(result, items[i]);
