@@ -317,17 +317,13 @@ static void judge_reading(struct controller *controller, const struct reader_res
   finish_load(controller, &outcome);
 }
 
-static int status_of(const siginfo_t *info) {
-  return info->si_code == CLD_EXITED ? (info->si_status & 0xff) << 8 : info->si_status & 0x7f;
-}
-
 static int on_reader(sd_event_source *source, const siginfo_t *info, void *context) {
   (void)source;
   struct controller *controller = context;
   struct arena *arena = arena_new(0);
   struct reader_result read = {.verdict = READER_FAILED, .message = "no memory"};
   if (arena) {
-    policy_reader_finish(&controller->load.reader, status_of(info), arena, &read);
+    policy_reader_finish(&controller->load.reader, policy_reader_status(info), arena, &read);
   } else {
     policy_reader_close(&controller->load.reader);
   }

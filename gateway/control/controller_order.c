@@ -205,7 +205,7 @@ static int on_read(sd_event_source *source, const siginfo_t *info, void *context
   struct arena *arena = arena_new(0);
   struct reader_result read = {.verdict = READER_FAILED, .message = "no memory"};
   if (arena) {
-    int status = info->si_code == CLD_EXITED ? (info->si_status & 0xff) << 8 : info->si_status & 0x7f;
+    int status = policy_reader_status(info);
     policy_reader_finish(&order->reader, status, arena, &read);
   }
   if (arena) {

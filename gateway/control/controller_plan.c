@@ -103,7 +103,7 @@ static int on_read(sd_event_source *source, const siginfo_t *info, void *context
   struct planning *planning = context;
   struct arena *arena = arena_new(0);
   struct reader_result read = {.verdict = READER_FAILED, .message = "no memory"};
-  int status = info->si_code == CLD_EXITED ? (info->si_status & 0xff) << 8 : info->si_status & 0x7f;
+  int status = policy_reader_status(info);
   if (arena) {
     policy_reader_finish(&planning->reader, status, arena, &read);
   }

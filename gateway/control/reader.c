@@ -291,6 +291,10 @@ static const char *describe_end(int wait_status, struct arena *arena) {
   return "the reader of the policy gave no answer";
 }
 
+int policy_reader_status(const siginfo_t *info) {
+  return info->si_code == CLD_EXITED ? (info->si_status & 0xff) << 8 : info->si_status & 0x7f;
+}
+
 void policy_reader_finish(struct policy_reader *reader, int wait_status, struct arena *arena,
                           struct reader_result *ret_result) {
   struct reader_result result = {.verdict = READER_FAILED};
