@@ -184,7 +184,7 @@ static void digest_set(struct set *set) {
   uint8_t *content = NULL, digest[SHA256_SIZE];
   for (size_t i = 0; i < set->element_count; i++) {
     size_t needed = element_room(&set->elements[i]);
-    if (room - length < needed) {
+    if (content == NULL || room - length < needed) {
       room = room * 2 + needed + 4096;
       uint8_t *larger = realloc(content, room);
       if (larger == NULL) {
