@@ -211,8 +211,8 @@ struct person controller_trial_person(const struct controller *controller);
 const struct generation *controller_trial_confirmed(const struct controller *controller);
 /* Ends a trial whose time is up; false when there is none, or it goes on. */
 bool controller_trial_end_if_due(struct controller *controller);
-/* Back to the confirmed policy. by: who wanted it, NULL: the time was up. A negative errno with *error: the trial is over,
- * but its rules still stand in the kernel; that is told, and tried again. */
+/* Back to the confirmed policy. by: who wanted it, NULL: the time was up. A negative errno with *error: the trial is
+ * over, but its rules still stand in the kernel; that is told, and tried again. */
 int controller_trial_return(struct controller *controller, const struct person *by, struct error *error);
 /* kidod stops: what was confirmed is what it leaves behind. The kernel is left alone. */
 void controller_trial_abandon(struct controller *controller);
