@@ -423,11 +423,14 @@ static struct chain_draft *base_chain(struct compilation *compilation, const cha
   return draft;
 }
 
+/* Twice, for the same reason as the openers of a pair are judged twice: an element may be exchanged at that moment. */
 static void base_dispatch(struct compilation *compilation, struct chain_draft *chain, const enum match *fields,
                           const char *map) {
-  struct rule_writer rule = rule_begin(&compilation->builder, chain);
-  rule_verdict_map(&rule, fields, map);
-  rule_end(&rule, VERDICT_NONE, NULL);
+  for (int i = 0; i < 2; i++) {
+    struct rule_writer rule = rule_begin(&compilation->builder, chain);
+    rule_verdict_map(&rule, fields, map);
+    rule_end(&rule, VERDICT_NONE, NULL);
+  }
 }
 
 static void base_drop(struct compilation *compilation, struct chain_draft *chain, const char *counter) {

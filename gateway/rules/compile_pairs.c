@@ -64,13 +64,18 @@ static void deny_icmp_errors(struct pair *pair) {
   }
 }
 
+/*
+ * Twice: while an element is exchanged, a lookup that began before the commit can miss the old one, which is out
+ * already, and the new one, which is not in for it. The second look is of the new generation. Only what would be denied
+ * gets that far.
+ */
 static void judge_openers(struct pair *pair) {
   static const struct {
     uint8_t direction;
     const char *text;
-  } directions[2] = {{0, "original"}, {1, "reply"}};
-  for (size_t i = 0; i < 2 && pair->link != NULL; i++) {
-    const char *chain = pair->link->open_chains[i == 0 ? pair->side : 1 - pair->side];
+  } directions[] = {{0, "original"}, {1, "reply"}, {0, "original"}, {1, "reply"}};
+  for (size_t i = 0; i < sizeof directions / sizeof directions[0] && pair->link != NULL; i++) {
+    const char *chain = pair->link->open_chains[directions[i].direction == 0 ? pair->side : 1 - pair->side];
     if (chain == NULL)
       continue;
     struct rule_writer rule = begin(pair);
