@@ -227,8 +227,16 @@ static void tally_loosely(const struct duel_field *field, const struct duel *due
   }
 }
 
+/* An ICMP error is judged behind reassembly, but its later fragments, which do not say what they are, in the guard:
+ * where no flow joins the zones they are denied there as anything else is, and the first one waits for them in vain. */
+static bool is_split_icmp(const struct duel *duel) {
+  uint8_t protocol = duel->query.packet.protocol;
+  bool late = duel->decision.reason == REASON_INVALID_STATE || duel->decision.reason == REASON_ICMP;
+  return duel->probe.split > 0 && late && (protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6);
+}
+
 static void tally_expect(const struct duel_field *field, const struct duel *duel, struct tally *tally) {
-  if (duel->loose || duel->unseen || duel->uncounted) {
+  if (duel->loose || duel->unseen || duel->uncounted || is_split_icmp(duel)) {
     tally_loosely(field, duel, tally);
     return;
   }
