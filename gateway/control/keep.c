@@ -10,14 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_directory(const char *directory, struct error *error) {
+int keep_open_directory(const char *directory, struct error *error) {
   int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   return fd < 0 ? error_set(error, errno, "%s: %s", directory, strerror(errno)) : fd;
 }
 
 /* ---- writing ---- */
 
-static int write_all(int fd, const char *data, size_t size) {
+int keep_write_all(int fd, const char *data, size_t size) {
   while (size > 0) {
     ssize_t written = write(fd, data, size);
     if (written < 0 && errno != EINTR) {
@@ -30,9 +30,9 @@ static int write_all(int fd, const char *data, size_t size) {
 }
 
 static int write_file(int fd, const char *head, const char *text, size_t size) {
-  int result = write_all(fd, head, strlen(head));
+  int result = keep_write_all(fd, head, strlen(head));
   if (result == 0) {
-    result = write_all(fd, text, size);
+    result = keep_write_all(fd, text, size);
   }
   if (result == 0 && fsync(fd) < 0) {
     result = -errno;
@@ -94,7 +94,7 @@ int keep_replace(int directory, const char *name, const char *head, const char *
 }
 
 int keep_write(const char *directory, const char *name, const char *text, size_t size, struct error *error) {
-  int fd = open_directory(directory, error);
+  int fd = keep_open_directory(directory, error);
   if (fd < 0) {
     return fd;
   }
@@ -153,7 +153,7 @@ int keep_slurp(int directory, const char *name, size_t limit, struct arena *aren
 
 int keep_read(const char *directory, const char *name, size_t limit, struct arena *arena, char **ret_text,
               size_t *ret_size, struct error *error) {
-  int fd = open_directory(directory, error);
+  int fd = keep_open_directory(directory, error);
   if (fd < 0) {
     return fd;
   }
@@ -169,7 +169,7 @@ int keep_read(const char *directory, const char *name, size_t limit, struct aren
 void keep_copy_aside(const char *directory, const char *name) {
   char beside[NAME_MAX + 1];
   struct error ignored = {0};
-  int fd = open_directory(directory, &ignored);
+  int fd = keep_open_directory(directory, &ignored);
   int length = snprintf(beside, sizeof beside, "%s.damaged", name);
   if (fd >= 0 && length > 0 && (size_t)length < sizeof beside) {
     unlinkat(fd, beside, 0);
@@ -186,7 +186,7 @@ void keep_copy_aside(const char *directory, const char *name) {
 #define ROOM "room"
 
 int keep_reserve(const char *directory, size_t size, struct error *error) {
-  int within = open_directory(directory, error);
+  int within = keep_open_directory(directory, error);
   if (within < 0) {
     return within;
   }
@@ -204,7 +204,7 @@ int keep_reserve(const char *directory, size_t size, struct error *error) {
 
 void keep_release(const char *directory) {
   struct error ignored = {0};
-  int within = open_directory(directory, &ignored);
+  int within = keep_open_directory(directory, &ignored);
   if (within >= 0) {
     unlinkat(within, ROOM, 0);
     close(within);

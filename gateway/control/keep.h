@@ -25,6 +25,11 @@ void keep_release(const char *directory);
 int keep_read(const char *directory, const char *name, size_t limit, struct arena *arena, char **ret_text,
               size_t *ret_size, struct error *error);
 
+/* A descriptor, or a negative errno with *error. */
+int keep_open_directory(const char *directory, struct error *error);
+/* To any descriptor, however often it takes only a part. 0 or a negative errno. */
+int keep_write_all(int fd, const char *data, size_t size);
+
 /* The same within a directory that is open; `head` stands before the text. 0 or a negative errno. */
 int keep_replace(int directory, const char *name, const char *head, const char *text, size_t size);
 int keep_slurp(int directory, const char *name, size_t limit, struct arena *arena, char **ret_text, size_t *ret_size);

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/keep.h"
 #include "control/publication.h"
 
 enum { SEALS_NEEDED = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK, DESCRIPTOR_LIMIT = 8, LISTEN_BACKLOG = 128 };
@@ -92,24 +93,12 @@ int memfd_seal(int fd) {
   return fcntl(fd, F_ADD_SEALS, SEALS_NEEDED | F_SEAL_SEAL) < 0 ? -errno : 0;
 }
 
-static int write_all(int fd, const char *data, size_t size) {
-  while (size > 0) {
-    ssize_t written = write(fd, data, size);
-    if (written < 0 && errno != EINTR) {
-      return -errno;
-    }
-    data += written > 0 ? written : 0;
-    size -= written > 0 ? (size_t)written : 0;
-  }
-  return 0;
-}
-
 int sealed_memfd(const char *name, const void *data, size_t size) {
   int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) {
     return -errno;
   }
-  int result = write_all(fd, data, size);
+  int result = keep_write_all(fd, data, size);
   if (result == 0) {
     result = memfd_seal(fd);
   }

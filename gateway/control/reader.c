@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "control/diagnostic_json.h"
+#include "control/keep.h"
 #include "control/message.h"
 #include "control/privilege.h"
 #include "control/protocol.h"
@@ -150,21 +151,9 @@ static int judge_order(struct child *child, struct error *error) {
   return child->answer ? 0 : error_set(error, ENOMEM, "no memory");
 }
 
-static int write_all(int fd, const char *data, size_t size) {
-  while (size > 0) {
-    ssize_t written = write(fd, data, size);
-    if (written <= 0) {
-      return -EIO;
-    }
-    data += written;
-    size -= (size_t)written;
-  }
-  return 0;
-}
-
 static int write_json(int fd, json_t *object) {
   char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-  int result = text ? write_all(fd, text, strlen(text)) : -ENOMEM;
+  int result = text ? keep_write_all(fd, text, strlen(text)) : -ENOMEM;
   free(text);
   json_decref(object);
   return result;
@@ -186,11 +175,11 @@ static int write_answer(struct child *child, const struct policy_reader *reader)
     return result;
   }
   if (child->answer) {
-    return write_all(reader->policy_fd, child->answer, strlen(child->answer));
+    return keep_write_all(reader->policy_fd, child->answer, strlen(child->answer));
   }
   size_t size;
   char *text = policy_print(child->policy, child->arena, &size);
-  return text ? write_all(reader->policy_fd, text, size) : -ENOMEM;
+  return text ? keep_write_all(reader->policy_fd, text, size) : -ENOMEM;
 }
 
 static enum reader_verdict run_child(const struct reader_request *request, const struct policy_reader *reader) {

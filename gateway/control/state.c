@@ -31,11 +31,6 @@ int state_prepare(const char *directory, struct error *error) {
   return 0;
 }
 
-static int open_directory(const char *directory, struct error *error) {
-  int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return fd < 0 ? error_set(error, errno, "%s: %s", directory, strerror(errno)) : fd;
-}
-
 static const char *explain(int result) {
   return result == -EBADMSG ? "not whole, or changed by hand" : strerror(-result);
 }
@@ -56,7 +51,7 @@ static int save_in(int directory, const struct confirmed_policy *confirmed) {
 
 int state_save(const char *directory, struct confirmed_policy *confirmed, struct error *error) {
   sha256_text(confirmed->text, confirmed->size, confirmed->sha256);
-  int fd = open_directory(directory, error);
+  int fd = keep_open_directory(directory, error);
   if (fd < 0) {
     return fd;
   }
@@ -67,7 +62,7 @@ int state_save(const char *directory, struct confirmed_policy *confirmed, struct
 
 int state_load(const char *directory, struct arena *arena, struct confirmed_policy *ret_confirmed,
                struct error *error) {
-  int fd = open_directory(directory, error);
+  int fd = keep_open_directory(directory, error);
   if (fd < 0) {
     return fd;
   }
@@ -89,7 +84,7 @@ int state_trial_begin(const char *directory, const struct state_trial *trial, st
   json_t *object = trial_to_json(trial);
   char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
   json_decref(object);
-  int fd = text ? open_directory(directory, error) : error_set(error, ENOMEM, "no memory");
+  int fd = text ? keep_open_directory(directory, error) : error_set(error, ENOMEM, "no memory");
   if (fd < 0) {
     free(text);
     return fd;
@@ -101,7 +96,7 @@ int state_trial_begin(const char *directory, const struct state_trial *trial, st
 }
 
 int state_trial_end(const char *directory, struct error *error) {
-  int fd = open_directory(directory, error);
+  int fd = keep_open_directory(directory, error);
   if (fd < 0) {
     return fd;
   }
@@ -138,7 +133,7 @@ static int parse_trial(const char *text, size_t size, struct arena *arena, struc
 }
 
 int state_trial_load(const char *directory, struct arena *arena, struct state_trial *ret_trial, struct error *error) {
-  int fd = open_directory(directory, error);
+  int fd = keep_open_directory(directory, error);
   if (fd < 0) {
     return fd;
   }
