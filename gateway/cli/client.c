@@ -109,6 +109,23 @@ void client_complain(const struct invocation *invocation, const struct error *er
                       "kidod is not running (%s): start it with systemctl start kidod", error->message);
 }
 
+int client_ask_flows(const struct invocation *invocation, json_t **ret_body) {
+  struct client_answer answer = {0};
+  struct error error = {0};
+  if (client_ask(invocation, &(struct control_request){.verb = CONTROL_FLOWS}, -1, NULL, &answer, &error) < 0) {
+    client_complain(invocation, &error);
+    return EXIT_CODE_NO_ANSWER;
+  }
+  if (answer.code != EXIT_CODE_YES) {
+    const char *message = json_string_value(json_object_get(answer.body, "message"));
+    invocation_complain(invocation, "%s", "%s", message ? message : "?");
+    json_decref(answer.body);
+    return EXIT_CODE_NO_ANSWER;
+  }
+  *ret_body = answer.body;
+  return EXIT_CODE_YES;
+}
+
 enum language client_language(const struct invocation *invocation, const json_t *answer) {
   const char *name = json_string_value(json_object_get(answer, "language"));
   if (invocation->language_forced || !name) {

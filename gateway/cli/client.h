@@ -23,6 +23,9 @@ typedef void client_progress(const struct invocation *invocation, enum control_s
 int client_ask(const struct invocation *invocation, const struct control_request *ask, int text_fd,
                client_progress *progress, struct client_answer *ret_answer, struct error *error);
 
+/* The counters of kidod (kido.flows/1), to be released. EXIT_CODE_YES, or EXIT_CODE_NO_ANSWER after a complaint. */
+int client_ask_flows(const struct invocation *invocation, json_t **ret_body);
+
 /* --language, else the language that the answer names: that of the policy in force. */
 enum language client_language(const struct invocation *invocation, const json_t *answer);
 

@@ -80,26 +80,19 @@ static void print_denied(const struct invocation *invocation, enum language lang
 }
 
 int verb_flows(const struct invocation *invocation) {
-  struct client_answer answer = {0};
-  struct error error = {0};
-  if (client_ask(invocation, &(struct control_request){.verb = CONTROL_FLOWS}, -1, NULL, &answer, &error) < 0) {
-    client_complain(invocation, &error);
-    return EXIT_CODE_NO_ANSWER;
-  }
-  if (answer.code != EXIT_CODE_YES) {
-    const char *message = text_of(answer.body, "message");
-    invocation_complain(invocation, "%s", "%s", message ? message : "?");
-    json_decref(answer.body);
-    return EXIT_CODE_NO_ANSWER;
+  json_t *body = NULL;
+  int code = client_ask_flows(invocation, &body);
+  if (code != EXIT_CODE_YES) {
+    return code;
   }
   if (invocation->json) {
-    return invocation_print_json(invocation, answer.body, EXIT_CODE_YES);
+    return invocation_print_json(invocation, body, EXIT_CODE_YES);
   }
-  enum language language = client_language(invocation, answer.body);
+  enum language language = client_language(invocation, body);
   if (!invocation_has(invocation, "denied")) {
-    print_flows(invocation, language, json_object_get(answer.body, "flows"));
+    print_flows(invocation, language, json_object_get(body, "flows"));
   }
-  print_denied(invocation, language, json_object_get(answer.body, "denied"));
-  json_decref(answer.body);
+  print_denied(invocation, language, json_object_get(body, "denied"));
+  json_decref(body);
   return invocation_finish(invocation, EXIT_CODE_YES);
 }

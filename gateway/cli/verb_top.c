@@ -336,21 +336,9 @@ static double now(void) {
 }
 
 static int look(const struct invocation *invocation, json_t **ret_body, double *ret_at) {
-  struct client_answer answer = {0};
-  struct error error = {0};
-  if (client_ask(invocation, &(struct control_request){.verb = CONTROL_FLOWS}, -1, NULL, &answer, &error) < 0) {
-    client_complain(invocation, &error);
-    return EXIT_CODE_NO_ANSWER;
-  }
-  if (answer.code != EXIT_CODE_YES) {
-    const char *message = text_of(answer.body, "message");
-    invocation_complain(invocation, "%s", "%s", message ? message : "?");
-    json_decref(answer.body);
-    return EXIT_CODE_NO_ANSWER;
-  }
-  *ret_body = answer.body;
+  int code = client_ask_flows(invocation, ret_body);
   *ret_at = now();
-  return EXIT_CODE_YES;
+  return code;
 }
 
 int verb_top(const struct invocation *invocation) {
