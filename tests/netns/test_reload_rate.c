@@ -456,35 +456,32 @@ static size_t spoil(const char *command, uint64_t (*count)(void)) {
   return reloads;
 }
 
-START_TEST(a_table_deleted_and_added_in_one_transaction_is_seen_to_lose_packets) {
+/* replace: a command that makes the table anew from the file named behind it; head: what stands first in the file. */
+static size_t spoil_with(const char *head, const char *replace, const char *what, uint64_t (*count)(void)) {
   static const struct variant plain = {.other_flows = 3};
-  char path[] = "/tmp/kido-rate-XXXXXX", command[64];
-  open_field();
+  char path[] = "/tmp/kido-rate-XXXXXX", command[128];
   const struct ruleset *ruleset = compile(&plain);
   (void)load(ruleset);
   close(mkstemp(path));
-  write_nft(ruleset, "delete table inet kido\n", path);
-  snprintf(command, sizeof(command), "nft -f %s", path);
-  size_t reloads = spoil(command, count_lost);
+  write_nft(ruleset, head, path);
+  snprintf(command, sizeof(command), "%s %s", replace, path);
+  size_t reloads = spoil(command, count);
   unlink(path);
-  print_traffic("deleted and added at once", reloads, 0);
+  print_traffic(what, reloads, 0);
+  return reloads;
+}
+
+START_TEST(a_table_deleted_and_added_in_one_transaction_is_seen_to_lose_packets) {
+  open_field();
+  size_t reloads = spoil_with("delete table inet kido\n", "nft -f", "deleted and added at once", count_lost);
   ck_assert_msg(count_lost() > 0, "in %zu reloads no loss was seen", reloads);
   close_field();
 }
 END_TEST
 
 START_TEST(a_table_deleted_before_it_is_added_is_seen_to_let_packets_through) {
-  static const struct variant plain = {.other_flows = 3};
-  char path[] = "/tmp/kido-rate-XXXXXX", command[128];
   open_field();
-  const struct ruleset *ruleset = compile(&plain);
-  (void)load(ruleset);
-  close(mkstemp(path));
-  write_nft(ruleset, "", path);
-  snprintf(command, sizeof(command), "nft delete table inet kido && nft -f %s", path);
-  size_t reloads = spoil(command, count_leaked);
-  unlink(path);
-  print_traffic("deleted, then added", reloads, 0);
+  size_t reloads = spoil_with("", "nft delete table inet kido && nft -f", "deleted, then added", count_leaked);
   ck_assert_msg(count_leaked() > 0, "in %zu reloads no leak was seen", reloads);
   close_field();
 }
