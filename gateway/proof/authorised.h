@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_PROOF_AUTHORISED_H
+#define KIDO_PROOF_AUTHORISED_H
+
+#include "base/arena.h"
+#include "base/instant.h"
+#include "policy/policy.h"
+#include "policy/restrictions.h"
+#include "proof/diagram.h"
+#include "proof/space.h"
+
+/*
+ * What the policy authorises, as sets of packets: the second reading of the language beside policy/decide, for all
+ * packets at once. From the fields of the model alone; nothing of the compiler, nor of rules, nor the helpers in
+ * policy/ that the compiler uses (policy_zone_addresses and the like), so that a mistake there shows.
+ */
+struct authorised;
+
+struct authorised_question {
+  const struct policy *policy;
+  const struct restrictions *restrictions; /* NULL: none */
+  const struct address_set *own;           /* NULL: nothing is own */
+  struct instant now;
+};
+
+struct authorised *authorised_new(const struct authorised_question *question, struct space *space,
+                                  struct diagram_store *store, struct arena *arena);
+
+/* Ends of a question: zones, ZONE_GATEWAY, ZONE_NONE for an interface without a zone. */
+struct zone_pair {
+  zone_index from, to;
+  bool same_interface; /* it would leave by the interface by which it came */
+};
+
+/*
+ * Openers that a flow in force authorises from one zone to the other, by addresses, protocol, ports, ICMP type and
+ * pinned MAC alone (the guard not asked). Leaf: index for authorised_flows(), 0: none. `late` false: flows that are not
+ * in force count too (what a connection may carry as its mark).
+ */
+diagram authorised_openers(struct authorised *authorised, const struct zone_pair *pair, enum address_family family,
+                           bool in_force);
+/* The same over the bits of a connection's original tuple in this situation (see space.h: for RELATED they are fields
+ * of their own, for REPLY the packet's, turned around). The pair is that of the connection's opener. MACs are not
+ * asked: a connection does not keep one. */
+diagram authorised_connections(struct authorised *authorised, const struct zone_pair *pair,
+                               const struct situation *situation, bool in_force);
+
+/* The flows of a leaf of the above, in the order of the file. */
+struct flow_list {
+  const struct flow *const *flows;
+  size_t count;
+};
+struct flow_list authorised_flows(const struct authorised *authorised, uint32_t leaf);
+
+/*
+ * What the guard's stateless reasons have against a packet that comes in from a zone: leaf 0: nothing, else the first
+ * enum reason in the order of the guard table. to: zone of the way out (needed by cuts, and for ZONE_GATEWAY).
+ */
+diagram authorised_guard(struct authorised *authorised, const struct zone_pair *pair, enum address_family family);
+
+/*
+ * All packets that shall pass in a situation of tracking OPENS (claim 1): guard, flows, `within`, neighbour discovery,
+ * destination's zone; policy/decide for all packets at once.
+ */
+diagram authorised_packets(struct authorised *authorised, const struct zone_pair *pair,
+                           const struct situation *situation);
+
+/* Which packets can be in that situation at all: well-formed headers, what conntrack lets open a connection (kernel
+ * facts, cited at each). */
+diagram authorised_possible(struct authorised *authorised, const struct situation *situation);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_PROOF_EXACT_H
+#define KIDO_PROOF_EXACT_H
+
+#include "base/arena.h"
+#include "base/instant.h"
+#include "policy/policy.h"
+#include "policy/restrictions.h"
+
+/*
+ * Exact answers about policies, from the sets of proof/authorised.h: what a new policy opens and closes, which flows
+ * are for nothing, who can reach whom. No sampling, no approximation; where the budget does not suffice they say so.
+ */
+
+/* A product of ranges, all of it in the set. */
+struct exact_box {
+  zone_index from, to; /* of the policy that has them (after, else before) */
+  struct address_range source, destination;
+  uint8_t first_protocol, last_protocol;
+  uint16_t first_port, last_port; /* destination port; ICMP: the type, in both; 0-65535: any */
+  bool has_mac;                   /* only frames of this MAC */
+  struct mac mac;
+  const struct flow *flow; /* first flow that allows it, on the side that does; NULL: within a zone */
+  struct packet example;   /* one packet of it */
+};
+
+struct exact_side {
+  const struct policy *policy; /* NULL: nothing passes */
+  const struct restrictions *restrictions;
+};
+
+enum { EXACT_BOX_LIMIT = 1000 };
+
+struct exact_difference {
+  bool equal;
+  bool complete; /* false: budget or EXACT_BOX_LIMIT reached: there is more than is listed */
+  struct exact_box *opened, *closed;
+  size_t opened_count, closed_count;
+};
+
+/*
+ * What passes by the one and not by the other, of openers, at the instant (flows out of force do not count); with
+ * `at_any_time` every flow counts, whatever its expiry and window, as for what an approval means. Zones are the same
+ * when they have the same name. 0 or -ENOMEM.
+ */
+int exact_compare(const struct exact_side *before, const struct exact_side *after, const struct address_set *own,
+                  struct instant now, bool at_any_time, struct arena *arena, struct exact_difference *ret_difference);
+
+/* Flow by flow: what one flow of `after` covers more than the flow of the same name in `before` (for approvals: D18).
+ */
+int exact_widening(const struct policy *before, const struct flow *old_flow, const struct policy *after,
+                   const struct flow *new_flow, struct arena *arena, struct exact_difference *ret_difference);
+
+enum flow_worth {
+  WORTH_USED,
+  WORTH_NEVER_MATCHES, /* covers no packet that the guard lets pass */
+  WORTH_SHADOWED,      /* all that it covers is covered by earlier flows: it never decides */
+  WORTH_REDUNDANT,     /* all that it covers is covered by other flows together: taking it out changes nothing */
+};
+/* One for each flow of the policy; *ret_by: for each the flows that cover it, NULL when none. */
+int exact_flow_worth(const struct policy *policy, struct arena *arena, enum flow_worth **ret_worth,
+                     const struct flow ****ret_by, bool *ret_complete);
+
+/* Everything that may open a connection to a zone (destination NULL) or a host of it, from anywhere. */
+int exact_who_can_reach(const struct policy *policy, const struct restrictions *restrictions, zone_index zone,
+                        const struct address_range *destination, struct instant now, bool at_any_time,
+                        struct arena *arena, struct exact_box **ret_boxes, size_t *ret_count, bool *ret_complete);
+
+/* Universal `expect`: whether any packet at any time passes from one zone to the other; the first box that does. */
+int exact_any_packet(const struct policy *policy, zone_index from, zone_index to, struct arena *arena, bool *ret_any,
+                     struct exact_box *ret_example);
+
+#endif

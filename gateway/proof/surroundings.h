@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_PROOF_SURROUNDINGS_H
+#define KIDO_PROOF_SURROUNDINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/arena.h"
+#include "policy/policy.h"
+
+/*
+ * What of the machine beside nftables decides which way packets can go. Filled by kernel/surroundings.h; for a ruleset
+ * from a file there is none (known == false), and what would have been checked is listed as assumed.
+ */
+struct link {
+  const char *name;
+  unsigned index, type /* ARPHRD_* */, group;
+  unsigned master, parent; /* as in kernel/topology.h */
+  const char *kind, *master_kind;
+  bool up, xdp, tc_filters; /* a program or a filter that may redirect */
+  const char *tc_detail;    /* what was seen: "clsact ingress: mirred redirect to lan1"; NULL */
+  bool peer_elsewhere;      /* veth, macvlan…: its other end lies in another network namespace */
+};
+
+enum machine_fact_state { FACT_GOOD, FACT_BAD, FACT_UNKNOWN };
+
+/* One thing that was looked at: "net.ipv4.conf.all.route_localnet", "IPVS", "ip rule". */
+struct machine_fact {
+  const char *kind; /* of the contract's list of ways round: "bridge", "tc", "xdp", "sysctl", "routing", "socket",
+                       "tunnel", "legacy", "namespace", "driver" */
+  const char *subject;
+  const char *detail; /* what was found, and what was expected */
+  enum machine_fact_state state;
+  const char *links[2]; /* interfaces concerned, NULL */
+};
+
+/* A listening socket of the gateway itself: a program that listens in two zones may carry from one to the other. */
+struct listener {
+  uint8_t protocol;
+  struct address address; /* family NONE: any */
+  uint16_t port;
+  unsigned process;
+  const char *program; /* "" not known */
+};
+
+struct surroundings {
+  bool known;
+  struct link *links;
+  size_t link_count;
+  struct address_set own;
+  bool forwarding4, forwarding6;
+  struct machine_fact *facts;
+  size_t fact_count;
+  struct listener *listeners;
+  size_t listener_count;
+};
+
+const struct link *surroundings_find(const struct surroundings *surroundings, const char *name); /* NULL */
+
+#endif
