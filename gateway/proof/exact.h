@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/instant.h"
+#include "policy/packet.h"
 #include "policy/policy.h"
 #include "policy/restrictions.h"
 
@@ -57,9 +58,13 @@ enum flow_worth {
   WORTH_SHADOWED,      /* all that it covers is covered by earlier flows: it never decides */
   WORTH_REDUNDANT,     /* all that it covers is covered by other flows together: taking it out changes nothing */
 };
-/* One for each flow of the policy; *ret_by: for each the flows that cover it, NULL when none. */
-int exact_flow_worth(const struct policy *policy, struct arena *arena, enum flow_worth **ret_worth,
-                     const struct flow ****ret_by, bool *ret_complete);
+struct flow_use {
+  enum flow_worth worth;
+  const struct flow *const *by; /* the flows that cover it; NULL when none */
+  size_t by_count;
+};
+/* One for each flow of the policy, in its order. *ret_complete: false when the budget did not suffice for some. */
+int exact_flow_use(const struct policy *policy, struct arena *arena, struct flow_use **ret_uses, bool *ret_complete);
 
 /* Everything that may open a connection to a zone (destination NULL) or a host of it, from anywhere. */
 int exact_who_can_reach(const struct policy *policy, const struct restrictions *restrictions, zone_index zone,
