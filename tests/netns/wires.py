@@ -89,12 +89,13 @@ class Wire:
 
 
 class Stream:
-    """A steady stream from one wire: of each frame a packet in turn. Notes when a packet of which kind came out."""
+    """A steady stream from one wire: of each frame a packet in turn. Notes which kind came out, and when its turn
+    began: before that it was not sent, and the gateway forwards within the very call that sends."""
 
     def __init__(self, wire, out, frames, rate=1000):
         self.wire, self.out, self.frames, self.pause = wire, out, frames, len(frames) / rate
         self.sent = 0
-        self.arrivals = []  # (time, destination port)
+        self.arrivals = []  # (time, destination port, how many of its kind were sent until then)
         self.thread = threading.Thread(target=self.run)
         self.ended = False
 
@@ -113,12 +114,12 @@ class Stream:
 
     def run(self):
         while not self.ended:
+            now = time.monotonic()
             for data in self.frames:
                 self.wire.send(data)
             self.sent += 1
-            now = time.monotonic()
-            self.arrivals += [(now, packet[4]) for packet in self.out.read()]
+            self.arrivals += [(now, packet[4], self.sent) for packet in self.out.read()]
             time.sleep(self.pause)
 
     def came(self, port, since=0.0):
-        return sum(1 for when, number in self.arrivals if number == port and when >= since)
+        return sum(1 for when, number, _ in self.arrivals if number == port and when >= since)
