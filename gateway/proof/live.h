@@ -46,6 +46,8 @@ enum live_kind {
   LIVE_REJECT,
   LIVE_NOTRACK,
   LIVE_NAT,   /* nat, masq, redir: name says which */
+  LIVE_ASK,   /* fib, numgen, hash, socket, osf, rt, xfrm, tunnel, inner, match: writes at most the `length` bytes at
+                 `destination`, with what cannot be known here, or stops the rule; has no other effect */
   LIVE_OTHER, /* known by name (name), with no meaning here; unmodelled says why */
   LIVE_KIND_COUNT_,
 };
@@ -70,26 +72,32 @@ struct live_verdict {
 };
 
 /* One expression. Which members hold is said per kind; others are 0. Registers are byte offsets as the kernel counts
- * (NFT_REG32_00 and NFT_REG_1 are both byte 16). */
+ * (NFT_REG32_00 and NFT_REG_1 are both byte 16). Where unmodelled is NULL, all that is read and written lies within the
+ * registers, and the lengths of values are those that the kernel compares or writes. */
 struct live_expression {
   enum live_kind kind;
   const char *name;       /* as the kernel says it: "payload" */
   const char *unmodelled; /* NULL: all of it was understood */
-  unsigned source;        /* register read: compare, range, bitwise, byteorder, *_set, lookup, dynset (key) */
-  unsigned source_data;   /* dynset: data; bitwise: the second register (second_source) */
+  unsigned source;        /* register read: compare, range, bitwise, byteorder, *_set, lookup, dynset (key), object
+                             reference by map; nat: least address; fwd, dup: device */
+  unsigned
+      source_data; /* dynset: data; bitwise: the second register; nat, masq, redir: least port; fwd, dup: address */
   bool has_source_data;
   unsigned destination; /* register written */
   bool has_destination; /* lookup: false: a set, or a verdict map (verdict_map) */
+  bool has_source;      /* nat, object reference */
   bool verdict_map;
-  unsigned length;     /* bytes read or written; bitwise, byteorder, payload, exthdr */
-  unsigned key;        /* meta: NFT_META_*; ct: NFT_CT_*; exthdr: header type; limit: 0 packets, 1 bytes */
-  int direction;       /* ct: 0 original, 1 reply, -1: none was named */
-  unsigned base;       /* payload: NFT_PAYLOAD_*_HEADER */
-  unsigned offset;     /* payload, exthdr */
-  unsigned operation;  /* compare, range: NFT_CMP_*, NFT_RANGE_*; bitwise: NFT_BITWISE_*; byteorder; exthdr:
-                          NFT_EXTHDR_OP_*; dynset: NFT_DYNSET_OP_*; reject: type; object reference: object type */
-  unsigned size;       /* byteorder: 2, 4, 8 */
-  uint32_t flags;      /* exthdr: F_PRESENT; lookup, connlimit, limit, quota: F_INV; nat flags */
+  unsigned length;    /* bytes read or written; bitwise, byteorder, payload, exthdr, meta, ct, ask; lookup: of the map's
+                         values */
+  unsigned key;       /* meta: NFT_META_*; ct: NFT_CT_*; exthdr: header type; limit: 0 packets, 1 bytes; nat: family */
+  int direction;      /* ct: 0 original, 1 reply, -1: none was named */
+  unsigned base;      /* payload: NFT_PAYLOAD_*_HEADER */
+  unsigned offset;    /* payload, exthdr */
+  unsigned operation; /* compare, range: NFT_CMP_*, NFT_RANGE_*; bitwise: NFT_BITWISE_*; byteorder; exthdr:
+                         NFT_EXTHDR_OP_*; dynset: NFT_DYNSET_OP_*; reject: type; object reference: object type;
+                         nat: NFT_NAT_* */
+  unsigned size;      /* byteorder: 2, 4, 8 */
+  uint32_t flags;     /* exthdr: F_PRESENT; lookup, connlimit, limit, quota: F_INV; nat flags */
   const uint8_t *data; /* immediate, compare: value; range: from; bitwise: mask (or shift count, four bytes) */
   unsigned data_length;
   const uint8_t *data_to; /* range: to; bitwise: xor */
@@ -97,8 +105,9 @@ struct live_expression {
   bool is_verdict; /* immediate: verdict below instead of data */
   struct live_verdict verdict;
   const struct live_set *set; /* lookup, dynset, object reference by map; NULL when the kernel named none that exists */
-  const char *object;         /* object reference: name */
-  uint64_t rate, unit_seconds;
+  const char *object;         /* object reference: name; log: prefix; flow_offload: flowtable */
+  uint64_t rate, unit_seconds;          /* limit; quota: rate: bytes */
+  uint64_t timeout;                     /* dynset: milliseconds, 0: the set's */
   uint32_t burst;                       /* limit; connlimit: the count; reject: code */
   const struct live_expression *nested; /* dynset: what each element carries */
   size_t nested_count;
@@ -152,6 +161,7 @@ struct live_set {
   bool anonymous, constant, interval, concatenation;
   bool dynamic;      /* packets may change it (NFT_SET_EVAL): its contents are not known */
   bool has_timeouts; /* elements may end (NFT_SET_TIMEOUT) */
+  uint64_t timeout;  /* of elements that name none, milliseconds; 0: none */
   unsigned key_length, data_length;
   unsigned field_lengths[16]; /* concatenation: bytes of each field without padding; else one field */
   size_t field_count;
@@ -168,14 +178,18 @@ struct live_object {
   const char *name;
   uint64_t handle;
   unsigned type; /* NFT_OBJECT_* */
+  const char *unmodelled;
 };
 
 struct live_flowtable {
   const struct live_table *table;
   const char *name;
+  unsigned hook;
+  int32_t priority;
   const char **devices;
   size_t device_count;
   uint32_t flags;
+  const char *unmodelled;
 };
 
 struct live_table {
