@@ -21,6 +21,9 @@ typedef uint32_t diagram;
 enum { DIAGRAM_FALSE = 0, DIAGRAM_TRUE = 1 };
 #define DIAGRAM_NONE UINT32_MAX
 
+/* All variables are below; a greater one spends the store. It bounds how deep diagrams are. */
+enum { DIAGRAM_VARIABLES = 16384 };
+
 /* budget: most nodes that it may hold; 0: what fits into 2^31. NULL when there is no memory. */
 struct diagram_store *diagram_store_new(size_t budget);
 struct diagram_store *diagram_store_free(struct diagram_store *store); /* NULL is allowed; returns NULL */
