@@ -10,7 +10,7 @@
 /*
  * Strict decoder of nftables netlink: walks the attributes itself (no library between), bounded, total. A message that
  * cannot be a message (lengths) is an error; what is merely not known is kept as `unmodelled` at its node.
- * Returns 0, -ENOMEM or -EBADMSG.
+ * The ruleset points into the snapshot's messages, which must live as long. Returns 0, -ENOMEM or -EBADMSG.
  */
 int decode_ruleset(const struct snapshot *snapshot, struct arena *arena, struct live_ruleset **ret_ruleset,
                    struct error *error);

@@ -166,6 +166,7 @@ struct live_set {
   unsigned field_lengths[16]; /* concatenation: bytes of each field without padding; else one field */
   size_t field_count;
   enum live_data_kind data_kind;
+  unsigned object_type;          /* of a map of objects: NFT_OBJECT_* */
   struct live_element *elements; /* ends already paired; disjoint or, in concatenations, as the kernel gave them */
   size_t element_count;
   bool has_catch_all;
@@ -184,6 +185,7 @@ struct live_object {
 struct live_flowtable {
   const struct live_table *table;
   const char *name;
+  uint64_t handle;
   unsigned hook;
   int32_t priority;
   const char **devices;
