@@ -83,8 +83,8 @@ END_TEST
 
 START_TEST(AC_C5_udp_answers_pass_only_to_the_question_and_only_for_a_time) {
   open_town();
-  ck_assert_int_eq(lab_set("net/netfilter/nf_conntrack_udp_timeout", "1"), 0);
-  ck_assert_int_eq(lab_set("net/netfilter/nf_conntrack_udp_timeout_stream", "1"), 0);
+  ck_assert_int_eq(lab_set("net/netfilter/nf_conntrack_udp_timeout", "3"), 0);
+  ck_assert_int_eq(lab_set("net/netfilter/nf_conntrack_udp_timeout_stream", "3"), 0);
   struct lab_probe question = lawful(FAMILY_IPV4, PROTOCOL_UDP);
   ck_assert(passes(&question));
   struct lab_probe good = later(&question, false, 0, 0, 0), source = good, destination = good, sport = good,
@@ -98,7 +98,7 @@ START_TEST(AC_C5_udp_answers_pass_only_to_the_question_and_only_for_a_time) {
   ck_assert(!passes(&sport));
   ck_assert(!passes(&dport));
   ck_assert(passes(&good));
-  sleep(3);
+  sleep(5);
   ck_assert(!passes(&good));
   close_town();
 }

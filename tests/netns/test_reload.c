@@ -480,15 +480,15 @@ START_TEST(AC_M5_an_expiry_ends_connections_with_no_process_of_ours_alive) {
   open_lab();
   nftables = nftables_close(nftables);
   int64_t now = time(NULL);
-  char *expires = arena_printf(arena, "expires = \"%s\";", moment(now + 3));
+  char *expires = arena_printf(arena, "expires = \"%s\";", moment(now + 6));
   load_and_die(two_flows("  F-1", expires, neighbour_flow));
   struct connection first = connection_open("10.1.0.9", "10.2.0.9", 40001, 80);
   struct connection neighbour = connection_open("10.1.0.9", "10.2.0.9", 40002, 81);
-  while (time(NULL) < now + 2) {
+  while (time(NULL) < now + 4) {
     ck_assert_msg(connection_send(&first, true, TCP_ACK), "it ended before its time");
     pause_microseconds(100000);
   }
-  while (time(NULL) < now + 4)
+  while (time(NULL) < now + 7)
     pause_microseconds(100000);
   ck_assert(!connection_send(&first, false, TCP_ACK));
   ck_assert(!connection_send(&first, true, TCP_ACK));
@@ -505,16 +505,16 @@ START_TEST(AC_M6_a_window_opens_at_its_start_and_closes_by_itself) {
   int64_t now = time(NULL);
   char *window =
       arena_printf(arena, "expires = \"%s\"; window = ( { start = \"%s\"; end = \"%s\"; attended = true; } );",
-                   moment(now + 3600), moment(now + 2), moment(now + 5));
+                   moment(now + 3600), moment(now + 5), moment(now + 11));
   char *text = two_flows("  F-1", window, neighbour_flow);
   load_text(text);
   struct lab_probe early = probe_of("10.1.0.9", "10.2.0.9", PROTOCOL_TCP, 40001, 80);
   ck_assert_msg(!passes(&early), "before its start");
-  while (time(NULL) < now + 3)
+  while (time(NULL) < now + 6)
     pause_microseconds(100000);
   load_text(text); /* what kidod does at the start */
   struct connection inside = connection_open("10.1.0.9", "10.2.0.9", 40002, 80);
-  while (time(NULL) < now + 6)
+  while (time(NULL) < now + 12)
     pause_microseconds(100000);
   ck_assert(!connection_send(&inside, true, TCP_ACK));
   ck_assert(!connection_send(&inside, false, TCP_ACK));
@@ -525,12 +525,12 @@ END_TEST
 START_TEST(when_the_first_of_two_overlapping_flows_ends_the_second_carries_its_connections_on) {
   open_lab();
   int64_t now = time(NULL);
-  char *expires = arena_printf(arena, "expires = \"%s\";", moment(now + 3));
+  char *expires = arena_printf(arena, "expires = \"%s\";", moment(now + 6));
   load_text(two_flows("  F-1", expires,
                       "  F-2 = { from = \"l-wide\"; to = \"r\"; services = [ \"tcp/70-90\" ]; " FLOW_PAPERS "};\n"));
   struct connection connection = connection_open("10.1.0.9", "10.2.0.9", 40001, 80);
   uint32_t before = mark_of(40001);
-  while (time(NULL) < now + 4)
+  while (time(NULL) < now + 7)
     pause_microseconds(100000);
   ck_assert_msg(connection_send(&connection, false, TCP_ACK), "an answer is lost when the first flow ends");
   ck_assert(connection_send(&connection, true, TCP_ACK));
@@ -582,8 +582,10 @@ START_TEST(a_limit_on_new_connections_holds_and_spares_what_is_open_and_other_fl
   open_lab();
   load_text(limited("\"tcp/80\"", "new_per_second = 5;"));
   struct connection open = connection_open("10.1.0.9", "10.2.0.9", 40001, 80);
-  unsigned passed = count_openings(80, 200, 41000);
-  ck_assert_msg(passed >= 1 && passed <= 20, "%u of 200 openings at once passed a limit of 5 a second", passed);
+  time_t began = time(NULL);
+  unsigned passed = count_openings(80, 200, 41000), seconds = (unsigned)(time(NULL) - began);
+  ck_assert_msg(passed >= 1 && passed <= 20 + 5 * seconds, "%u of 200 openings in %u s passed a limit of 5 a second",
+                passed, seconds);
   ck_assert(connection_send(&open, true, TCP_ACK));
   ck_assert(connection_send(&open, false, TCP_ACK));
   ck_assert_uint_eq(count_openings(81, 50, 42000), 50);
