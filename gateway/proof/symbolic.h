@@ -69,6 +69,11 @@ int symbolic_judge(struct symbolic *machine, const struct situation *situation, 
 
 struct mark_word symbolic_mark(const struct symbolic *machine, uint32_t leaf);
 
+/* Elements for which the function says yes are taken for absent, from now on: what the rules do when timers have run,
+ * or when one element had been forgotten. To be said before the first question. */
+typedef bool (*symbolic_absent_function)(void *context, const struct live_set *set, const struct live_element *element);
+void symbolic_leave_out(struct symbolic *machine, symbolic_absent_function absent, void *context);
+
 /* What the rules could never tell apart from `name` among interfaces: whether any rule or set names it, by name, prefix
  * or index. */
 bool symbolic_names_interface(const struct symbolic *machine, const char *name);
