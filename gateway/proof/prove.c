@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proof/prove.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "proof/prove_parts.h"
+
+/*
+ * Theory of operation. All pairs of zones are looked at, the gateway and "no zone" being two of them; pairs with the
+ * gateway come last, since it reports about connections of all others. Each pair is proven with decision diagrams in a
+ * store; a store serves one pair after another until it has grown, so that what the pairs have in common (the guard) is
+ * drawn once, and memory stays bounded by the largest pair. What comes out is a list of findings; the worst of them is
+ * the result.
+ */
+
+enum { NODE_BUDGET = 64 * 1024 * 1024, NODES_BEFORE_A_NEW_BENCH = 1024 * 1024 };
+
+const char *proof_claim_name(enum proof_claim claim) {
+  static const char *const names[CLAIM_COUNT_] = {"new",   "mark",         "established", "time",
+                                                  "guard", "no-way-round", "sound"};
+  return (unsigned)claim < CLAIM_COUNT_ ? names[claim] : "-";
+}
+
+const char *proof_result_name(enum proof_result result) {
+  static const char *const names[] = {"proven", "refuted", "undecided"};
+  return (unsigned)result < sizeof(names) / sizeof(names[0]) ? names[result] : "-";
+}
+
+/* ---- outcomes ---- */
+
+/* A refutation stands whatever else could not be decided. */
+static enum proof_result worse(enum proof_result left, enum proof_result right) {
+  static const int rank[] = {[PROOF_PROVEN] = 0, [PROOF_UNDECIDED] = 1, [PROOF_REFUTED] = 2};
+  return rank[left] >= rank[right] ? left : right;
+}
+
+void prover_note_claim(struct prover *prover, enum proof_claim claim, enum proof_result result) {
+  prover->proof->claims[claim] = worse(prover->proof->claims[claim], result);
+  prover->proof->result = worse(prover->proof->result, result);
+}
+
+void prover_note_pair(struct prover *prover, zone_index from, zone_index to, enum proof_result result, size_t nodes) {
+  struct proof *proof = prover->proof;
+  proof->result = worse(proof->result, result);
+  struct proof_pair *pair = NULL;
+  for (size_t i = proof->pair_count; i-- > 0 && pair == NULL;)
+    if (proof->pairs[i].from == from && proof->pairs[i].to == to)
+      pair = &proof->pairs[i];
+  if (pair == NULL) {
+    if (arena_grow(prover->arena, (void **)&proof->pairs, proof->pair_count, &prover->pair_capacity,
+                   sizeof(proof->pairs[0])) != 0)
+      return;
+    pair = &proof->pairs[proof->pair_count++];
+    *pair = (struct proof_pair){from, to, PROOF_PROVEN, 0};
+  }
+  pair->result = worse(pair->result, result);
+  pair->nodes = nodes > pair->nodes ? nodes : pair->nodes;
+}
+
+void prover_note_gap(struct prover *prover, const struct proof_gap *gap) {
+  struct proof *proof = prover->proof;
+  prover->proof->result = worse(proof->result, PROOF_UNDECIDED);
+  for (size_t i = 0; i < proof->gap_count; i++)
+    if (proof->gaps[i].rule == gap->rule && proof->gaps[i].chain == gap->chain && proof->gaps[i].from == gap->from &&
+        proof->gaps[i].to == gap->to && strcmp(proof->gaps[i].why, gap->why) == 0)
+      return;
+  if (arena_grow(prover->arena, (void **)&proof->gaps, proof->gap_count, &prover->gap_capacity,
+                 sizeof(proof->gaps[0])) != 0)
+    return;
+  struct proof_gap *kept = &proof->gaps[proof->gap_count++];
+  *kept = *gap;
+  kept->why = arena_strdup(prover->arena, gap->why);
+}
+
+static bool same_unknown(const struct unknown *left, const struct unknown *right) {
+  return left->rule == right->rule && left->expression == right->expression && strcmp(left->what, right->what) == 0 &&
+         strcmp(left->chain, right->chain) == 0 && strcmp(left->table, right->table) == 0;
+}
+
+void prover_note_condition(struct prover *prover, const struct proof_condition *condition) {
+  struct proof *proof = prover->proof;
+  for (size_t i = 0; i < proof->condition_count; i++)
+    if (proof->conditions[i].from == condition->from && proof->conditions[i].to == condition->to &&
+        same_unknown(proof->conditions[i].unknown, condition->unknown))
+      return;
+  if (arena_grow(prover->arena, (void **)&proof->conditions, proof->condition_count, &prover->condition_capacity,
+                 sizeof(proof->conditions[0])) != 0)
+    return;
+  struct proof_condition *kept = &proof->conditions[proof->condition_count];
+  struct unknown *unknown = arena_memdup(prover->arena, condition->unknown, sizeof(*unknown));
+  if (unknown == NULL)
+    return;
+  unknown->table = arena_strdup(prover->arena, unknown->table);
+  unknown->chain = arena_strdup(prover->arena, unknown->chain);
+  unknown->what = arena_strdup(prover->arena, unknown->what);
+  *kept = (struct proof_condition){unknown, condition->from, condition->to};
+  proof->condition_count++;
+}
+
+/* ---- tools ---- */
+
+struct bench *bench_free(struct bench *bench) {
+  if (bench == NULL)
+    return NULL;
+  diagram_store_free(bench->store);
+  arena_free(bench->arena);
+  return NULL;
+}
+
+struct bench *bench_new(const struct prover *prover) {
+  const struct proof_question *question = prover->question;
+  struct arena *arena = arena_new(question->memory_limit);
+  struct bench *bench = arena != NULL ? ARENA_NEW(arena, struct bench) : NULL;
+  if (bench == NULL) {
+    arena_free(arena);
+    return NULL;
+  }
+  struct authorised_question authorised = {question->policy, question->restrictions, prover->own, prover->now};
+  bench->arena = arena;
+  bench->store = diagram_store_new(question->node_budget != 0 ? question->node_budget : NODE_BUDGET);
+  bench->space = space_new(arena);
+  if (bench->store == NULL || bench->space == NULL)
+    return bench_free(bench);
+  bench->machine = symbolic_new(question->ruleset, question->surroundings, bench->space, bench->store, arena);
+  bench->authorised = authorised_new(&authorised, bench->space, bench->store, arena);
+  return bench->machine != NULL && bench->authorised != NULL ? bench : bench_free(bench);
+}
+
+static void note_use(struct prover *prover, const struct bench *bench) {
+  size_t nodes = diagram_store_nodes(bench->store);
+  size_t bytes = diagram_store_bytes(bench->store) + arena_used(bench->arena);
+  prover->proof->nodes = nodes > prover->proof->nodes ? nodes : prover->proof->nodes;
+  prover->proof->bytes = bytes > prover->proof->bytes ? bytes : prover->proof->bytes;
+}
+
+/* ---- all pairs ---- */
+
+struct pair_walk {
+  struct prover *prover;
+  struct bench *bench; /* NULL: none yet, or the last one has grown */
+  bool failed;
+};
+
+static void walk_pair(struct pair_walk *walk, zone_index left, zone_index right) {
+  if (walk->bench != NULL &&
+      (diagram_store_nodes(walk->bench->store) > NODES_BEFORE_A_NEW_BENCH || diagram_store_failed(walk->bench->store)))
+    walk->bench = bench_free(walk->bench);
+  if (walk->bench == NULL)
+    walk->bench = bench_new(walk->prover);
+  if (walk->bench == NULL) {
+    walk->failed = true;
+    return;
+  }
+  prove_pair(walk->prover, walk->bench, left, right);
+  note_use(walk->prover, walk->bench);
+}
+
+static int walk_pairs(struct prover *prover) {
+  struct pair_walk walk = {.prover = prover};
+  zone_index count = (zone_index)prover->question->policy->zone_count;
+  for (zone_index left = ZONE_NONE; left < count && !walk.failed; left++)
+    for (zone_index right = left; right < count && !walk.failed; right++)
+      walk_pair(&walk, left, right);
+  for (zone_index zone = ZONE_NONE; zone < count && !walk.failed; zone++)
+    walk_pair(&walk, zone, ZONE_GATEWAY);
+  bench_free(walk.bench);
+  return walk.failed ? -ENOMEM : 0;
+}
+
+/* ---- no way round ---- */
+
+static int find_bypasses(struct prover *prover) {
+  const struct proof_question *question = prover->question;
+  struct proof *proof = prover->proof;
+  int code = bypass_find(question->policy, question->ruleset, question->surroundings, prover->arena, &proof->bypasses,
+                         &proof->bypass_count);
+  for (size_t i = 0; code == 0 && i < proof->bypass_count; i++) {
+    const struct bypass *bypass = &proof->bypasses[i];
+    enum proof_result result = bypass->state == BYPASS_OPEN      ? PROOF_REFUTED
+                               : bypass->state == BYPASS_UNKNOWN ? PROOF_UNDECIDED
+                                                                 : PROOF_PROVEN;
+    prover_note_claim(prover, CLAIM_NO_WAY_ROUND, result);
+    if (result != PROOF_PROVEN && bypass->left != ZONE_NONE && bypass->right != ZONE_NONE) {
+      prover_note_pair(prover, bypass->left, bypass->right, result, 0);
+      prover_note_pair(prover, bypass->right, bypass->left, result, 0);
+    }
+  }
+  return code;
+}
+
+/* ---- the proof ---- */
+
+static int know_flows(struct prover *prover) {
+  const struct proof_question *question = prover->question;
+  const struct policy *policy = question->policy;
+  bool *in_force = ARENA_ARRAY(prover->arena, policy->flow_count + 1, bool);
+  if (in_force == NULL)
+    return -ENOMEM;
+  for (size_t i = 0; i < policy->flow_count; i++)
+    in_force[i] =
+        restricted_flow_force(policy, question->restrictions, &policy->flows[i], prover->now, NULL) == FORCE_YES;
+  prover->in_force = in_force;
+  return 0;
+}
+
+int prove(const struct proof_question *question, struct instant now, struct arena *arena, struct proof *ret_proof,
+          struct error *error) {
+  struct error own_error = {0};
+  struct prover prover = {
+      .question = question,
+      .now = now,
+      .arena = arena,
+      .error = error != NULL ? error : &own_error,
+      .proof = ret_proof,
+      .own = question->own,
+      .words = {.arena = arena},
+  };
+  prover.error->code = 0;
+  *ret_proof = (struct proof){.generation = question->ruleset->generation};
+  if (prover.own == NULL && question->surroundings != NULL && question->surroundings->known)
+    prover.own = &question->surroundings->own;
+  int code =
+      proof_interfaces_list(question->policy, question->ruleset, question->surroundings, arena, &prover.interfaces);
+  if (code == 0)
+    code = know_flows(&prover);
+  if (code == 0)
+    code = walk_pairs(&prover);
+  if (code == 0)
+    code = find_bypasses(&prover);
+  if (code == 0) {
+    prove_times(&prover);
+    prove_canary(&prover);
+  }
+  if (code == 0 && arena_failed(arena))
+    code = -ENOMEM;
+  if (code != 0)
+    return error_set(prover.error, -code, "out of memory");
+  /* One packet that all judges agree upon is a refutation, whatever else went wrong. */
+  return prover.error->code != 0 && ret_proof->counterexample_count == 0 ? -prover.error->code : 0;
+}

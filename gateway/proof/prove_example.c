@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "proof/prove_parts.h"
+
+/*
+ * A set of packets on which policy and rules differ becomes one packet. Before it is kept it is asked of two judges
+ * that had no part in finding it: policy/decide and the concrete meaning of the rules. If one of them sees it
+ * otherwise, one of our judges is wrong, and nothing that this run says can be relied upon.
+ */
+
+enum { COUNTEREXAMPLE_LIMIT = 16 };
+
+static const struct {
+  const char *japanese[2], *english[2]; /* [kernel allows] */
+} SENTENCES[CLAIM_COUNT_] = {
+    [CLAIM_NEW] = {{"ポリシーが許す新しい接続を、カーネルの規則が落とします",
+                    "ポリシーが許さない新しい接続を、カーネルの規則が通します"},
+                   {"the policy allows this opening, and the kernel's rules drop it",
+                    "the kernel's rules let this opening pass, and the policy does not allow it"}},
+    [CLAIM_MARK] = {{"接続に付く印が、許している通信のものではありません",
+                     "接続に付く印が、許している通信のものではありません"},
+                    {"the connection does not get the mark of a flow that allows it",
+                     "the connection does not get the mark of a flow that allows it"}},
+    [CLAIM_ESTABLISHED] = {{"有効な許可のある接続の続きを、カーネルの規則が落とします",
+                            "有効な許可のない接続の続きを、カーネルの規則が通します"},
+                           {"the connection is authorised now, and the kernel's rules drop a later packet of it",
+                            "the kernel's rules let the connection go on, and no flow in force covers it"}},
+    [CLAIM_TIME] = {{"期限が来ても、カーネルの規則がこの通信を通し続けます",
+                     "期限が来ても、カーネルの規則がこの通信を通し続けます"},
+                    {"the kernel's rules let this pass after its flow has ended",
+                     "the kernel's rules let this pass after its flow has ended"}},
+    [CLAIM_GUARD] = {{"入口検査が落とさなければならないパケットです",
+                      "入口検査が落とさなければならないパケットを、カーネルの規則が通します"},
+                     {"the guard must drop this packet",
+                      "the guard must drop this packet, and the kernel's rules let it pass"}},
+};
+
+static struct witness_wishes wishes_of(const struct prover *prover, const struct cell *cell) {
+  const struct policy *policy = prover->question->policy;
+  struct witness_wishes wishes = {0};
+  bool reply = cell->situation.tracking == TRACKING_REPLY || cell->situation.tracking == TRACKING_RELATED_REPLY;
+  zone_index from = reply ? cell->pair.to : cell->pair.from, to = reply ? cell->pair.from : cell->pair.to;
+  for (size_t i = 0; i < policy->flow_count; i++) {
+    const struct flow *flow = &policy->flows[i];
+    if (flow->from_zone != from || flow->to_zone != to || flow->service_count == 0)
+      continue;
+    const struct endpoint *ends[2] = {flow->from, flow->to};
+    size_t counts[2] = {flow->from_count, flow->to_count};
+    struct address *places[2] = {&wishes.source, &wishes.destination};
+    for (size_t j = 0; j < 2; j++)
+      if (counts[j] != 0 && ends[j][0].kind == ENDPOINT_HOST && ends[j][0].host != NULL &&
+          ends[j][0].host->address_count != 0 &&
+          ends[j][0].host->addresses[0].range.first.family == cell->situation.family)
+        *places[j] = ends[j][0].host->addresses[0].range.first;
+    wishes.protocol = flow->services[0].protocol;
+    wishes.destination_port = flow->services[0].first_port;
+    return wishes;
+  }
+  return wishes;
+}
+
+static bool room_for_another(const struct prover *prover, const struct cell *cell, enum proof_claim claim,
+                             bool kernel_allows) {
+  const struct proof *proof = prover->proof;
+  for (size_t i = 0; i < proof->counterexample_count; i++) {
+    const struct counterexample *other = &proof->counterexamples[i];
+    if (other->claim == claim && other->kernel_allows == kernel_allows && other->policy.from_zone == cell->pair.from &&
+        other->policy.to_zone == cell->pair.to)
+      return false;
+  }
+  return proof->counterexample_count < COUNTEREXAMPLE_LIMIT;
+}
+
+static struct decision ask_policy(const struct prover *prover, const struct query *query) {
+  struct circumstances circumstances = {prover->now, prover->own, prover->question->restrictions};
+  return policy_decide(prover->question->policy, &circumstances, query);
+}
+
+/* Whether both other judges see the packet as it was found. Claims about marks and ends concern what is allowed now. */
+static bool judges_agree(struct prover *prover, const struct cell *cell, enum proof_claim claim, bool kernel_allows,
+                         const struct witness *witness, const struct decision *decision,
+                         const struct concrete_result *concrete) {
+  bool policy_allows = claim == CLAIM_MARK || claim == CLAIM_TIME || !kernel_allows;
+  bool rules = concrete->unmodelled != NULL || concrete->accepted == kernel_allows;
+  bool closed = prover->question->gate_closed && cell->situation.path == PATH_FORWARD;
+  if (rules && (decision->allow == policy_allows || closed || claim == CLAIM_MARK))
+    return true;
+  char source[ADDRESS_TEXT_SIZE], destination[ADDRESS_TEXT_SIZE];
+  error_set(
+      prover->error, EPROTO,
+      "the prover contradicts %s: claim %s, %s, in %s out %s, %s -> %s, protocol %u, ports %u %u (%s by the "
+      "rules; %s by the policy: %s)",
+      rules ? "policy/decide" : "the concrete meaning", proof_claim_name(claim),
+      situation_tracking_name(cell->situation.tracking), cell->situation.in != NULL ? cell->situation.in : "-",
+      cell->situation.out != NULL ? cell->situation.out : "-", address_format(&witness->query.packet.source, source),
+      address_format(&witness->query.packet.destination, destination), witness->query.packet.protocol,
+      witness->query.packet.source_port, witness->query.packet.destination_port,
+      concrete->accepted ? "allowed" : "denied", decision->allow ? "allowed" : "denied", reason_name(decision->reason));
+  return false;
+}
+
+static void keep(struct prover *prover, const struct cell *cell, enum proof_claim claim, bool kernel_allows,
+                 const struct witness *witness, const struct decision *decision, const struct concrete_result *concrete,
+                 const struct flow *subject) {
+  struct proof *proof = prover->proof;
+  if (arena_grow(prover->arena, (void **)&proof->counterexamples, proof->counterexample_count,
+                 &prover->counterexample_capacity, sizeof(proof->counterexamples[0])) != 0)
+    return;
+  struct counterexample *example = &proof->counterexamples[proof->counterexample_count++];
+  enum language language = prover->question->policy->header.language;
+  *example = (struct counterexample){
+      .claim = claim,
+      .situation = cell->situation,
+      .packet = witness->query.packet,
+      .opener = witness->query.role == ROLE_OPENS ? witness->query.packet : witness->query.opener,
+      .connection_mark = witness->probe.connection_mark,
+      .connection_status = witness->probe.connection_status,
+      .frame_length = witness->frame_length < sizeof(example->frame) ? witness->frame_length : sizeof(example->frame),
+      .policy = *decision,
+      .kernel_allows = kernel_allows,
+      .chain = concrete->chain,
+      .rule = concrete->rule,
+      .flow = subject != NULL ? subject : decision->flow,
+      .place = subject != NULL ? subject->place : decision->place,
+      .message =
+          language_choose(language, SENTENCES[claim].japanese[kernel_allows], SENTENCES[claim].english[kernel_allows]),
+  };
+  memcpy(example->frame, witness->frame, example->frame_length);
+  example->policy.from_zone = cell->pair.from;
+  example->policy.to_zone = cell->pair.to;
+}
+
+void prover_refute(struct pair_work *work, const struct cell *cell, enum proof_claim claim, diagram set,
+                   bool kernel_allows, const struct flow *subject) {
+  struct prover *prover = work->prover;
+  if (set == DIAGRAM_NONE || diagram_store_failed(work->bench->store)) {
+    work->failed = true;
+    return;
+  }
+  if (set == DIAGRAM_FALSE)
+    return;
+  prover_note_claim(prover, claim, PROOF_REFUTED);
+  prover_note_pair(prover, cell->pair.from, cell->pair.to, PROOF_REFUTED, 0);
+  if (!room_for_another(prover, cell, claim, kernel_allows))
+    return;
+  struct witness_wishes wishes = wishes_of(prover, cell);
+  uint8_t *bits;
+  struct witness witness;
+  struct concrete_result concrete;
+  if (!witness_choose(work->bench->space, work->bench->store, set, &cell->situation, &wishes, work->bench->arena,
+                      &bits)) {
+    work->failed = true;
+    return;
+  }
+  witness_build(work->bench->space, bits, &cell->situation, &cell->pair, &witness);
+  witness.probe.unknown_passes = kernel_allows;
+  if (concrete_judge(prover->question->ruleset, prover->question->surroundings, &witness.probe, prover->arena,
+                     &concrete) != 0) {
+    work->failed = true;
+    return;
+  }
+  struct decision decision = ask_policy(prover, &witness.query);
+  if (judges_agree(prover, cell, claim, kernel_allows, &witness, &decision, &concrete))
+    keep(prover, cell, claim, kernel_allows, &witness, &decision, &concrete, subject);
+}
+
+/* The opener that a flow was made for: the first address of each end and its first service. */
+static struct packet typical_packet(const struct flow *flow) {
+  struct packet packet = {.source_port = 50000, .tcp_flags = TCP_SYN};
+  if (flow->from_count != 0 && flow->from[0].host != NULL && flow->from[0].host->address_count != 0)
+    packet.source = flow->from[0].host->addresses[0].range.first;
+  if (flow->to_count != 0 && flow->to[0].host != NULL && flow->to[0].host->address_count != 0)
+    packet.destination = flow->to[0].host->addresses[0].range.first;
+  if (flow->service_count != 0) {
+    packet.protocol = flow->services[0].protocol;
+    packet.destination_port = flow->services[0].first_port;
+    packet.icmp_type = flow->services[0].icmp_type;
+  }
+  return packet;
+}
+
+void prover_refute_time(struct prover *prover, const struct flow *flow, const struct live_set *set,
+                        const char *message) {
+  struct proof *proof = prover->proof;
+  prover_note_claim(prover, CLAIM_TIME, PROOF_REFUTED);
+  prover_note_pair(prover, flow->from_zone, flow->to_zone, PROOF_REFUTED, 0);
+  if (proof->counterexample_count >= COUNTEREXAMPLE_LIMIT ||
+      arena_grow(prover->arena, (void **)&proof->counterexamples, proof->counterexample_count,
+                 &prover->counterexample_capacity, sizeof(proof->counterexamples[0])) != 0)
+    return;
+  struct packet packet = typical_packet(flow);
+  proof->counterexamples[proof->counterexample_count++] = (struct counterexample){
+      .claim = CLAIM_TIME,
+      .situation = {.family = packet.source.family},
+      .packet = packet,
+      .opener = packet,
+      .policy =
+          {.allow = true, .flow = flow, .from_zone = flow->from_zone, .to_zone = flow->to_zone, .place = flow->place},
+      .kernel_allows = true,
+      .flow = flow,
+      .place = flow->place,
+      .message = arena_printf(prover->arena, "%s (%s)", message, set->name),
+  };
+}
