@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/child.h"
 #include "control/controller_parts.h"
 #include "control/history.h"
 #include "control/keep.h"
@@ -323,7 +324,7 @@ static int on_reader(sd_event_source *source, const siginfo_t *info, void *conte
   struct arena *arena = arena_new(0);
   struct reader_result read = {.verdict = READER_FAILED, .message = "no memory"};
   if (arena) {
-    policy_reader_finish(&controller->load.reader, policy_reader_status(info), arena, &read);
+    policy_reader_finish(&controller->load.reader, child_status(info), arena, &read);
   } else {
     policy_reader_close(&controller->load.reader);
   }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "control/child.h"
 #include "control/controller_parts.h"
 #include "kernel/system.h"
 
@@ -205,7 +206,7 @@ static int on_read(sd_event_source *source, const siginfo_t *info, void *context
   struct arena *arena = arena_new(0);
   struct reader_result read = {.verdict = READER_FAILED, .message = "no memory"};
   if (arena) {
-    int status = policy_reader_status(info);
+    int status = child_status(info);
     policy_reader_finish(&order->reader, status, arena, &read);
   }
   if (arena) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "control/child.h"
 #include "control/controller_parts.h"
 
 /*
@@ -103,7 +104,7 @@ static int on_read(sd_event_source *source, const siginfo_t *info, void *context
   struct planning *planning = context;
   struct arena *arena = arena_new(0);
   struct reader_result read = {.verdict = READER_FAILED, .message = "no memory"};
-  int status = policy_reader_status(info);
+  int status = child_status(info);
   if (arena) {
     policy_reader_finish(&planning->reader, status, arena, &read);
   }

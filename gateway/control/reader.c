@@ -3,17 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "control/child.h"
 #include "control/diagnostic_json.h"
 #include "control/keep.h"
 #include "control/message.h"
@@ -202,21 +201,6 @@ static enum reader_verdict run_child(const struct reader_request *request, const
   return is_good(&child) ? READER_GOOD : READER_ERRORS;
 }
 
-/* Leaves the child only what it needs of the parent's descriptors, and default signals. */
-static void detach(const struct reader_request *request, const struct policy_reader *reader) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  signal(SIGPIPE, SIG_DFL);
-  long limit = sysconf(_SC_OPEN_MAX);
-  for (int fd = STDERR_FILENO + 1; fd < (limit > 0 && limit < 4096 ? (int)limit : 4096); fd++) {
-    if (fd != request->policy_fd && fd != reader->policy_fd && fd != reader->report_fd) {
-      close(fd);
-    }
-  }
-}
-
 /* ---- in kidod ---- */
 
 void policy_reader_close(struct policy_reader *reader) {
@@ -242,7 +226,8 @@ int policy_reader_start(const struct reader_request *request, struct policy_read
     return error_set(error, code, "the reader cannot be started: %s", strerror(code));
   }
   if (reader.pid == 0) {
-    detach(request, &reader);
+    const int kept[] = {request->policy_fd, reader.policy_fd, reader.report_fd};
+    child_detach(kept, sizeof kept / sizeof kept[0]);
     _exit((int)run_child(request, &reader));
   }
   *ret_reader = reader;
@@ -278,10 +263,6 @@ static const char *describe_end(int wait_status, struct arena *arena) {
                         WTERMSIG(wait_status));
   }
   return "the reader of the policy gave no answer";
-}
-
-int policy_reader_status(const siginfo_t *info) {
-  return info->si_code == CLD_EXITED ? (info->si_status & 0xff) << 8 : info->si_status & 0x7f;
 }
 
 void policy_reader_finish(struct policy_reader *reader, int wait_status, struct arena *arena,

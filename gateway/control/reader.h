@@ -2,7 +2,6 @@
 #ifndef KIDO_CONTROL_READER_H
 #define KIDO_CONTROL_READER_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -57,8 +56,6 @@ struct reader_result {
 /* Starts the child. 0 or a negative errno with *error. */
 int policy_reader_start(const struct reader_request *request, struct policy_reader *ret_reader, struct error *error);
 
-/* The status that waitpid() would have given. */
-int policy_reader_status(const siginfo_t *info);
 /* After waitpid(): what it found, with texts in the arena. Closes the reader. */
 void policy_reader_finish(struct policy_reader *reader, int wait_status, struct arena *arena,
                           struct reader_result *ret_result);
