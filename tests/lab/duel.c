@@ -235,8 +235,13 @@ static bool is_split_icmp(const struct duel *duel) {
   return duel->probe.split > 0 && late && (protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6);
 }
 
+/* Counted with all other fragments, which are left out here; a later one does not say what it is. */
+static bool is_split_discovery(const struct duel *duel) {
+  return duel->decision.reason == REASON_FRAGMENT;
+}
+
 static void tally_expect(const struct duel_field *field, const struct duel *duel, struct tally *tally) {
-  if (duel->loose || duel->unseen || duel->uncounted || is_split_icmp(duel)) {
+  if (duel->loose || duel->unseen || duel->uncounted || is_split_icmp(duel) || is_split_discovery(duel)) {
     tally_loosely(field, duel, tally);
     return;
   }

@@ -590,6 +590,8 @@ static void random_mischief(struct thrower *thrower, struct duel *duel) {
     duel->probe.split = 24; /* every header within the first part, the tail within the second */
     recipe->payload = padding;
     recipe->payload_length = sizeof(padding);
+    if (recipe->packet.protocol == PROTOCOL_ICMPV6 && dice_percent(dice, 50))
+      recipe->packet.icmp_type = (uint8_t)(135 + dice_below(dice, 2));
   } else if (kind == 3 && recipe->packet.protocol == PROTOCOL_TCP) {
     recipe->packet.tcp_flags = (uint8_t)dice_below(dice, 64);
   }

@@ -6,6 +6,7 @@
 #include "base/instant.h"
 #include "dice.h"
 #include "duel.h"
+#include "random_policy_text.h"
 
 /*
  * Random policies over one fixed set of wires, and random packets at them. The policies read without error; whether the
@@ -17,9 +18,6 @@ const char *random_topology(void);
 
 /* Interfaces of the lab that no policy ever gives a zone; NULL-terminated. */
 extern const char *const random_spare_interfaces[];
-
-/* A policy as text, in the arena. */
-char *random_policy_text(struct dice *dice, struct instant now, struct arena *arena);
 
 /* The same policy changed a little: flows gone, renamed, moved, ended, narrowed. */
 char *random_policy_vary(struct dice *dice, const char *text, struct instant now, struct arena *arena);
