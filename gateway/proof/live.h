@@ -138,7 +138,8 @@ struct live_chain {
   const char *unmodelled;
 };
 
-/* Both ends included, each `key_length` bytes, fields as they lie in registers (padded to four bytes). */
+/* Both ends included, each `key_length` bytes, fields as they lie in registers (padded to four bytes); NULL in a
+ * catch-all and in elements whose key is not understood. Any element that is unmodelled makes its set unmodelled. */
 struct live_element {
   const uint8_t *first, *last; /* equal for a single value */
   const uint8_t *data;         /* maps; NULL in sets and verdict maps */
