@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_TESTS_LAB_RANDOM_POLICY_TEXT_H
+#define KIDO_TESTS_LAB_RANDOM_POLICY_TEXT_H
+
+#include "base/arena.h"
+#include "base/instant.h"
+#include "dice.h"
+
+/* A policy as text, in the arena. It reads without error; whether the doctrine would let it through is nobody's
+ * concern here. */
+char *random_policy_text(struct dice *dice, struct instant now, struct arena *arena);
+
+#endif
