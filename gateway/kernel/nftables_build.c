@@ -247,9 +247,10 @@ static int delete_counter(struct nftables_batch *batch, const struct operation *
 /* ---- sets ---- */
 
 /* The byte order of each datatype in nft 1.0.6, which says with it how to print keys (0: none, 1: host, 2: network). */
-static const uint8_t field_byte_orders[FIELD_COUNT_] = {
-    [FIELD_IPV4] = 2,      [FIELD_IPV6] = 2, [FIELD_ETHER] = 2,     [FIELD_PORT] = 2,        [FIELD_PROTOCOL] = 0,
-    [FIELD_INTERFACE] = 1, [FIELD_MARK] = 1, [FIELD_ICMP_TYPE] = 2, [FIELD_ICMPV6_TYPE] = 2,
+static const uint8_t field_byte_orders[KEY_FIELD_COUNT_] = {
+    [KEY_FIELD_IPV4] = 2, [KEY_FIELD_IPV6] = 2,      [KEY_FIELD_ETHER] = 2,
+    [KEY_FIELD_PORT] = 2, [KEY_FIELD_PROTOCOL] = 0,  [KEY_FIELD_INTERFACE] = 1,
+    [KEY_FIELD_MARK] = 1, [KEY_FIELD_ICMP_TYPE] = 2, [KEY_FIELD_ICMPV6_TYPE] = 2,
 };
 
 /* EXPR_CONCAT of nft's expressions, and no more about it: what nft writes for a set whose key was given by `type`. */
@@ -291,7 +292,7 @@ static uint32_t set_key_type(const struct set *set) {
 
 static void set_describe_data(const struct set *set, struct nftnl_set *object) {
   if (set->data == MAP_MARK) {
-    nftnl_set_set_u32(object, NFTNL_SET_DATA_TYPE, field_nft_type(FIELD_MARK));
+    nftnl_set_set_u32(object, NFTNL_SET_DATA_TYPE, field_nft_type(KEY_FIELD_MARK));
     nftnl_set_set_u32(object, NFTNL_SET_DATA_LEN, sizeof(uint32_t));
   } else if (set->data == MAP_VERDICT) {
     nftnl_set_set_u32(object, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);

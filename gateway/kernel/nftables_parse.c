@@ -282,7 +282,7 @@ static int parse_rule(struct nftables_parser *parser, const struct nlmsghdr *mes
 /* ---- sets ---- */
 
 static bool field_of_type(uint32_t type, enum field_type *ret_field) {
-  for (unsigned field = 0; field < FIELD_COUNT_; field++) {
+  for (unsigned field = 0; field < KEY_FIELD_COUNT_; field++) {
     if (field_nft_type((enum field_type)field) == type) {
       *ret_field = (enum field_type)field;
       return true;
@@ -323,7 +323,7 @@ static bool parse_map_data(struct attributes *attributes, bool map, struct set *
     return true;
   }
   set->data = MAP_MARK;
-  return type == field_nft_type(FIELD_MARK) && attributes_u32(attributes, NFTA_SET_DATA_LEN, 0) == sizeof(uint32_t);
+  return type == field_nft_type(KEY_FIELD_MARK) && attributes_u32(attributes, NFTA_SET_DATA_LEN, 0) == sizeof(uint32_t);
 }
 
 /* The lengths of a concatenation's fields, which the kernel splits the key by. */

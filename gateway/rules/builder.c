@@ -56,7 +56,7 @@ struct set_draft *builder_set(struct builder *builder, const char *name, enum ma
   builder->sets[builder->set_count++] = draft;
   draft->set.name = name;
   draft->set.data = data;
-  for (; fields[draft->set.field_count] != FIELD_COUNT_; draft->set.field_count++) {
+  for (; fields[draft->set.field_count] != KEY_FIELD_COUNT_; draft->set.field_count++) {
     draft->set.fields[draft->set.field_count] = fields[draft->set.field_count];
     draft->set.key_size += padded(field_size(fields[draft->set.field_count]));
   }

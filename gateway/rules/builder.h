@@ -41,7 +41,7 @@ void builder_init(struct builder *builder, struct arena *arena);
 /* A string of the policy as it may stand in an nft comment: no quotes, no control bytes, at most 120 bytes. */
 const char *builder_comment(struct builder *builder, const char *text);
 
-/* Never NULL. fields end with FIELD_COUNT_. */
+/* Never NULL. fields end with KEY_FIELD_COUNT_. */
 struct set_draft *builder_set(struct builder *builder, const char *name, enum map_data data,
                               const enum field_type *fields);
 /* A new element, zero but for its end; never NULL. */

@@ -20,10 +20,10 @@
  * dispatch maps.
  */
 const struct ip_words ip_words[IP_COUNT_] = {
-    [IP4] = {FAMILY_IPV4, '4', FIELD_IPV4, MATCH_IP4_SOURCE, MATCH_IP4_DESTINATION, MATCH_ORIGINAL_IP4_SOURCE,
-             MATCH_ORIGINAL_IP4_DESTINATION, NFPROTO_IPV4, IPPROTO_ICMP, MATCH_ICMP_TYPE, FIELD_ICMP_TYPE},
-    [IP6] = {FAMILY_IPV6, '6', FIELD_IPV6, MATCH_IP6_SOURCE, MATCH_IP6_DESTINATION, MATCH_ORIGINAL_IP6_SOURCE,
-             MATCH_ORIGINAL_IP6_DESTINATION, NFPROTO_IPV6, IPPROTO_ICMPV6, MATCH_ICMPV6_TYPE, FIELD_ICMPV6_TYPE},
+    [IP4] = {FAMILY_IPV4, '4', KEY_FIELD_IPV4, MATCH_IP4_SOURCE, MATCH_IP4_DESTINATION, MATCH_ORIGINAL_IP4_SOURCE,
+             MATCH_ORIGINAL_IP4_DESTINATION, NFPROTO_IPV4, IPPROTO_ICMP, MATCH_ICMP_TYPE, KEY_FIELD_ICMP_TYPE},
+    [IP6] = {FAMILY_IPV6, '6', KEY_FIELD_IPV6, MATCH_IP6_SOURCE, MATCH_IP6_DESTINATION, MATCH_ORIGINAL_IP6_SOURCE,
+             MATCH_ORIGINAL_IP6_DESTINATION, NFPROTO_IPV6, IPPROTO_ICMPV6, MATCH_ICMPV6_TYPE, KEY_FIELD_ICMPV6_TYPE},
 };
 
 /* ---- small things that all parts use ---- */
@@ -70,7 +70,7 @@ const char *denied_counter(struct compilation *compilation, size_t from, size_t 
 const char *address_interval_set(struct compilation *compilation, const char *name, enum ip_version version,
                                  const struct address_set *addresses) {
   struct set_draft *draft = builder_set(&compilation->builder, name, MAP_NONE,
-                                        (const enum field_type[]){ip_words[version].address, FIELD_COUNT_});
+                                        (const enum field_type[]){ip_words[version].address, KEY_FIELD_COUNT_});
   draft->set.interval = true;
   builder_add_ranges(&compilation->builder, draft, addresses, ip_words[version].family, NULL);
   return builder_seal_set(&compilation->builder, draft);
@@ -292,8 +292,8 @@ struct dispatch {
 
 static struct set_draft *dispatch_map(struct compilation *compilation, const char *name, enum map_data data,
                                       bool two_interfaces) {
-  const enum field_type one[] = {FIELD_INTERFACE, FIELD_COUNT_},
-                        two[] = {FIELD_INTERFACE, FIELD_INTERFACE, FIELD_COUNT_};
+  const enum field_type one[] = {KEY_FIELD_INTERFACE, KEY_FIELD_COUNT_},
+                        two[] = {KEY_FIELD_INTERFACE, KEY_FIELD_INTERFACE, KEY_FIELD_COUNT_};
   struct set_draft *draft = builder_set(&compilation->builder, name, data, two_interfaces ? two : one);
   draft->set.size = two_interfaces ? TWO_INTERFACES_ROOM : ONE_INTERFACE_ROOM;
   return draft;

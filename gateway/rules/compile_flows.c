@@ -25,10 +25,10 @@ static const struct {
   enum field_type field;
   bool service_last; /* in the key: behind the source */
 } kinds[KIND_COUNT_] = {
-    [KIND_TCP] = {"tcp", {IPPROTO_TCP, IPPROTO_TCP}, MATCH_ORIGINAL_PORT, FIELD_PORT, false},
-    [KIND_UDP] = {"udp", {IPPROTO_UDP, IPPROTO_UDP}, MATCH_ORIGINAL_PORT, FIELD_PORT, false},
-    [KIND_ECHO] = {"echo", {IPPROTO_ICMP, IPPROTO_ICMPV6}, MATCH_COUNT_, FIELD_COUNT_, false},
-    [KIND_OTHER] = {"other", {0, 0}, MATCH_CT_PROTOCOL, FIELD_PROTOCOL, true},
+    [KIND_TCP] = {"tcp", {IPPROTO_TCP, IPPROTO_TCP}, MATCH_ORIGINAL_PORT, KEY_FIELD_PORT, false},
+    [KIND_UDP] = {"udp", {IPPROTO_UDP, IPPROTO_UDP}, MATCH_ORIGINAL_PORT, KEY_FIELD_PORT, false},
+    [KIND_ECHO] = {"echo", {IPPROTO_ICMP, IPPROTO_ICMPV6}, MATCH_COUNT_, KEY_FIELD_COUNT_, false},
+    [KIND_OTHER] = {"other", {0, 0}, MATCH_CT_PROTOCOL, KEY_FIELD_PROTOCOL, true},
 };
 
 enum { ECHO_REQUEST = 8, ECHO_REQUEST_V6 = 128 };
@@ -170,8 +170,8 @@ static struct set_draft *piece_map(struct direction *direction, enum service_kin
                                    uint32_t layer, bool exact) {
   struct compilation *compilation = direction->compilation;
   enum field_type address = ip_words[version].address, service = kinds[kind].field;
-  enum field_type fields[4] = {address, service, address, FIELD_COUNT_};
-  if (service == FIELD_COUNT_ || kinds[kind].service_last) {
+  enum field_type fields[4] = {address, service, address, KEY_FIELD_COUNT_};
+  if (service == KEY_FIELD_COUNT_ || kinds[kind].service_last) {
     fields[1] = address;
     fields[2] = service;
   }
@@ -189,16 +189,16 @@ static struct set_draft *piece_map(struct direction *direction, enum service_kin
 static void write_service(const struct set *set, uint8_t *key, size_t field, enum service_kind kind, number value) {
   uint16_t port = htons((uint16_t)value);
   uint8_t protocol = (uint8_t)value;
-  if (kinds[kind].field == FIELD_PORT)
+  if (kinds[kind].field == KEY_FIELD_PORT)
     key_write(set, key, field, &port);
-  else if (kinds[kind].field == FIELD_PROTOCOL)
+  else if (kinds[kind].field == KEY_FIELD_PROTOCOL)
     key_write(set, key, field, &protocol);
 }
 
 static void write_corner(const struct set *set, uint8_t *key, enum service_kind kind, enum ip_version version,
                          const number *corner) {
   size_t length = address_length(ip_words[version].family);
-  bool middle = kinds[kind].field != FIELD_COUNT_ && !kinds[kind].service_last;
+  bool middle = kinds[kind].field != KEY_FIELD_COUNT_ && !kinds[kind].service_last;
   uint8_t bytes[16];
   number_to_bytes(corner[AXIS_DESTINATION], length, bytes);
   key_write(set, key, 0, bytes);
@@ -225,7 +225,7 @@ static void look_up_opener(struct direction *direction, struct chain_draft *chai
   struct rule_writer rule = rule_begin(&direction->compilation->builder, chain);
   if (kinds[kind].protocol[version] != 0)
     rule_transport(&rule, kinds[kind].protocol[version]);
-  if (kinds[kind].field == FIELD_COUNT_)
+  if (kinds[kind].field == KEY_FIELD_COUNT_)
     rule_mark_map(&rule, FIELDS(words->original_destination, words->original_source), map);
   else if (kinds[kind].service_last)
     rule_mark_map(&rule, FIELDS(words->original_destination, words->original_source, kinds[kind].service), map);
@@ -301,7 +301,7 @@ static const char *compile_limits(struct direction *direction, const struct link
     if (map == NULL)
       map = builder_set(&compilation->builder,
                         arena_printf(compilation->arena, "limited.%s.%s", direction->from, direction->to), MAP_VERDICT,
-                        (const enum field_type[]){FIELD_MARK, FIELD_COUNT_});
+                        (const enum field_type[]){KEY_FIELD_MARK, KEY_FIELD_COUNT_});
     struct element *element = builder_element(&compilation->builder, map);
     key_write(&map->set, element->key, 0, &compilation->marks[index]);
     element->verdict = (struct verdict){.code = VERDICT_JUMP, .chain = compile_limit(direction, index)};
@@ -340,7 +340,7 @@ static const char *compile_logged(struct direction *direction, const struct link
     return NULL;
   struct set_draft *set = builder_set(&compilation->builder,
                                       arena_printf(compilation->arena, "logged.%s.%s", direction->from, direction->to),
-                                      MAP_NONE, (const enum field_type[]){FIELD_MARK, FIELD_COUNT_});
+                                      MAP_NONE, (const enum field_type[]){KEY_FIELD_MARK, KEY_FIELD_COUNT_});
   set->set.origin = zone_origin_at(compilation, direction->from_place);
   for (size_t i = 0; i < link->flow_counts[side]; i++) {
     const struct flow *flow = &policy->flows[link->flows[side][i]];
@@ -483,7 +483,7 @@ static const char *compile_in_force(struct compilation *compilation, const struc
   const char *name = arena_printf(compilation->arena, "in_force.%s.%s", zone_name_at(compilation, link->low),
                                   zone_name_at(compilation, link->high));
   struct set_draft *set =
-      builder_set(&compilation->builder, name, MAP_NONE, (const enum field_type[]){FIELD_MARK, FIELD_COUNT_});
+      builder_set(&compilation->builder, name, MAP_NONE, (const enum field_type[]){KEY_FIELD_MARK, KEY_FIELD_COUNT_});
   set->set.timeouts = set->set.counters = true;
   set->set.origin = zone_origin_at(compilation, link->low);
   for (size_t side = 0; side < 2; side++)

@@ -66,7 +66,7 @@ static void find_tunnels(struct compilation *compilation) {
 static const char *value_set(struct compilation *compilation, const char *name, enum field_type field,
                              const uint8_t *values, size_t count) {
   struct set_draft *draft =
-      builder_set(&compilation->builder, name, MAP_NONE, (const enum field_type[]){field, FIELD_COUNT_});
+      builder_set(&compilation->builder, name, MAP_NONE, (const enum field_type[]){field, KEY_FIELD_COUNT_});
   for (size_t i = 0; i < count; i++)
     builder_element(&compilation->builder, draft)->key[0] = values[i];
   draft->set.size = builder_room(count);
@@ -77,7 +77,7 @@ static const char *value_set(struct compilation *compilation, const char *name, 
 static const char *address_hash_set(struct compilation *compilation, const char *name, enum ip_version version,
                                     const struct address_set *addresses) {
   struct set_draft *draft = builder_set(&compilation->builder, name, MAP_NONE,
-                                        (const enum field_type[]){ip_words[version].address, FIELD_COUNT_});
+                                        (const enum field_type[]){ip_words[version].address, KEY_FIELD_COUNT_});
   for (size_t i = 0; i < addresses->count; i++)
     for (struct address at = addresses->ranges[i].first; at.family == ip_words[version].family;) {
       key_write(&draft->set, builder_element(&compilation->builder, draft)->key, 0, at.bytes);
@@ -95,17 +95,19 @@ void compile_guard_sets(struct compilation *compilation) {
   static const uint8_t passing4[] = {0, 3, 8, 11, 12}, errors4[] = {3, 11, 12};
   static const uint8_t passing6[] = {1, 2, 3, 4, 128, 129}, errors6[] = {1, 2, 3, 4}, neighbours[] = {135, 136};
   compilation->neighbour_discovery =
-      value_set(compilation, "neighbour_discovery", FIELD_ICMPV6_TYPE, neighbours, sizeof neighbours);
-  compilation->icmp_errors[IP4] = value_set(compilation, "icmp_errors4", FIELD_ICMP_TYPE, errors4, sizeof errors4);
-  compilation->icmp_errors[IP6] = value_set(compilation, "icmp_errors6", FIELD_ICMPV6_TYPE, errors6, sizeof errors6);
-  compilation->icmp_passing[IP4] = value_set(compilation, "icmp_passing4", FIELD_ICMP_TYPE, passing4, sizeof passing4);
+      value_set(compilation, "neighbour_discovery", KEY_FIELD_ICMPV6_TYPE, neighbours, sizeof neighbours);
+  compilation->icmp_errors[IP4] = value_set(compilation, "icmp_errors4", KEY_FIELD_ICMP_TYPE, errors4, sizeof errors4);
+  compilation->icmp_errors[IP6] =
+      value_set(compilation, "icmp_errors6", KEY_FIELD_ICMPV6_TYPE, errors6, sizeof errors6);
+  compilation->icmp_passing[IP4] =
+      value_set(compilation, "icmp_passing4", KEY_FIELD_ICMP_TYPE, passing4, sizeof passing4);
   compilation->icmp_passing[IP6] =
-      value_set(compilation, "icmp_passing6", FIELD_ICMPV6_TYPE, passing6, sizeof passing6);
+      value_set(compilation, "icmp_passing6", KEY_FIELD_ICMPV6_TYPE, passing6, sizeof passing6);
   if (compilation->policy == NULL)
     return;
   find_tunnels(compilation);
   compilation->tunnels =
-      value_set(compilation, "tunnel_protocols", FIELD_PROTOCOL, tunnel_protocols, sizeof tunnel_protocols);
+      value_set(compilation, "tunnel_protocols", KEY_FIELD_PROTOCOL, tunnel_protocols, sizeof tunnel_protocols);
   compilation->broadcast_set = address_hash_set(compilation, "broadcast4", IP4, &compilation->broadcasts);
   struct address_set zoned = all_claimed(compilation);
   /* Loopback's own 127/8 is special before it is own; without it the set has one element per address. */
@@ -244,7 +246,7 @@ static void drop_empty_draft(struct compilation *compilation, const struct set_d
 
 static void compile_bindings(struct guard *guard) {
   struct compilation *compilation = guard->compilation;
-  const enum field_type fields[] = {ip_words[guard->version].address, FIELD_ETHER, FIELD_COUNT_};
+  const enum field_type fields[] = {ip_words[guard->version].address, KEY_FIELD_ETHER, KEY_FIELD_COUNT_};
   struct set_draft *exact = builder_set(
       &compilation->builder, name_for(compilation, "binding", guard->version, guard->place), MAP_NONE, fields);
   struct set_draft *ranges = builder_set(
@@ -512,6 +514,16 @@ static void match_fragment(const struct guard *guard, struct rule_writer *rule) 
     rule_equals(rule, MATCH_IP6_FRAGMENT, (const uint8_t[]){1}, "exists");
 }
 
+/* RFC 6980. It was counted as a fragment when it came; without the first one the others wait in vain. */
+static void refuse_discovery_in_fragments(struct guard *guard) {
+  if (guard->version == IP4)
+    return;
+  struct rule_writer rule = begin(guard);
+  rule_in(&rule, FIELDS(MATCH_ICMPV6_TYPE), guard->compilation->neighbour_discovery);
+  match_fragment(guard, &rule);
+  end_denial(guard->compilation, &rule, "fragment");
+}
+
 /* A later fragment does not say of what type it is: the whole is judged behind its reassembly. */
 static void accept_icmp_fragments(struct guard *guard) {
   const struct ip_words *words = &ip_words[guard->version];
@@ -547,6 +559,7 @@ static const char *compile_refusals(const struct guard *outer) {
   refuse_mac(&guard);
   refuse_cut(&guard);
   refuse_options(&guard);
+  refuse_discovery_in_fragments(&guard);
   refuse_tunnels(&guard);
   refuse_unjoined(&guard);
   return builder_seal_chain(&guard.compilation->builder, guard.chain);
@@ -558,6 +571,7 @@ static void accept_neighbours(struct guard *guard) {
   struct rule_writer rule = begin(guard);
   rule_in(&rule, FIELDS(MATCH_ICMPV6_TYPE), guard->compilation->neighbour_discovery);
   rule_equals(&rule, MATCH_IP6_HOP_LIMIT, (const uint8_t[]){255}, "255");
+  rule_equals(&rule, MATCH_IP6_FRAGMENT, (const uint8_t[]){0}, "missing");
   rule_end(&rule, VERDICT_ACCEPT, NULL);
 }
 

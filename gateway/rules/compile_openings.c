@@ -36,7 +36,7 @@ static uint16_t slot_mask(unsigned limit) {
 static const char *half_open_set(struct compilation *compilation, enum ip_version version) {
   struct set_draft *draft =
       builder_set(&compilation->builder, arena_printf(compilation->arena, "half_open%c", ip_words[version].digit),
-                  MAP_NONE, (const enum field_type[]){ip_words[version].address, FIELD_PORT, FIELD_COUNT_});
+                  MAP_NONE, (const enum field_type[]){ip_words[version].address, KEY_FIELD_PORT, KEY_FIELD_COUNT_});
   draft->set.dynamic = draft->set.timeouts = true;
   draft->set.size = HALF_OPEN_ROOM;
   draft->set.timeout_seconds = compilation->options->half_open_seconds;

@@ -250,7 +250,7 @@ static const char *trial_interfaces(struct compilation *compilation, size_t plac
   const struct zone *zone = &compilation->policy->zones[place];
   struct set_draft *draft =
       builder_set(&compilation->builder, arena_printf(compilation->arena, "trial_within.%s", zone->name), MAP_NONE,
-                  (const enum field_type[]){FIELD_INTERFACE, FIELD_COUNT_});
+                  (const enum field_type[]){KEY_FIELD_INTERFACE, KEY_FIELD_COUNT_});
   draft->set.timeouts = true;
   draft->set.origin = zone_origin_at(compilation, place);
   for (size_t i = 0; i < zone->interface_count; i++) {

@@ -230,8 +230,8 @@ static void make_scales(const struct shortcuts *shortcuts, const struct address_
 /* ---- sets and maps of blocks ---- */
 
 static struct set_draft *begin_set(const struct shortcuts *shortcuts, const char *name, enum map_data data) {
-  struct set_draft *draft =
-      builder_set(&shortcuts->compilation->builder, name, data, (const enum field_type[]){FIELD_IPV4, FIELD_COUNT_});
+  struct set_draft *draft = builder_set(&shortcuts->compilation->builder, name, data,
+                                        (const enum field_type[]){KEY_FIELD_IPV4, KEY_FIELD_COUNT_});
   draft->fixed = true;
   draft->set.origin = zone_origin_at(shortcuts->compilation, shortcuts->place);
   return draft;

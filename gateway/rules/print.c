@@ -41,28 +41,28 @@ static void print_mark(const uint8_t *bytes, char text[static FIELD_TEXT_SIZE]) 
 static void print_field(enum field_type type, const uint8_t *first, const uint8_t *last,
                         char text[static FIELD_TEXT_SIZE]) {
   switch (type) {
-  case FIELD_IPV4:
+  case KEY_FIELD_IPV4:
     print_address(first, last, FAMILY_IPV4, text);
     break;
-  case FIELD_IPV6:
+  case KEY_FIELD_IPV6:
     print_address(first, last, FAMILY_IPV6, text);
     break;
-  case FIELD_ETHER:
+  case KEY_FIELD_ETHER:
     print_mac(first, text);
     break;
-  case FIELD_PORT:
+  case KEY_FIELD_PORT:
     print_number((unsigned)first[0] << 8 | first[1], (unsigned)last[0] << 8 | last[1], text);
     break;
-  case FIELD_INTERFACE:
+  case KEY_FIELD_INTERFACE:
     snprintf(text, FIELD_TEXT_SIZE, "\"%.15s\"", (const char *)first);
     break;
-  case FIELD_MARK:
+  case KEY_FIELD_MARK:
     print_mark(first, text);
     break;
-  case FIELD_PROTOCOL:
-  case FIELD_ICMP_TYPE:
-  case FIELD_ICMPV6_TYPE:
-  case FIELD_COUNT_:
+  case KEY_FIELD_PROTOCOL:
+  case KEY_FIELD_ICMP_TYPE:
+  case KEY_FIELD_ICMPV6_TYPE:
+  case KEY_FIELD_COUNT_:
     print_number(first[0], last[0], text);
     break;
   }

@@ -9,16 +9,16 @@ static const struct field_description {
   size_t size;
   const char *name;
   uint32_t type;
-} fields[FIELD_COUNT_] = {
-    [FIELD_IPV4] = {4, "ipv4_addr", 7},
-    [FIELD_IPV6] = {16, "ipv6_addr", 8},
-    [FIELD_ETHER] = {6, "ether_addr", 9},
-    [FIELD_PORT] = {2, "inet_service", 13},
-    [FIELD_PROTOCOL] = {1, "inet_proto", 12},
-    [FIELD_INTERFACE] = {16, "ifname", 41},
-    [FIELD_MARK] = {4, "mark", 19},
-    [FIELD_ICMP_TYPE] = {1, "icmp_type", 14},
-    [FIELD_ICMPV6_TYPE] = {1, "icmpv6_type", 29},
+} fields[KEY_FIELD_COUNT_] = {
+    [KEY_FIELD_IPV4] = {4, "ipv4_addr", 7},
+    [KEY_FIELD_IPV6] = {16, "ipv6_addr", 8},
+    [KEY_FIELD_ETHER] = {6, "ether_addr", 9},
+    [KEY_FIELD_PORT] = {2, "inet_service", 13},
+    [KEY_FIELD_PROTOCOL] = {1, "inet_proto", 12},
+    [KEY_FIELD_INTERFACE] = {16, "ifname", 41},
+    [KEY_FIELD_MARK] = {4, "mark", 19},
+    [KEY_FIELD_ICMP_TYPE] = {1, "icmp_type", 14},
+    [KEY_FIELD_ICMPV6_TYPE] = {1, "icmpv6_type", 29},
 };
 
 size_t field_size(enum field_type type) {

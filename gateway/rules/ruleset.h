@@ -116,16 +116,16 @@ struct chain {
 };
 
 enum field_type {
-  FIELD_IPV4,
-  FIELD_IPV6,
-  FIELD_ETHER,
-  FIELD_PORT,
-  FIELD_PROTOCOL,
-  FIELD_INTERFACE,
-  FIELD_MARK,
-  FIELD_ICMP_TYPE,
-  FIELD_ICMPV6_TYPE,
-  FIELD_COUNT_,
+  KEY_FIELD_IPV4,
+  KEY_FIELD_IPV6,
+  KEY_FIELD_ETHER,
+  KEY_FIELD_PORT,
+  KEY_FIELD_PROTOCOL,
+  KEY_FIELD_INTERFACE,
+  KEY_FIELD_MARK,
+  KEY_FIELD_ICMP_TYPE,
+  KEY_FIELD_ICMPV6_TYPE,
+  KEY_FIELD_COUNT_,
 };
 
 /* Bytes of the field itself; in a concatenation each field is padded to a multiple of four. */

@@ -567,7 +567,7 @@ static bool is_in_force(const struct set *set) {
 }
 
 static bool is_binding(const struct set *set) {
-  return has_elements(set) && set->fields[set->field_count - 1] == FIELD_ETHER;
+  return has_elements(set) && set->fields[set->field_count - 1] == KEY_FIELD_ETHER;
 }
 
 static struct set *choose_set(struct mutation *mutation, wanted_set_function *wanted) {
@@ -681,7 +681,7 @@ static bool flip_key_bit(struct mutation *mutation, wanted_set_function *wanted)
   size_t field = dice_below(mutation->dice, (unsigned)set->field_count), offset = 0;
   for (size_t i = 0; i < field; i++)
     offset += (field_size(set->fields[i]) + 3) / 4 * 4;
-  if (set->fields[field] == FIELD_INTERFACE)
+  if (set->fields[field] == KEY_FIELD_INTERFACE)
     return false;
   unsigned bit = dice_below(mutation->dice, (unsigned)field_size(set->fields[field]) * 8);
   element->key[offset + bit / 8] ^= (uint8_t)(1u << bit % 8);

@@ -563,7 +563,7 @@ START_TEST(chains_and_sets_of_strangers_go) {
   struct set *sets = ARENA_ARRAY(arena, spoilt->set_count + 1, struct set);
   memcpy(chains + 1, spoilt->chains, spoilt->chain_count * sizeof *chains);
   memcpy(sets + 1, spoilt->sets, spoilt->set_count * sizeof *sets);
-  sets[0] = (struct set){.name = "aaa", .fields = {FIELD_MARK}, .field_count = 1, .key_size = 4, .foreign = true};
+  sets[0] = (struct set){.name = "aaa", .fields = {KEY_FIELD_MARK}, .field_count = 1, .key_size = 4, .foreign = true};
   struct expression accept = {.kind = EXPRESSION_VERDICT, .verdict = {.code = VERDICT_ACCEPT}};
   struct rule rule = {.expressions = &accept, .expression_count = 1};
   chains[0] = (struct chain){.name = "aaa", .hook = HOOK_FORWARD, .priority = -5, .rules = &rule, .rule_count = 1};
