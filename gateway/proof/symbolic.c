@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proof/symbolic.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <linux/netfilter.h>
+
+#include "proof/symbolic_parts.h"
+
+/* The machine, a packet's way through all base chains, and the answer without what cannot be known. */
+
+struct symbolic *symbolic_new(const struct live_ruleset *ruleset, const struct surroundings *surroundings,
+                              struct space *space, struct diagram_store *store, struct arena *arena) {
+  struct symbolic *machine = ARENA_NEW(arena, struct symbolic);
+  if (machine == NULL)
+    return NULL;
+  machine->ruleset = ruleset;
+  machine->surroundings = surroundings;
+  machine->space = space;
+  machine->store = store;
+  machine->arena = arena;
+  machine->merge_words = diagram_operation(store);
+  machine->merge_leaves = diagram_operation(store);
+  sets_prepare(machine);
+  machine->other_interface = names_other(machine);
+  return machine;
+}
+
+void symbolic_leave_out(struct symbolic *machine, symbolic_absent_function absent, void *context) {
+  machine->absent = absent;
+  machine->absent_context = context;
+}
+
+struct mark_word symbolic_mark(const struct symbolic *machine, uint32_t leaf) {
+  if (leaf == 0 || leaf >= machine->words.count)
+    return (struct mark_word){.unknown = true};
+  return machine->words.words[leaf];
+}
+
+/* ---- the way ---- */
+
+struct way {
+  diagram passed; /* accepted by all so far */
+  diagram undecided;
+  struct effects effects;
+};
+
+static struct interface interface_of(const struct symbolic *machine, const char *name) {
+  const struct surroundings *surroundings = machine->surroundings;
+  if (name == NULL)
+    return (struct interface){machine->other_interface, false, NULL};
+  bool known = surroundings != NULL && surroundings->known;
+  return (struct interface){name, true, known ? surroundings_find(surroundings, name) : NULL};
+}
+
+static void way_undecided(struct symbolic *machine, struct way *way, const struct live_chain *chain, diagram packets,
+                          const char *why) {
+  if (packets == DIAGRAM_FALSE)
+    return;
+  journal_add(machine,
+              (struct journal_entry){.kind = JOURNAL_UNMODELLED, .chain = chain, .why = why, .where = packets});
+  way->undecided = diagram_or(machine->store, way->undecided, packets);
+  way->passed = diagram_difference(machine->store, way->passed, packets);
+}
+
+/* Chains that rewrite addresses are asked for the first packet of a connection; what they said holds for the others. */
+static bool stop_is_asked(const struct stop *stop, enum situation_tracking tracking) {
+  return !stop->nat || tracking == TRACKING_OPENS || tracking == TRACKING_OPENS_AGAIN;
+}
+
+static void way_stop(struct symbolic *machine, struct view *view, const struct stop *stop, struct way *way) {
+  struct diagram_store *store = machine->store;
+  enum situation_tracking tracking = view->situation->tracking;
+  struct effects effects = way->effects;
+  bool nowhere = tracking == TRACKING_INVALID || tracking == TRACKING_UNTRACKED;
+  if (stop->nat && nowhere)
+    return;
+  if (stop->unmodelled != NULL) {
+    way_undecided(machine, way, stop->chain, way->passed, stop->unmodelled);
+    return;
+  }
+  view->stage = stop->stage;
+  struct outcome outcome = chain_run(machine, view, stop->chain, way->passed, &effects, 0);
+  way->undecided = diagram_or(store, way->undecided, outcome.undecided);
+  if (!stop_is_asked(stop, tracking)) {
+    way->passed = diagram_difference(store, way->passed, outcome.undecided);
+    return;
+  }
+  way->effects = effects;
+  way->passed = outcome.accepted;
+  if (stop->chain->policy_accept)
+    way->passed = diagram_or(store, way->passed, outcome.returned);
+}
+
+/* A table of bridges concerns packets of an interface that is one. */
+static void way_bridges(struct symbolic *machine, const struct view *view, struct way *way) {
+  for (size_t i = 0; i < machine->ruleset->table_count; i++) {
+    const struct live_table *table = &machine->ruleset->tables[i];
+    if (table->family != NFPROTO_BRIDGE || table->dormant || table->chain_count == 0)
+      continue;
+    const struct interface *ends[] = {&view->in, &view->out};
+    for (size_t k = 0; k < 2; k++) {
+      const struct link *link = ends[k]->link;
+      bool plain = !ends[k]->named || (link != NULL && (link->kind == NULL || strcmp(link->kind, "bridge") != 0));
+      if (!plain)
+        way_undecided(machine, way, &table->chains[0], way->passed, "table of the family bridge");
+    }
+  }
+}
+
+static void way_egress(struct symbolic *machine, const struct situation *situation, struct way *way) {
+  enum { NETDEV_EGRESS = 1 };
+  for (size_t i = 0; situation->out != NULL && i < machine->ruleset->table_count; i++) {
+    const struct live_table *table = &machine->ruleset->tables[i];
+    for (size_t k = 0; table->family == NFPROTO_NETDEV && !table->dormant && k < table->chain_count; k++) {
+      const struct live_chain *chain = &table->chains[k];
+      bool here = false;
+      for (size_t n = 0; n < chain->device_count; n++)
+        here = here || strcmp(chain->devices[n], situation->out) == 0;
+      if (chain->base && chain->hook == NETDEV_EGRESS && here)
+        way_undecided(machine, way, chain, way->passed, "chain at the egress of a device");
+    }
+  }
+}
+
+static int way_run(struct symbolic *machine, const struct situation *situation, bool early, int32_t before_priority,
+                   struct way *way) {
+  bool opens = situation->tracking == TRACKING_OPENS;
+  struct mark_word mark = {.keep = opens ? 0 : UINT32_MAX, .flip = 0};
+  struct view view = {
+      .situation = situation, .in = interface_of(machine, situation->in), .out = interface_of(machine, situation->out)};
+  struct stop *stops = NULL;
+  size_t count = 0;
+  way->passed = DIAGRAM_TRUE;
+  way->undecided = DIAGRAM_FALSE;
+  way->effects = (struct effects){.mark = diagram_leaf(machine->store, word_intern(machine, mark)),
+                                  .packet_mark = diagram_leaf(machine->store, word_unknown(machine)),
+                                  .untracked = DIAGRAM_FALSE};
+  if (order_make(machine, situation, early, before_priority, &stops, &count) < 0)
+    return -ENOMEM;
+  way_bridges(machine, &view, way);
+  for (size_t i = 0; i < count; i++)
+    way_stop(machine, &view, &stops[i], way);
+  if (!early)
+    way_egress(machine, situation, way);
+  return 0;
+}
+
+/* ---- without what cannot be known ---- */
+
+struct choice {
+  const struct space *space;
+  bool throttles, answers;
+};
+
+static bool chosen(void *context, unsigned variable) {
+  const struct choice *choice = context;
+  const struct unknown *unknown = space_unknown(choice->space, variable);
+  if (unknown == NULL)
+    return false;
+  return unknown->kind == UNKNOWN_THROTTLE ? choice->throttles : choice->answers;
+}
+
+static diagram somehow(struct symbolic *machine, diagram set, bool throttles, bool answers) {
+  struct choice choice = {machine->space, throttles, answers};
+  return machine->met_unknown ? diagram_exists(machine->store, set, chosen, &choice) : set;
+}
+
+static diagram anyhow(struct symbolic *machine, diagram set, bool throttles, bool answers) {
+  struct choice choice = {machine->space, throttles, answers};
+  return machine->met_unknown ? diagram_for_all(machine->store, set, chosen, &choice) : set;
+}
+
+struct merging {
+  uint32_t unknown;
+};
+
+/* One word or another: anything, unless there is only one. */
+static uint32_t words_merge(void *context, uint32_t left, uint32_t right) {
+  const struct merging *merging = context;
+  if (left == 0 || right == 0 || left == right)
+    return left | right;
+  return merging->unknown;
+}
+
+static diagram words_together(struct symbolic *machine, diagram left, diagram right) {
+  struct merging merging = {word_unknown(machine)};
+  return diagram_combine(machine->store, machine->merge_words, words_merge, &merging, left, right);
+}
+
+/* Words whatever the unknown answers are. */
+static diagram words_somehow(struct symbolic *machine, diagram words) {
+  struct diagram_store *store = machine->store;
+  unsigned count = machine->met_unknown ? space_variable_count(machine->space) : 0;
+  for (unsigned variable = count; variable-- > 0;) {
+    if (space_unknown(machine->space, variable) == NULL)
+      continue;
+    diagram low = diagram_fix(store, words, variable, false), high = diagram_fix(store, words, variable, true);
+    if (low != high)
+      words = words_together(machine, low, high);
+    else
+      words = low;
+  }
+  return words;
+}
+
+/* ---- the answer ---- */
+
+static bool same_place(const struct unmodelled *there, const struct journal_entry *entry) {
+  return there->chain == entry->chain && there->rule == entry->rule && strcmp(there->why, entry->why) == 0;
+}
+
+static void answer_unmodelled(struct symbolic *machine, const struct journal_entry *entry, struct unmodelled *list,
+                              size_t *count) {
+  diagram where = somehow(machine, entry->where, true, true);
+  for (size_t i = 0; i < *count; i++) {
+    if (same_place(&list[i], entry)) {
+      list[i].where = diagram_or(machine->store, list[i].where, where);
+      return;
+    }
+  }
+  list[(*count)++] = (struct unmodelled){entry->chain, entry->rule, entry->why, where};
+}
+
+static void answer_write(struct symbolic *machine, const struct journal_entry *entry, struct mark_write *list,
+                         size_t *count) {
+  diagram words = words_somehow(machine, entry->where);
+  for (size_t i = 0; i < *count; i++) {
+    if (list[i].rule == entry->rule && list[i].chain == entry->chain) {
+      list[i].words = words_together(machine, list[i].words, words);
+      return;
+    }
+  }
+  list[(*count)++] = (struct mark_write){entry->chain, entry->rule, words};
+}
+
+static void answer_throttle(const struct journal_entry *entry, unsigned *list, size_t *count) {
+  for (size_t i = 0; i < *count; i++)
+    if (list[i] == entry->variable)
+      return;
+  list[(*count)++] = entry->variable;
+}
+
+static int answer_journal(struct symbolic *machine, size_t first, struct symbolic_result *result) {
+  size_t most = machine->journal_count - first + 1;
+  struct unmodelled *unmodelled = ARENA_ARRAY(machine->arena, most, struct unmodelled);
+  struct mark_write *writes = ARENA_ARRAY(machine->arena, most, struct mark_write);
+  unsigned *throttles = ARENA_ARRAY(machine->arena, most, unsigned);
+  if (unmodelled == NULL || writes == NULL || throttles == NULL)
+    return -ENOMEM;
+  for (size_t i = first; i < machine->journal_count; i++) {
+    const struct journal_entry *entry = &machine->journal[i];
+    if (entry->kind == JOURNAL_UNMODELLED)
+      answer_unmodelled(machine, entry, unmodelled, &result->unmodelled_count);
+    else if (entry->kind == JOURNAL_WRITE)
+      answer_write(machine, entry, writes, &result->write_count);
+    else
+      answer_throttle(entry, throttles, &result->throttle_count);
+  }
+  result->unmodelled = unmodelled;
+  result->writes = writes;
+  result->throttles = throttles;
+  return 0;
+}
+
+static int answer_make(struct symbolic *machine, const struct way *way, size_t first, struct symbolic_result *result) {
+  struct diagram_store *store = machine->store;
+  diagram sure = anyhow(machine, way->passed, false, true);
+  result->may = somehow(machine, way->passed, true, true);
+  result->must = somehow(machine, sure, true, false);
+  result->throttled = diagram_difference(store, result->must, anyhow(machine, sure, true, false));
+  result->undecided = somehow(machine, way->undecided, true, true);
+  diagram kept = diagram_and(store, way->passed, result->must);
+  result->mark = words_somehow(machine, diagram_choose(store, kept, way->effects.mark, DIAGRAM_FALSE));
+  return answer_journal(machine, first, result);
+}
+
+static int judge(struct symbolic *machine, const struct situation *situation, bool early, int32_t before_priority,
+                 struct symbolic_result *ret_result) {
+  struct symbolic_result result = {.may = DIAGRAM_FALSE};
+  struct way way;
+  size_t first = machine->journal_count;
+  int status = way_run(machine, situation, early, before_priority, &way);
+  if (status == 0)
+    status = answer_make(machine, &way, first, &result);
+  if (status < 0 || machine->failed || diagram_store_failed(machine->store))
+    return -ENOMEM;
+  *ret_result = result;
+  return 0;
+}
+
+int symbolic_judge(struct symbolic *machine, const struct situation *situation, struct symbolic_result *ret_result) {
+  return judge(machine, situation, false, 0, ret_result);
+}
+
+int symbolic_early(struct symbolic *machine, const struct situation *situation, int32_t before_priority,
+                   struct symbolic_result *ret_result) {
+  return judge(machine, situation, true, before_priority, ret_result);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "proof/symbolic_parts.h"
+
+/* Chains: rules one after another over what remains, and runs that are remembered. */
+
+enum { DEEPEST_JUMP = 32 }; /* the kernel allows 16 */
+
+/* A run, and all on which it depended. */
+struct remembered {
+  struct remembered *next;
+  const struct live_chain *chain;
+  diagram packets;
+  struct effects before, after;
+  struct outcome outcome;
+  unsigned saw;
+  struct stage stage;
+  const char *in, *out; /* NULL: unnamed */
+  enum address_family family;
+  enum situation_tracking tracking;
+  size_t journal_first, journal_end;
+};
+
+void journal_add(struct symbolic *machine, struct journal_entry entry) {
+  void *items = machine->journal;
+  if (arena_grow(machine->arena, &items, machine->journal_count, &machine->journal_capacity,
+                 sizeof(*machine->journal)) < 0) {
+    machine->failed = true;
+    return;
+  }
+  machine->journal = items;
+  machine->journal[machine->journal_count++] = entry;
+}
+
+void run_narrow(struct run *run, diagram set) {
+  run->condition = diagram_and(run->machine->store, run->condition, set);
+}
+
+void run_unmodelled(struct run *run, diagram packets, const char *why) {
+  struct diagram_store *store = run->machine->store;
+  packets = diagram_and(store, packets, run->condition);
+  if (packets == DIAGRAM_FALSE)
+    return;
+  journal_add(run->machine,
+              (struct journal_entry){
+                  .kind = JOURNAL_UNMODELLED, .chain = run->chain, .rule = run->rule, .why = why, .where = packets});
+  run->outcome->undecided = diagram_or(store, run->outcome->undecided, packets);
+  run->remaining = diagram_difference(store, run->remaining, packets);
+  run->condition = diagram_difference(store, run->condition, packets);
+}
+
+diagram run_unknown(struct run *run, enum unknown_kind kind, const char *what) {
+  struct symbolic *machine = run->machine;
+  const struct unknown unknown = {.kind = kind,
+                                  .table = run->chain->table->name,
+                                  .chain = run->chain->name,
+                                  .rule = run->rule != NULL ? run->rule->handle : 0,
+                                  .expression = run->expression,
+                                  .what = what};
+  unsigned variable = space_unknown_variable(machine->space, &unknown);
+  machine->met_unknown = true;
+  if (kind == UNKNOWN_THROTTLE)
+    journal_add(machine, (struct journal_entry){.kind = JOURNAL_THROTTLE, .variable = variable});
+  return diagram_variable(machine->store, variable);
+}
+
+/* ---- verdicts ---- */
+
+static void settle_elsewhere(struct run *run, diagram packets, const struct live_verdict *verdict) {
+  struct diagram_store *store = run->machine->store;
+  struct outcome *outcome = run->outcome;
+  struct outcome there = chain_run(run->machine, run->view, verdict->chain, packets, run->effects, run->depth + 1);
+  outcome->accepted = diagram_or(store, outcome->accepted, there.accepted);
+  outcome->undecided = diagram_or(store, outcome->undecided, there.undecided);
+  if (verdict->code == LIVE_JUMP)
+    run->remaining = diagram_or(store, run->remaining, there.returned);
+  else /* who comes back from there goes on where this chain was called */
+    outcome->returned = diagram_or(store, outcome->returned, there.returned);
+}
+
+void run_settle(struct run *run, diagram packets, const struct live_verdict *verdict) {
+  struct diagram_store *store = run->machine->store;
+  struct outcome *outcome = run->outcome;
+  packets = diagram_and(store, packets, run->condition);
+  if (packets == DIAGRAM_FALSE || verdict->code == LIVE_CONTINUE)
+    return;
+  if (verdict->code == LIVE_QUEUE) {
+    run_unmodelled(run, packets, "verdict queue");
+    return;
+  }
+  if ((verdict->code == LIVE_JUMP || verdict->code == LIVE_GOTO) && verdict->chain == NULL) {
+    run_unmodelled(run, packets, "jump to a chain that is not there");
+    return;
+  }
+  run->condition = diagram_difference(store, run->condition, packets);
+  if (verdict->code == LIVE_BREAK)
+    return;
+  run->remaining = diagram_difference(store, run->remaining, packets);
+  if (verdict->code == LIVE_ACCEPT)
+    outcome->accepted = diagram_or(store, outcome->accepted, packets);
+  else if (verdict->code == LIVE_RETURN)
+    outcome->returned = diagram_or(store, outcome->returned, packets);
+  else if (verdict->code == LIVE_JUMP || verdict->code == LIVE_GOTO)
+    settle_elsewhere(run, packets, verdict);
+}
+
+/* ---- running ---- */
+
+static void rule_run(struct run *run) {
+  registers_clear(&run->registers);
+  run->condition = run->remaining;
+  if (run->rule->unmodelled != NULL) {
+    run_unmodelled(run, run->condition, run->rule->unmodelled);
+    return;
+  }
+  for (size_t i = 0; i < run->rule->expression_count && run->condition != DIAGRAM_FALSE; i++) {
+    run->expression = (unsigned)i;
+    expression_run(run, &run->rule->expressions[i]);
+  }
+}
+
+static struct outcome chain_run_rules(struct symbolic *machine, const struct view *view, const struct live_chain *chain,
+                                      diagram packets, struct effects *effects, unsigned depth) {
+  struct outcome outcome = {DIAGRAM_FALSE, DIAGRAM_FALSE, DIAGRAM_FALSE};
+  struct run run = {.machine = machine,
+                    .view = view,
+                    .chain = chain,
+                    .depth = depth,
+                    .condition = packets,
+                    .remaining = packets,
+                    .effects = effects,
+                    .outcome = &outcome};
+  if (chain->unmodelled != NULL)
+    run_unmodelled(&run, packets, chain->unmodelled);
+  else if (depth > DEEPEST_JUMP)
+    run_unmodelled(&run, packets, "jumps too deep");
+  for (size_t i = 0; i < chain->rule_count && run.remaining != DIAGRAM_FALSE && run.remaining != DIAGRAM_NONE; i++) {
+    run.rule = &chain->rules[i];
+    rule_run(&run);
+  }
+  outcome.returned = diagram_or(machine->store, outcome.returned, run.remaining);
+  return outcome;
+}
+
+/* ---- remembering ---- */
+
+static size_t run_slot(const struct symbolic *machine, const struct live_chain *chain, diagram packets, diagram mark) {
+  uint64_t hash = (uint64_t)(uintptr_t)chain * 0x9e3779b97f4a7c15u;
+  hash = (hash ^ packets) * 0xff51afd7ed558ccdu;
+  hash = (hash ^ mark) * 0xc4ceb9fe1a85ec53u;
+  return (size_t)(hash >> 20) & (machine->run_slots - 1);
+}
+
+static bool names_equal(const char *left, const char *right) {
+  return left == right || (left != NULL && right != NULL && strcmp(left, right) == 0);
+}
+
+static bool remembered_fits(const struct remembered *run, const struct view *view) {
+  const struct situation *situation = view->situation;
+  if ((run->saw & SAW_IN) != 0 && !names_equal(run->in, situation->in))
+    return false;
+  if ((run->saw & SAW_OUT) != 0 && !names_equal(run->out, situation->out))
+    return false;
+  if ((run->saw & SAW_FAMILY) != 0 && run->family != situation->family)
+    return false;
+  if ((run->saw & SAW_TRACKING) != 0 && run->tracking != situation->tracking)
+    return false;
+  return (run->saw & SAW_STAGE) == 0 || memcmp(&run->stage, &view->stage, sizeof(run->stage)) == 0;
+}
+
+static const struct remembered *remembered_find(const struct symbolic *machine, const struct view *view,
+                                                const struct live_chain *chain, diagram packets,
+                                                const struct effects *effects) {
+  if (machine->run_slots == 0)
+    return NULL;
+  const struct remembered *run = machine->runs[run_slot(machine, chain, packets, effects->mark)];
+  while (run != NULL && !(run->chain == chain && run->packets == packets &&
+                          memcmp(&run->before, effects, sizeof(*effects)) == 0 && remembered_fits(run, view)))
+    run = run->next;
+  return run;
+}
+
+static struct outcome remembered_play(struct symbolic *machine, const struct remembered *run, struct effects *effects) {
+  machine->saw |= run->saw;
+  *effects = run->after;
+  for (size_t i = run->journal_first; i < run->journal_end; i++)
+    journal_add(machine, machine->journal[i]);
+  return run->outcome;
+}
+
+static void remembered_widen(struct symbolic *machine) {
+  size_t wider = machine->run_slots == 0 ? 1024 : machine->run_slots * 4, narrow = machine->run_slots;
+  struct remembered **old = machine->runs;
+  struct remembered **slots = ARENA_ARRAY(machine->arena, wider, struct remembered *);
+  if (slots == NULL) {
+    machine->failed = true;
+    return;
+  }
+  machine->runs = slots;
+  machine->run_slots = wider;
+  for (size_t i = 0; i < narrow; i++) {
+    for (struct remembered *run = old[i], *next; run != NULL; run = next) {
+      struct remembered **slot = &slots[run_slot(machine, run->chain, run->packets, run->before.mark)];
+      next = run->next;
+      run->next = *slot;
+      *slot = run;
+    }
+  }
+}
+
+static void remembered_add(struct symbolic *machine, const struct remembered *run) {
+  if (machine->run_count >= machine->run_slots)
+    remembered_widen(machine);
+  struct remembered *kept = ARENA_NEW(machine->arena, struct remembered);
+  if (kept == NULL || machine->run_slots == 0) {
+    machine->failed = true;
+    return;
+  }
+  struct remembered **slot = &machine->runs[run_slot(machine, run->chain, run->packets, run->before.mark)];
+  *kept = *run;
+  kept->next = *slot;
+  *slot = kept;
+  machine->run_count++;
+}
+
+struct outcome chain_run(struct symbolic *machine, const struct view *view, const struct live_chain *chain,
+                         diagram packets, struct effects *effects, unsigned depth) {
+  const struct situation *situation = view->situation;
+  if (packets == DIAGRAM_FALSE || packets == DIAGRAM_NONE)
+    return (struct outcome){packets, packets, packets};
+  const struct remembered *known = remembered_find(machine, view, chain, packets, effects);
+  if (known != NULL)
+    return remembered_play(machine, known, effects);
+
+  struct remembered run = {.chain = chain,
+                           .packets = packets,
+                           .before = *effects,
+                           .stage = view->stage,
+                           .in = situation->in,
+                           .out = situation->out,
+                           .family = situation->family,
+                           .tracking = situation->tracking,
+                           .journal_first = machine->journal_count};
+  unsigned saw = machine->saw;
+  machine->saw = 0;
+  run.outcome = chain_run_rules(machine, view, chain, packets, effects, depth);
+  run.after = *effects;
+  run.saw = machine->saw;
+  run.journal_end = machine->journal_count;
+  machine->saw |= saw;
+  remembered_add(machine, &run);
+  return run.outcome;
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <limits.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include <linux/if_arp.h>
+#include <linux/if_ether.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "proof/symbolic_parts.h"
+
+/* What expressions read: the packet's bytes, its extension headers, and what the kernel knows beside (meta). */
+
+#define NO_ROOM "register that does not exist"
+
+static const struct situation *seen(struct run *run, unsigned what) {
+  run->machine->saw |= what;
+  return run->view->situation;
+}
+
+static const struct stage *stage_of(struct run *run) {
+  run->machine->saw |= SAW_STAGE;
+  return &run->view->stage;
+}
+
+static diagram variable_of(struct run *run, enum space_field field, unsigned bit) {
+  return diagram_variable(run->machine->store, space_field_variable(run->machine->space, field, bit));
+}
+
+static diagram field_is(struct run *run, enum space_field field, uint8_t value) {
+  struct diagram_field bits = space_field(run->machine->space, field, 8);
+  return diagram_range(run->machine->store, &bits, &value, &value);
+}
+
+/* ---- headers ---- */
+
+/* Not the first piece of a packet: fragments of it have no transport header. */
+static diagram later_fragment(struct run *run) {
+  diagram offset = DIAGRAM_FALSE;
+  for (unsigned i = 16; i-- > 3;)
+    offset = diagram_or(run->machine->store, variable_of(run, FIELD_FRAGMENT, i), offset);
+  return offset;
+}
+
+/* IPv6: the headers end in the middle: the kernel finds no transport protocol. */
+static diagram unfinished_headers(struct run *run) {
+  static const uint8_t EXTENSIONS[] = {IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_FRAGMENT, IPPROTO_DSTOPTS};
+  diagram set = DIAGRAM_FALSE;
+  if (seen(run, SAW_FAMILY)->family != FAMILY_IPV6)
+    return set;
+  for (size_t i = 0; i < sizeof(EXTENSIONS); i++)
+    set = diagram_or(run->machine->store, set, field_is(run, FIELD_PROTOCOL, EXTENSIONS[i]));
+  return set;
+}
+
+static bool fragments_are_told(struct run *run) {
+  if (stage_of(run)->ambiguous)
+    run_unmodelled(run, run->condition, "chain at the priority of defragmentation or of conntrack");
+  return run->condition != DIAGRAM_FALSE;
+}
+
+static void transport_needs(struct run *run) {
+  struct diagram_store *store = run->machine->store;
+  if (!fragments_are_told(run))
+    return;
+  run_narrow(run, variable_of(run, FIELD_TRANSPORT_READABLE, 0));
+  run->condition = diagram_difference(store, run->condition, unfinished_headers(run));
+  if (!stage_of(run)->whole)
+    run->condition = diagram_difference(store, run->condition, later_fragment(run));
+}
+
+static void link_needs(struct run *run) {
+  const struct stage *stage = stage_of(run);
+  run->machine->saw |= SAW_IN;
+  const struct link *link = run->view->in.link;
+  bool ethernet = link == NULL || link->type == ARPHRD_ETHER || link->type == ARPHRD_LOOPBACK;
+  if (!stage->link_header || !ethernet)
+    run->condition = DIAGRAM_FALSE; /* the rule does not match */
+}
+
+static void network_needs(struct run *run, const struct live_expression *expression) {
+  unsigned fixed = seen(run, SAW_FAMILY)->family == FAMILY_IPV6 ? 40 : 20;
+  if (expression->offset + expression->length > fixed)
+    run_narrow(run, run_unknown(run, UNKNOWN_ANSWER, "length of the packet"));
+}
+
+/* Bytes 6 and 7 of an IPv4 header that was put together again: neither offset nor more to come. */
+static bool bit_of_whole(struct run *run, enum space_base base, unsigned byte, unsigned bit, struct bit *ret_bit) {
+  enum address_family family = seen(run, SAW_FAMILY)->family;
+  if (base != BASE_NETWORK)
+    return false;
+  if (byte == 0 && bit < 4) {
+    *ret_bit = bit_constant(((family == FAMILY_IPV6 ? 6 : 4) >> (3 - bit)) & 1);
+    return true;
+  }
+  if (family != FAMILY_IPV4 || (byte != 6 && byte != 7) || (byte == 6 && bit < 2) || !stage_of(run)->whole)
+    return false;
+  *ret_bit = bit_constant(false);
+  return true;
+}
+
+static bool payload_bits(struct run *run, const struct live_expression *expression, enum space_base base) {
+  struct symbolic *machine = run->machine;
+  enum address_family family = seen(run, SAW_FAMILY)->family;
+  struct bit *bits = registers_write(&run->registers, expression->destination, expression->length);
+  for (unsigned i = 0; bits != NULL && i < expression->length * 8; i++) {
+    unsigned byte = expression->offset + i / 8;
+    if (bit_of_whole(run, base, byte, i % 8, &bits[i]))
+      continue;
+    unsigned variable = space_packet_variable(machine->space, family, base, byte, i % 8);
+    machine->failed = machine->failed || variable == UINT_MAX;
+    bits[i] = bit_variable(variable);
+  }
+  return bits != NULL;
+}
+
+static bool reads_fragment(struct run *run, const struct live_expression *expression, enum space_base base) {
+  return base == BASE_NETWORK && seen(run, SAW_FAMILY)->family == FAMILY_IPV4 && expression->offset < 8 &&
+         expression->offset + expression->length > 6;
+}
+
+void payload_run(struct run *run, const struct live_expression *expression) {
+  static const enum space_base BASES[] = {
+      [NFT_PAYLOAD_LL_HEADER] = BASE_LINK,
+      [NFT_PAYLOAD_NETWORK_HEADER] = BASE_NETWORK,
+      [NFT_PAYLOAD_TRANSPORT_HEADER] = BASE_TRANSPORT,
+  };
+  if (expression->base > NFT_PAYLOAD_TRANSPORT_HEADER) { /* behind the transport header */
+    run_narrow(run, run_unknown(run, UNKNOWN_ANSWER, "contents of the packet"));
+    registers_write_unknown(&run->registers, expression->destination, expression->length);
+    return;
+  }
+  enum space_base base = BASES[expression->base];
+  if (base == BASE_TRANSPORT)
+    transport_needs(run);
+  else if (base == BASE_LINK)
+    link_needs(run);
+  else
+    network_needs(run, expression);
+  if (reads_fragment(run, expression, base) && !fragments_are_told(run))
+    return;
+  if (run->condition != DIAGRAM_FALSE && !payload_bits(run, expression, base))
+    run_unmodelled(run, run->condition, NO_ROOM);
+}
+
+/* ---- extension headers ---- */
+
+struct extension {
+  unsigned type;
+  enum space_field present;
+};
+static const struct extension EXTENSIONS[] = {
+    {IPPROTO_HOPOPTS, FIELD_HAS_HOP_BY_HOP},
+    {IPPROTO_ROUTING, FIELD_HAS_ROUTING},
+    {IPPROTO_FRAGMENT, FIELD_HAS_FRAGMENT},
+};
+
+/* Whether the packet has the header, in its own bits; unknown for headers that are no bits of ours. */
+static struct bit extension_present(struct run *run, unsigned type) {
+  if (seen(run, SAW_FAMILY)->family != FAMILY_IPV6)
+    return bit_unknown();
+  for (size_t i = 0; i < sizeof(EXTENSIONS) / sizeof(EXTENSIONS[0]); i++) {
+    if (EXTENSIONS[i].type != type)
+      continue;
+    if (type == IPPROTO_FRAGMENT && stage_of(run)->whole)
+      return bit_constant(false); /* it went when the packet was put together */
+    return bit_variable(space_field_variable(run->machine->space, EXTENSIONS[i].present, 0));
+  }
+  return bit_unknown();
+}
+
+static void exthdr_is_there(struct run *run, const struct live_expression *expression) {
+  struct bit present = bit_unknown();
+  if (expression->operation == NFT_EXTHDR_OP_IPV6)
+    present = extension_present(run, expression->key);
+  struct bit *bits = registers_write(&run->registers, expression->destination, 1);
+  for (unsigned i = 0; bits != NULL && i < 8; i++)
+    bits[i] = i < 7 ? bit_constant(false) : present;
+}
+
+static struct bit fragment_header_bit(struct run *run, unsigned bit) {
+  struct space *space = run->machine->space;
+  if (bit >= 16 && bit < 29) /* 13 bits of offset, two reserved, more */
+    return bit_variable(space_field_variable(space, FIELD_FRAGMENT, bit - 16 + 3));
+  return bit == 31 ? bit_variable(space_field_variable(space, FIELD_FRAGMENT, 2)) : bit_unknown();
+}
+
+static struct bit extension_bit(struct run *run, unsigned type, unsigned bit) {
+  if (type == IPPROTO_ROUTING && bit >= 16 && bit < 24)
+    return bit_variable(space_field_variable(run->machine->space, FIELD_ROUTING_TYPE, bit - 16));
+  return type == IPPROTO_FRAGMENT ? fragment_header_bit(run, bit) : bit_unknown();
+}
+
+static void exthdr_ipv6(struct run *run, const struct live_expression *expression) {
+  struct bit present = extension_present(run, expression->key);
+  if (present.kind == BIT_UNKNOWN)
+    run_narrow(run, run_unknown(run, UNKNOWN_ANSWER, "extension header"));
+  else
+    run_narrow(run, bit_set(run->machine, present));
+  struct bit *bits = registers_write(&run->registers, expression->destination, expression->length);
+  for (unsigned i = 0; bits != NULL && i < expression->length * 8; i++)
+    bits[i] = extension_bit(run, expression->key, expression->offset * 8 + i);
+}
+
+void exthdr_run(struct run *run, const struct live_expression *expression) {
+  if (!fragments_are_told(run))
+    return;
+  if ((expression->flags & NFT_EXTHDR_F_PRESENT) != 0) {
+    exthdr_is_there(run, expression);
+    return;
+  }
+  if (expression->operation == NFT_EXTHDR_OP_IPV6) {
+    exthdr_ipv6(run, expression);
+    return;
+  }
+  run_narrow(run, run_unknown(run, UNKNOWN_ANSWER, "option of a header"));
+  registers_write_unknown(&run->registers, expression->destination, expression->length);
+}
+
+/* ---- meta ---- */
+
+typedef void (*meta_function)(struct run *run, const struct live_expression *expression);
+
+struct device {
+  const struct interface *interface;
+  bool here; /* the kernel has it at hand in this hook */
+};
+
+static struct device device_of(struct run *run, bool in) {
+  const struct stage *stage = stage_of(run);
+  run->machine->saw |= in ? SAW_IN : SAW_OUT;
+  if (in)
+    return (struct device){&run->view->in, stage->has_in};
+  return (struct device){&run->view->out, stage->has_out};
+}
+
+static bool key_is_in(unsigned key) {
+  return key == NFT_META_IIF || key == NFT_META_IIFNAME || key == NFT_META_IFTYPE || key == NFT_META_IIFGROUP;
+}
+
+static void meta_name(struct run *run, const struct live_expression *expression) {
+  struct device device = device_of(run, key_is_in(expression->key));
+  uint8_t name[IFNAMSIZ] = {0};
+  if (device.here && device.interface->name == NULL) {
+    registers_write_unknown(&run->registers, expression->destination, IFNAMSIZ);
+    return;
+  }
+  if (device.here)
+    memcpy(name, device.interface->name, strnlen(device.interface->name, IFNAMSIZ - 1));
+  registers_write_bytes(&run->registers, expression->destination, name, IFNAMSIZ);
+}
+
+static void meta_index(struct run *run, const struct live_expression *expression) {
+  struct device device = device_of(run, key_is_in(expression->key));
+  if (device.here && device.interface->link == NULL)
+    registers_write_unknown(&run->registers, expression->destination, 4);
+  else
+    registers_write_number(&run->registers, expression->destination, 4,
+                           device.here ? device.interface->link->index : 0);
+}
+
+/* An interface of which nothing is known is taken for Ethernet when it is named: those of the policy are. */
+static void meta_type(struct run *run, const struct live_expression *expression) {
+  struct device device = device_of(run, key_is_in(expression->key));
+  if (!device.here) {
+    run->condition = DIAGRAM_FALSE;
+    return;
+  }
+  unsigned type = ARPHRD_ETHER;
+  if (device.interface->link != NULL)
+    type = device.interface->link->type;
+  else if (device.interface->name != NULL && strcmp(device.interface->name, "lo") == 0)
+    type = ARPHRD_LOOPBACK;
+  if (device.interface->named)
+    registers_write_number(&run->registers, expression->destination, 2, type);
+  else
+    registers_write_unknown(&run->registers, expression->destination, 2);
+}
+
+static void meta_group(struct run *run, const struct live_expression *expression) {
+  struct device device = device_of(run, key_is_in(expression->key));
+  if (!device.here)
+    run->condition = DIAGRAM_FALSE;
+  else if (device.interface->link == NULL)
+    registers_write_unknown(&run->registers, expression->destination, 4);
+  else
+    registers_write_number(&run->registers, expression->destination, 4, device.interface->link->group);
+}
+
+static void meta_nfproto(struct run *run, const struct live_expression *expression) {
+  bool ipv6 = seen(run, SAW_FAMILY)->family == FAMILY_IPV6;
+  registers_write_number(&run->registers, expression->destination, 1, ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+}
+
+static void meta_protocol(struct run *run, const struct live_expression *expression) {
+  uint16_t type = htons(seen(run, SAW_FAMILY)->family == FAMILY_IPV6 ? ETH_P_IPV6 : ETH_P_IP);
+  uint8_t bytes[2];
+  memcpy(bytes, &type, sizeof(type));
+  registers_write_bytes(&run->registers, expression->destination, bytes, sizeof(bytes));
+}
+
+static void meta_l4proto(struct run *run, const struct live_expression *expression) {
+  struct symbolic *machine = run->machine;
+  run->condition = diagram_difference(machine->store, run->condition, unfinished_headers(run));
+  struct bit *bits = registers_write(&run->registers, expression->destination, 1);
+  for (unsigned i = 0; bits != NULL && i < 8; i++)
+    bits[i] = bit_variable(space_field_variable(machine->space, FIELD_PROTOCOL, i));
+}
+
+static void meta_mark(struct run *run, const struct live_expression *expression) {
+  registers_write_word(&run->registers, expression->destination, run->effects->packet_mark, false);
+}
+
+struct meta_facts {
+  meta_function read; /* NULL: cannot be known */
+  unsigned bytes;
+  const char *what;
+};
+
+static const struct meta_facts METAS[] = {
+    [NFT_META_LEN] = {NULL, 4, "meta length"},
+    [NFT_META_PROTOCOL] = {meta_protocol, 2, NULL},
+    [NFT_META_PRIORITY] = {NULL, 4, "meta priority"},
+    [NFT_META_MARK] = {meta_mark, 4, NULL},
+    [NFT_META_IIF] = {meta_index, 4, NULL},
+    [NFT_META_OIF] = {meta_index, 4, NULL},
+    [NFT_META_IIFNAME] = {meta_name, IFNAMSIZ, NULL},
+    [NFT_META_OIFNAME] = {meta_name, IFNAMSIZ, NULL},
+    [NFT_META_IFTYPE] = {meta_type, 2, NULL},
+    [NFT_META_OIFTYPE] = {meta_type, 2, NULL},
+    [NFT_META_SKUID] = {NULL, 4, "meta skuid"},
+    [NFT_META_SKGID] = {NULL, 4, "meta skgid"},
+    [NFT_META_NFTRACE] = {NULL, 1, "meta nftrace"},
+    [NFT_META_RTCLASSID] = {NULL, 4, "meta rtclassid"},
+    [NFT_META_SECMARK] = {NULL, 4, "meta secmark"},
+    [NFT_META_NFPROTO] = {meta_nfproto, 1, NULL},
+    [NFT_META_L4PROTO] = {meta_l4proto, 1, NULL},
+    [NFT_META_BRI_IIFNAME] = {NULL, IFNAMSIZ, "meta ibrname"},
+    [NFT_META_BRI_OIFNAME] = {NULL, IFNAMSIZ, "meta obrname"},
+    [NFT_META_PKTTYPE] = {NULL, 1, "meta pkttype"},
+    [NFT_META_CPU] = {NULL, 4, "meta cpu"},
+    [NFT_META_IIFGROUP] = {meta_group, 4, NULL},
+    [NFT_META_OIFGROUP] = {meta_group, 4, NULL},
+    [NFT_META_CGROUP] = {NULL, 4, "meta cgroup"},
+    [NFT_META_PRANDOM] = {NULL, 4, "meta random"},
+    [NFT_META_SECPATH] = {NULL, 1, "meta secpath"},
+    [NFT_META_IIFKIND] = {NULL, IFNAMSIZ, "meta iifkind"},
+    [NFT_META_OIFKIND] = {NULL, IFNAMSIZ, "meta oifkind"},
+    [NFT_META_BRI_IIFPVID] = {NULL, 2, "meta ibrpvid"},
+    [NFT_META_BRI_IIFVPROTO] = {NULL, 2, "meta ibrvproto"},
+    [NFT_META_TIME_NS] = {NULL, 8, "meta time"},
+    [NFT_META_TIME_DAY] = {NULL, 1, "meta day"},
+    [NFT_META_TIME_HOUR] = {NULL, 4, "meta hour"},
+    [NFT_META_SDIF] = {NULL, 4, "meta sdif"},
+    [NFT_META_SDIFNAME] = {NULL, IFNAMSIZ, "meta sdifname"},
+};
+
+void meta_run(struct run *run, const struct live_expression *expression) {
+  const struct meta_facts *facts = NULL;
+  if (expression->key < sizeof(METAS) / sizeof(METAS[0]))
+    facts = &METAS[expression->key];
+  if (facts == NULL || facts->bytes == 0) {
+    run_unmodelled(run, run->condition, "meta of an unknown kind");
+    return;
+  }
+  if (facts->read != NULL) {
+    facts->read(run, expression);
+    return;
+  }
+  run_narrow(run, run_unknown(run, UNKNOWN_ANSWER, facts->what));
+  registers_write_unknown(&run->registers, expression->destination, facts->bytes);
+}
+
+void meta_set_run(struct run *run, const struct live_expression *expression) {
+  struct diagram_store *store = run->machine->store;
+  diagram leaves;
+  if (expression->key == NFT_META_NFTRACE)
+    return;
+  if (expression->key != NFT_META_MARK) {
+    run_unmodelled(run, run->condition, "meta set of something else than mark");
+    return;
+  }
+  if (stage_of(run)->route)
+    run_unmodelled(run, run->condition, "mark that changes the way out");
+  else if (!run_mark_value(run, expression->source, &leaves))
+    run_unmodelled(run, run->condition, "read of a register that this rule did not write");
+  else
+    run->effects->packet_mark = diagram_choose(store, run->condition, leaves, run->effects->packet_mark);
+}
