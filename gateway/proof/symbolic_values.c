@@ -35,18 +35,27 @@ static bool word_table_widen(struct symbolic *machine) {
   return true;
 }
 
+static bool word_table_open(struct symbolic *machine) {
+  enum { FIRST_WORDS = 64 };
+  struct word_table *table = &machine->words;
+  table->words = ARENA_ARRAY(machine->arena, FIRST_WORDS, struct mark_word);
+  table->capacity = FIRST_WORDS;
+  table->count = 1;
+  return table->words != NULL;
+}
+
 uint32_t word_intern(struct symbolic *machine, struct mark_word word) {
   struct word_table *table = &machine->words;
-  void *items = table->words;
   if (word.unknown)
     word = (struct mark_word){.unknown = true};
-  if (table->count == 0)
-    table->count = 1; /* leaf 0 is none */
+  if (table->count == 0 && !word_table_open(machine)) /* leaf 0 is none */
+    goto failed;
   if (table->count * 2 >= table->slot_count && !word_table_widen(machine))
     goto failed;
   size_t slot = word_slot(table, &word);
   if (table->slots[slot] != 0)
     return table->slots[slot];
+  void *items = table->words;
   if (arena_grow(machine->arena, &items, table->count, &table->capacity, sizeof(*table->words)) < 0)
     goto failed;
   table->words = items;
