@@ -164,7 +164,8 @@ struct live_set {
   bool has_timeouts; /* elements may end (NFT_SET_TIMEOUT) */
   uint64_t timeout;  /* of elements that name none, milliseconds; 0: none */
   unsigned key_length, data_length;
-  unsigned field_lengths[16]; /* concatenation: bytes of each field without padding; else one field */
+  unsigned field_lengths[16]; /* concatenation: bytes of each field without padding; else one field. Without intervals
+                                 the kernel may not tell them: then all is one field, too */
   size_t field_count;
   enum live_data_kind data_kind;
   unsigned object_type;          /* of a map of objects: NFT_OBJECT_* */

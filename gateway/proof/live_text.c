@@ -61,12 +61,15 @@ static struct saying recall(const struct telling *telling, unsigned start) {
   return (struct saying){.text = or_empty(arena_printf(telling->arena, "register-%u", start)), .start = start};
 }
 
+static enum value_format mask_format(enum value_format format) {
+  return format == VALUE_ADDRESS || format == VALUE_MARK ? format : VALUE_HEX;
+}
+
 static const char *masked(const struct telling *telling, const struct saying *saying, unsigned length) {
   return saying->mask == NULL || saying->length != length
              ? or_empty(saying->text)
              : or_empty(arena_printf(telling->arena, "%s & %s", or_empty(saying->text),
-                                     value_text(saying->format == VALUE_ADDRESS ? VALUE_ADDRESS : VALUE_HEX,
-                                                saying->mask, length, telling->arena)));
+                                     value_text(mask_format(saying->format), saying->mask, length, telling->arena)));
 }
 
 /* Everything from here to there, as a concatenation. */
@@ -178,8 +181,7 @@ static void tell_compare(struct telling *telling, const struct live_expression *
   const char *text = tell_bits(telling, &saying, expression);
   text = text != NULL ? text : tell_prefix(telling, &saying, expression, sign);
   if (text == NULL) {
-    bool words = saying.mask == NULL || saying.format == VALUE_MARK || saying.format == VALUE_ADDRESS;
-    enum value_format format = words ? saying.format : VALUE_HEX;
+    enum value_format format = saying.mask == NULL ? saying.format : mask_format(saying.format);
     text = arena_printf(telling->arena, "%s %s%s", masked(telling, &saying, expression->data_length), sign,
                         value_text(format, expression->data, expression->data_length, telling->arena));
   }
