@@ -233,8 +233,23 @@ static diagram entry(const struct world *world) {
   return DIAGRAM_TRUE;
 }
 
+/* net/netfilter/nf_conntrack_proto_icmpv6.c, noct_valid_new: what connection tracking itself
+ * leaves alone. (A rule that says notrack acts on a packet of some other situation.) */
+static diagram left_alone(const struct world *world) {
+  static const uint8_t types[][2] = {{130, 136}, {143, 143}, {151, 153}};
+  diagram set = DIAGRAM_FALSE;
+  for (size_t i = 0; world->situation->family == FAMILY_IPV6 && i < sizeof types / sizeof *types; i++)
+    set = either(world, set,
+                 authorised_number(world->authorised, FIELD_SOURCE_PORT, (uint64_t)types[i][0] << 8,
+                                   (uint64_t)types[i][1] << 8 | UINT8_MAX));
+  set = both(world, set, flag(world, FIELD_TRANSPORT_READABLE));
+  return both(world, set, number(world, FIELD_PROTOCOL, PROTOCOL_ICMPV6));
+}
+
 diagram authorised_possible(struct authorised *authorised, const struct situation *situation) {
   struct world world = {authorised, authorised->store, situation};
   diagram set = both(&world, headers(&world), entry(&world));
+  if (situation->tracking == TRACKING_UNTRACKED)
+    return both(&world, set, left_alone(&world));
   return is_tracked(&world) ? both(&world, set, transport(&world)) : set;
 }

@@ -252,6 +252,7 @@ static bool rewrite(void *context, uint32_t leaf) {
   struct mark_word rule = symbolic_mark(rewriting->work->bench->machine, leaf);
   if (leaf == 0 || rule.unknown || rule.keep == 0 || (rule.keep == UINT32_MAX && rule.flip == 0))
     return true;
+  words_note_rewrite(words, rule);
   for (size_t i = 0; i < rewriting->known; i++) {
     bool emptied;
     uint32_t value = (words->items[i].value & rule.keep) ^ rule.flip;

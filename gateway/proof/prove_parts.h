@@ -44,7 +44,11 @@ struct words {
   size_t count, capacity;
   uint32_t *slots; /* hash: index + 1 */
   size_t slot_count;
+  struct mark_word rewrites[8]; /* what rules make of a word that is borne already; more of them are not credited */
+  size_t rewrite_count;
 };
+
+void words_note_rewrite(struct words *words, struct mark_word rewrite);
 
 /* Narrows what the word stands for by the flows of one more packet that bears it. False when there is no memory;
  * *ret_emptied: it stands for nothing any more, and did before. */

@@ -78,29 +78,77 @@ bool words_narrow(struct words *words, uint32_t value, struct flow_list flows, b
   return true;
 }
 
+void words_note_rewrite(struct words *words, struct mark_word rewrite) {
+  for (size_t i = 0; i < words->rewrite_count; i++)
+    if (words->rewrites[i].keep == rewrite.keep && words->rewrites[i].flip == rewrite.flip)
+      return;
+  if (words->rewrite_count < sizeof(words->rewrites) / sizeof(words->rewrites[0]))
+    words->rewrites[words->rewrite_count++] = rewrite;
+}
+
 static bool joins(const struct flow *flow, zone_index zone, zone_index other) {
   if (other == ZONE_NONE)
     return flow->from_zone == zone || flow->to_zone == zone;
   return (flow->from_zone == zone && flow->to_zone == other) || (flow->from_zone == other && flow->to_zone == zone);
 }
 
-diagram words_in_force(const struct prover *prover, struct bench *bench, zone_index zone, zone_index other) {
-  const struct words *words = &prover->words;
-  uint8_t(*bytes)[4] = arena_array(bench->arena, words->count + 1, 4);
-  struct diagram_box *boxes = ARENA_ARRAY(bench->arena, words->count + 1, struct diagram_box);
-  size_t count = 0;
-  for (size_t i = 0; bytes != NULL && boxes != NULL && i < words->count; i++) {
-    const struct word *word = &words->items[i];
-    bool in_force = false;
-    for (size_t j = 0; j < word->flow_count && !in_force; j++)
-      in_force = prover->in_force[word->flows[j]->index] && joins(word->flows[j], zone, other);
-    if (!in_force)
-      continue;
+/* The words of a set that is being listed, four bytes each. */
+struct word_list {
+  struct arena *arena;
+  uint32_t *values;
+  size_t count, capacity;
+};
+
+static void list_word(struct word_list *list, uint32_t value) {
+  if (arena_grow(list->arena, (void **)&list->values, list->count, &list->capacity, sizeof(value)) == 0)
+    list->values[list->count++] = value;
+}
+
+enum { LOOSE_BITS_MOST = 4 };
+
+/* What a rule turns into this word stands for the same, also where nothing that is stamped now bears it (a half-open
+ * connection, for flows that TCP has no part in). */
+static void list_origins(struct word_list *list, uint32_t value, struct mark_word rewrite) {
+  uint32_t loose = ~rewrite.keep, wanted = (value ^ rewrite.flip) & rewrite.keep;
+  if (__builtin_popcount(loose) > LOOSE_BITS_MOST || ((value ^ rewrite.flip) & loose) != 0)
+    return;
+  for (uint32_t bits = loose;; bits = (bits - 1) & loose) { /* every part of the loose bits */
+    list_word(list, wanted | bits);
+    if (bits == 0)
+      return;
+  }
+}
+
+static bool stands_for_force(const struct prover *prover, const struct word *word, zone_index zone, zone_index other) {
+  for (size_t i = 0; i < word->flow_count; i++)
+    if (prover->in_force[word->flows[i]->index] && joins(word->flows[i], zone, other))
+      return true;
+  return false;
+}
+
+static diagram draw_words(struct bench *bench, const struct word_list *list) {
+  uint8_t(*bytes)[4] = arena_array(bench->arena, list->count + 1, 4);
+  struct diagram_box *boxes = ARENA_ARRAY(bench->arena, list->count + 1, struct diagram_box);
+  if (bytes == NULL || boxes == NULL)
+    return DIAGRAM_NONE;
+  for (size_t i = 0; i < list->count; i++) {
     for (size_t j = 0; j < 4; j++)
-      bytes[count][j] = (uint8_t)(word->value >> (24 - 8 * j));
-    boxes[count] = (struct diagram_box){bytes[count], bytes[count], 1};
-    count++;
+      bytes[i][j] = (uint8_t)(list->values[i] >> (24 - 8 * j));
+    boxes[i] = (struct diagram_box){bytes[i], bytes[i], 1};
   }
   struct diagram_field field = space_field(bench->space, FIELD_MARK, 0);
-  return diagram_boxes(bench->store, &field, 1, boxes, count, 0, NULL, NULL);
+  return diagram_boxes(bench->store, &field, 1, boxes, list->count, 0, NULL, NULL);
+}
+
+diagram words_in_force(const struct prover *prover, struct bench *bench, zone_index zone, zone_index other) {
+  const struct words *words = &prover->words;
+  struct word_list list = {.arena = bench->arena};
+  for (size_t i = 0; i < words->count; i++) {
+    if (!stands_for_force(prover, &words->items[i], zone, other))
+      continue;
+    list_word(&list, words->items[i].value);
+    for (size_t j = 0; j < words->rewrite_count; j++)
+      list_origins(&list, words->items[i].value, words->rewrites[j]);
+  }
+  return arena_failed(bench->arena) ? DIAGRAM_NONE : draw_words(bench, &list);
 }
