@@ -212,6 +212,11 @@ static int (*const parts[])(struct collection *collection) = {
     collect_foreign_stations,
     collect_traffic_control,
     collect_settings,
+    collect_routing,
+    collect_legacy,
+    collect_programs,
+    collect_sockets,
+    collect_namespaces,
 };
 
 int surroundings_read(struct arena *arena, struct surroundings **ret_surroundings, struct error *error) {

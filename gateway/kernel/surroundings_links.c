@@ -58,6 +58,7 @@ static int take_link(void *context, const struct nlmsghdr *message) {
       .up = (header->ifi_flags & IFF_UP) != 0,
       .xdp = has_program(message),
       .peer_elsewhere = message_attribute(message, SIZE, IFLA_LINK_NETNSID) != NULL,
+      .peer_space = attribute_host_u32(message_attribute(message, SIZE, IFLA_LINK_NETNSID), 0),
       .own_mac = read_mac(message_attribute(message, SIZE, IFLA_ADDRESS)),
   };
   int status = collection_add_link(collection, &link);

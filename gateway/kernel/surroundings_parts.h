@@ -21,6 +21,8 @@ struct collection {
   struct error *error;
   struct surroundings *result;
   struct netlink *route; /* NULL: not open */
+  uint64_t *inodes;      /* of the listeners, in their order */
+  size_t inode_capacity;
   size_t link_capacity, fact_capacity, listener_capacity, namespace_capacity, passage_capacity;
 };
 
@@ -61,15 +63,37 @@ const char *attribute_text(const struct nlattr *attribute); /* NULL: none, or no
 /* A small file, terminated; at most `limit` bytes. NULL with *ret_code (a positive errno). */
 char *file_read(struct arena *arena, const char *path, size_t limit, int *ret_code);
 
+/* Of the network namespace that the calling thread is in. */
+bool settings_forward4(struct collection *collection);
+bool settings_forward6(struct collection *collection);
+
 /* ---- parts; 0 or -ENOMEM unless said otherwise ---- */
 
 int collect_links(struct collection *collection); /* also the kernel's refusal, with error */
 int collect_foreign_stations(struct collection *collection);
 int collect_traffic_control(struct collection *collection);
 int collect_settings(struct collection *collection);
+int collect_routing(struct collection *collection);
+int collect_legacy(struct collection *collection);
+int collect_programs(struct collection *collection);
+int collect_sockets(struct collection *collection);
+int collect_namespaces(struct collection *collection);
 
 int links_take(struct collection *collection, const void *data, size_t length);
 int stations_take(struct collection *collection, const void *data, size_t length);
 int filters_take(struct collection *collection, const void *data, size_t length);
+int rules_take(struct collection *collection, const void *data, size_t length);
+int routes_take(struct collection *collection, const void *data, size_t length);
+int policies_take(struct collection *collection, const void *data, size_t length);
+int states_take(struct collection *collection, const void *data, size_t length);
+/* protocol: 0 for packet sockets. */
+int sockets_take(struct collection *collection, uint8_t protocol, const void *data, size_t length);
+/* Devices of another namespace; own_number: of ours, there. */
+int far_links_take(struct collection *collection, size_t space, int own_number, const void *data, size_t length);
+/* These change the text. */
+int legacy_take(struct collection *collection, const char *tool, char *text);
+int services_take(struct collection *collection, char *text);
+int boot_settings_take(struct collection *collection, const char *path, char *text);
+int modules_take(struct collection *collection, const char *text); /* not this one */
 
 #endif

@@ -161,10 +161,11 @@ static const struct finder {
   bool machine; /* asks the surroundings: passed over without them */
   int (*find)(struct search *search);
 } finders[] = {
-    {true, find_wires}, /* first: it says which zone's wire an interface is on */
-    {false, find_table}, {true, find_strays},      {true, find_vrfs},           {true, find_tunnels},
-    {true, find_tuns},   {true, find_passages},    {true, find_programs},       {true, find_facts},
-    {false, find_rules}, {false, find_flowtables}, {false, find_bridge_tables}, {true, find_listeners},
+    {true, search_for_wires}, /* first: it says which zone's wire an interface is on */
+    {false, search_for_table},      {true, search_for_strays},         {true, search_for_vrfs},
+    {true, search_for_tunnels},     {true, search_for_tuns},           {true, search_for_passages},
+    {true, search_for_programs},    {true, search_for_facts},          {false, search_for_rules},
+    {false, search_for_flowtables}, {false, search_for_bridge_tables}, {true, search_for_listeners},
 };
 
 int bypass_find(const struct policy *policy, const struct live_ruleset *ruleset,

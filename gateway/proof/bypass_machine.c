@@ -12,7 +12,7 @@ enum { DETOUR_LIMIT = 4 };
 
 /* ---- programs on interfaces ---- */
 
-int find_programs(struct search *search) {
+int search_for_programs(struct search *search) {
   int status = 0;
   for (size_t i = 0; status == 0 && i < search->surroundings->link_count; i++) {
     const struct link *link = &search->surroundings->links[i];
@@ -86,10 +86,13 @@ static int judge_fact(struct search *search, const struct machine_fact *fact) {
   if (fact->state == FACT_BAD && joins) {
     finding.state = BYPASS_OPEN;
   }
+  if (strcmp(fact->kind, "boot") == 0) { /* not now, but when the machine starts */
+    finding.state = BYPASS_ASSUMED;
+  }
   return search_add(search, &finding, say_fact(search, fact));
 }
 
-int find_facts(struct search *search) {
+int search_for_facts(struct search *search) {
   int status = 0;
   for (size_t i = 0; status == 0 && i < search->surroundings->fact_count; i++) {
     const struct machine_fact *fact = &search->surroundings->facts[i];
@@ -102,7 +105,7 @@ int find_facts(struct search *search) {
 
 /* ---- our own table ---- */
 
-int find_table(struct search *search) {
+int search_for_table(struct search *search) {
   const struct live_table *table = live_find_table(search->ruleset, NFPROTO_INET, OWN_TABLE);
   const struct surroundings *surroundings = search->surroundings;
   if (table != NULL && !table->dormant) {

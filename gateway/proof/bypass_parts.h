@@ -10,7 +10,7 @@ struct search {
   const struct live_ruleset *ruleset;
   const struct surroundings *surroundings; /* NULL: not looked at */
   struct arena *arena;
-  struct wires *wires; /* NULL until find_wires() has run */
+  struct wires *wires; /* NULL until search_for_wires() has run */
   struct bypass *items;
   size_t count, capacity;
 };
@@ -35,18 +35,18 @@ const struct link *search_link(const struct search *search, unsigned index); /* 
 const char *search_describe(const struct search *search, const char *name);
 
 /* ---- finders; 0 or -ENOMEM ---- */
-int find_wires(struct search *search);
-int find_strays(struct search *search);
-int find_vrfs(struct search *search);
-int find_tunnels(struct search *search);
-int find_tuns(struct search *search);
-int find_passages(struct search *search);
-int find_programs(struct search *search);
-int find_facts(struct search *search);
-int find_table(struct search *search);
-int find_rules(struct search *search);
-int find_flowtables(struct search *search);
-int find_bridge_tables(struct search *search);
-int find_listeners(struct search *search);
+int search_for_wires(struct search *search);
+int search_for_strays(struct search *search);
+int search_for_vrfs(struct search *search);
+int search_for_tunnels(struct search *search);
+int search_for_tuns(struct search *search);
+int search_for_passages(struct search *search);
+int search_for_programs(struct search *search);
+int search_for_facts(struct search *search);
+int search_for_table(struct search *search);
+int search_for_rules(struct search *search);
+int search_for_flowtables(struct search *search);
+int search_for_bridge_tables(struct search *search);
+int search_for_listeners(struct search *search);
 
 #endif

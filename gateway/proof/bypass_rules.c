@@ -363,7 +363,7 @@ static int walk_table(struct search *search, const struct live_table *table) {
   return status;
 }
 
-int find_rules(struct search *search) {
+int search_for_rules(struct search *search) {
   int status = 0;
   for (size_t i = 0; status == 0 && i < search->ruleset->table_count; i++) {
     const struct live_table *table = &search->ruleset->tables[i];
@@ -378,7 +378,7 @@ int find_rules(struct search *search) {
 
 /* ---- tables and flowtables as such ---- */
 
-int find_flowtables(struct search *search) {
+int search_for_flowtables(struct search *search) {
   int status = 0;
   for (size_t i = 0; status == 0 && i < search->ruleset->table_count; i++) {
     const struct live_table *table = &search->ruleset->tables[i];
@@ -415,7 +415,7 @@ static bool does_something(const struct live_table *table) {
   return something && !table->dormant;
 }
 
-int find_bridge_tables(struct search *search) {
+int search_for_bridge_tables(struct search *search) {
   bool concerned = has_zone_bridge(search);
   int status = 0;
   for (size_t i = 0; concerned && status == 0 && i < search->ruleset->table_count; i++) {

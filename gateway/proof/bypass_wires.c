@@ -181,7 +181,7 @@ static int join_parent(struct search *search, const struct link *link) {
   return join_wires(search, &join);
 }
 
-int find_wires(struct search *search) {
+int search_for_wires(struct search *search) {
   const struct surroundings *surroundings = search->surroundings;
   struct wires *wires = ARENA_NEW(search->arena, struct wires);
   struct wire *items = ARENA_ARRAY(search->arena, surroundings->link_count, struct wire);
@@ -232,7 +232,7 @@ static int tell_stray(struct search *search, const struct link *port, const stru
 }
 
 /* Ports that a zone names, of a bridge or bond that it does not name. */
-int find_strays(struct search *search) {
+int search_for_strays(struct search *search) {
   int status = 0;
   for (size_t i = 0; status == 0 && i < search->surroundings->link_count; i++) {
     const struct link *port = &search->surroundings->links[i];
@@ -249,7 +249,7 @@ int find_strays(struct search *search) {
   return status;
 }
 
-int find_vrfs(struct search *search) {
+int search_for_vrfs(struct search *search) {
   int status = 0;
   for (size_t i = 0; status == 0 && i < search->surroundings->link_count; i++) {
     const struct link *port = &search->surroundings->links[i];
@@ -304,7 +304,7 @@ static int judge_tunnel(struct search *search, const struct link *tunnel) {
   return 0;
 }
 
-int find_tunnels(struct search *search) {
+int search_for_tunnels(struct search *search) {
   int status = 0;
   for (size_t i = 0; status == 0 && i < search->surroundings->link_count; i++) {
     const struct link *link = &search->surroundings->links[i];
@@ -314,7 +314,7 @@ int find_tunnels(struct search *search) {
 }
 
 /* The far end of a tun or tap device is a program's. It is taken for the zone's own network, as a cable would be. */
-int find_tuns(struct search *search) {
+int search_for_tuns(struct search *search) {
   const char *names = "";
   for (size_t i = 0; names != NULL && i < search->surroundings->link_count; i++) {
     const struct link *link = &search->surroundings->links[i];
@@ -360,7 +360,7 @@ static int judge_passages(struct search *search, const struct passage *left, con
 }
 
 /* Each passage with the first one into the same namespace that is of another zone. */
-int find_passages(struct search *search) {
+int search_for_passages(struct search *search) {
   const struct surroundings *surroundings = search->surroundings;
   int status = 0;
   for (size_t i = 0; status == 0 && i < surroundings->passage_count; i++) {

@@ -22,6 +22,7 @@ struct link {
   bool up, xdp, tc_filters; /* a program or a filter that may redirect */
   const char *tc_detail;    /* what was seen: "clsact ingress: mirred redirect to lan1"; NULL */
   bool peer_elsewhere;      /* veth, macvlan…: its other end lies in another network namespace */
+  uint32_t peer_space;      /* the kernel's number of that namespace */
   bool bridge_vlans;        /* bridge: it keeps VLANs apart (vlan_filtering) */
   bool bridge_isolated;     /* port of a bridge: it does not speak with other ports of this kind */
   uint64_t own_mac;         /* as a number; 0: none */
@@ -67,6 +68,7 @@ struct listener {
   uint8_t protocol;
   struct address address; /* family NONE: any */
   uint16_t port;
+  bool passing; /* UDP on a port of those that the kernel gives to clients */
   unsigned process;
   const char *program; /* "" not known */
 };
