@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "cli/answer.h"
+#include "cli/proof_print.h"
+#include "control/proof_text.h"
 #include "control/publication.h"
 #include "policy/print.h"
 
@@ -42,6 +44,9 @@ int applying_take_options(const struct invocation *invocation, struct control_re
   if (invocation_has(invocation, "allow-lockout")) {
     request->flags |= CONTROL_ALLOW_LOCKOUT;
   }
+  if (invocation_has(invocation, "allow-unproven")) {
+    request->flags |= CONTROL_ALLOW_UNPROVEN;
+  }
   return EXIT_CODE_YES;
 }
 
@@ -54,6 +59,8 @@ void applying_show_step(const struct invocation *invocation, enum control_step s
       [CONTROL_STEP_COMPILE] = {"ルールを作っています", "compiling"},
       [CONTROL_STEP_LOAD] = {"カーネルに入れ、読み戻して照合しています", "loading, reading back, comparing"},
       [CONTROL_STEP_CONFIRM] = {"確定しています", "confirming"},
+      [CONTROL_STEP_PROVE] = {"カーネルがポリシーのとおりか証明しています",
+                              "proving that the kernel does what it says"},
   };
   if (!invocation->json && step != CONTROL_STEP_NONE) {
     fprintf(stderr, "%s ...\n", language_choose(invocation->language, steps[step].japanese, steps[step].english));
@@ -94,14 +101,32 @@ static void print_trial(const struct invocation *invocation, const json_t *body)
       json_integer_value(json_object_get(body, "changes")), answer_text(body, "deadline"));
 }
 
+/* One line when it is proven; all of it when it is not. */
+static void print_proof(const struct invocation *invocation, const json_t *body) {
+  const json_t *proof = json_object_get(body, "proof");
+  if (json_is_object(proof) && strcmp(answer_text(proof, "result"), "proven") == 0) {
+    fprintf(stderr, "%s\n", proof_headline(proof, invocation->language));
+  } else if (json_is_object(proof)) {
+    proof_print(stderr, invocation, proof, invocation->colour_diagnostics);
+  }
+}
+
+/* It did not come into force: what is told with code 1 beside a proof that stands is a way round. */
+static bool is_refused(const struct client_answer *answer) {
+  return answer->code != EXIT_CODE_YES &&
+         (!json_is_object(json_object_get(answer->body, "proof")) || answer_text(answer->body, "message")[0] != '\0');
+}
+
 int applying_print_answer(const struct invocation *invocation, const struct client_answer *answer) {
   if (invocation->json) {
     return invocation_print_json(invocation, json_incref(answer->body), answer->code);
   }
-  if (answer->code != EXIT_CODE_YES) {
+  if (is_refused(answer)) {
     print_refusal(invocation, answer->body);
+    print_proof(invocation, answer->body);
     return answer->code;
   }
+  print_proof(invocation, answer->body);
   const json_t *policy = json_object_get(answer->body, "policy");
   if (strcmp(answer_text(answer->body, "state"), "pending") == 0) {
     print_trial(invocation, answer->body);
@@ -115,5 +140,5 @@ int applying_print_answer(const struct invocation *invocation, const struct clie
            answer_escape(invocation->arena, answer_text(policy, "number")), answer_text(policy, "sha256"),
            json_integer_value(json_object_get(answer->body, "changes")));
   }
-  return invocation_finish(invocation, EXIT_CODE_YES);
+  return invocation_finish(invocation, answer->code);
 }

@@ -8,7 +8,7 @@
 #include "cli/answer.h"
 #include "control/proof_text.h"
 
-enum { LABEL_WIDTH = 14, SHOWN_LIMIT = 20 };
+enum { LABEL_WIDTH = 14, SHOWN_LIMIT = 20, EXAMPLES_SHOWN = 3 };
 
 struct page {
   FILE *stream;
@@ -157,6 +157,12 @@ static void print_examples(const struct page *page, const json_t *answer) {
   const json_t *example, *examples = json_object_get(answer, "counterexamples");
   size_t index;
   json_array_foreach((json_t *)(uintptr_t)examples, index, example) {
+    if (index == EXAMPLES_SHOWN) {
+      fprintf(page->stream,
+              choose(page, "\nほかに %zu 例 (--json ですべて)\n", "\n%zu more examples (--json has them)\n"),
+              json_array_size(examples) - index);
+      break;
+    }
     print_heading(page, index == 0 ? "食い違うパケット" : "もう一つ",
                   index == 0 ? "The packet on which they differ" : "Another");
     print_example(page, example);

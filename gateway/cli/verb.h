@@ -175,6 +175,7 @@ int verb_window(const struct invocation *invocation);
 int verb_status(const struct invocation *invocation);
 int verb_flows(const struct invocation *invocation);
 int verb_top(const struct invocation *invocation);
+int verb_verify(const struct invocation *invocation);
 int verb_events(const struct invocation *invocation);
 
 #endif

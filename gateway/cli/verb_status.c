@@ -9,6 +9,7 @@
 #include "cli/client.h"
 #include "cli/event_lines.h"
 #include "cli/order.h"
+#include "cli/proof_print.h"
 #include "cli/watch_state.h"
 
 enum { ALERT_HOURS = 24, EXPIRIES_SHOWN = 5 };
@@ -99,15 +100,18 @@ static void print_policy(const struct screen *screen, const json_t *status) {
          answer_escape(screen->invocation->arena, answer_text(policy, "name")));
   print_label(screen, "", "");
   bool pending = strcmp(answer_text(policy, "state"), "pending") == 0;
+  bool trial = pending && answer_text(policy, "deadline")[0] != '\0';
   printf("SHA-256 %.16s…  %s\n", answer_text(policy, "sha256"),
-         pending ? choose(screen, "確定待ち", "on trial") : choose(screen, "確定済み", "confirmed"));
+         trial     ? choose(screen, "確定待ち", "on trial")
+         : pending ? choose(screen, "証明中", "being proven")
+                   : choose(screen, "確定済み", "confirmed"));
   print_label(screen, "適用日時", "applied at");
   printf("%s", answer_text(policy, "applied_at"));
   if (answer_number(policy, "history") > 0) {
     printf(choose(screen, "  履歴 %" PRId64, "  history %" PRId64), answer_number(policy, "history"));
   }
   printf("  %s\n", answer_escape(screen->invocation->arena, answer_text(policy, "by")));
-  if (pending) {
+  if (trial) {
     print_trial(screen, policy);
   }
 }
@@ -247,7 +251,7 @@ static int print_screen(const struct invocation *invocation, const json_t *statu
   print_other_tables(&screen, status);
   print_closed_windows(&screen, status);
   print_label(&screen, "証明", "proof");
-  printf("%s\n", choose(&screen, "この版では行いません", "not made in this version"));
+  proof_print_status(invocation, json_object_get(status, "proof"), screen.language);
   print_watch(&screen, status);
   print_alerts(&screen, status);
   print_expiries(&screen, status);

@@ -40,6 +40,14 @@ static const struct option_rule apply_options[] = {
      "go back unless kido confirm comes within this time (90s, 10m, 2h)"},
     {"allow-lockout", OPTION_FLAG, NULL, "運用管理系や自分の接続が締め出されても適用する",
      "even if management, or your own connection, is locked out"},
+    {"allow-unproven", OPTION_FLAG, NULL, "カーネルがそのとおりに動かないと分かっても適用する",
+     "even if the proof finds that the kernel does something else"},
+};
+
+static const struct option_rule verify_options[] = {
+    {"ruleset", OPTION_VALUE, "FILE", "カーネルの代わりに、記録 (--record) か nft の文 (- は標準入力) を調べる",
+     "a recording (--record) or nft text instead of the kernel; - is standard input"},
+    {"record", OPTION_VALUE, "FILE", "調べたルールをそのまま記録する", "keep what was read, byte for byte"},
 };
 
 static const struct option_rule status_options[] = {
@@ -120,6 +128,8 @@ static const struct verb verbs[] = {
      0,
      0,
      verb_history},
+    {"verify", "", "カーネルのルールがポリシーと等しいことを証明する", "proves the live kernel equal to the policy",
+     TABLE_OF(verify_options), 0, 0, verb_verify},
     {"cut", "[host ADDRESS | pair ZONE ZONE | zone ZONE | all | --lift [ID|clock]]",
      "緊急遮断: かける、解除する、一覧する", "emergency cut: cut off, lift, list", TABLE_OF(cut_options), 0, 3,
      verb_cut},

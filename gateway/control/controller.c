@@ -26,7 +26,7 @@ struct gate_aim controller_aim(struct controller *controller) {
   const struct generation *generation = controller->in_force;
   controller_trial_follow_clock(controller);
   return (struct gate_aim){.policy = generation ? generation->policy : NULL,
-                           .open = generation != NULL,
+                           .open = generation != NULL && !controller->held_closed,
                            .restrictions = &controller->restrictions};
 }
 
@@ -206,7 +206,9 @@ static void announce_stop(struct controller *controller, const struct error *rea
 
 static int shut_down(struct controller *controller, struct error *error) {
   sd_notify(0, "STOPPING=1");
+  controller_stop_proving(controller);
   controller_watch_stop(controller);
+  controller_load_abandon(controller);
   controller_trial_abandon(controller);
   struct error reason = {0}, ignored = {0};
   int result = controller_close_gate(controller, &reason);
@@ -218,6 +220,7 @@ static int shut_down(struct controller *controller, struct error *error) {
 static void release(struct controller *controller) {
   controller_watch_stop(controller);
   controller_stop_looking(controller);
+  controller_stop_proving(controller);
   controller_stop_records(controller);
   sd_event_source_disable_unref(controller->change);
   sd_event_source_disable_unref(controller->retry);
@@ -225,6 +228,8 @@ static void release(struct controller *controller) {
   if (controller->load.origin != LOAD_NONE) {
     policy_reader_close(&controller->load.reader);
     arena_free(controller->load.arena);
+    json_decref(controller->load.diagnostics);
+    generation_free(controller->load.previous);
   }
   controller_trial_abandon(controller);
   server_close(controller->server);
@@ -242,7 +247,7 @@ static void release(struct controller *controller) {
 }
 
 int controller_run(const struct controller_options *options, struct error *error) {
-  struct controller controller = {.options = options, .lock = -1};
+  struct controller controller = {.options = options, .lock = -1, .proving.worker = {-1, -1}};
   int result = block_signals(error);
   if (result == 0) {
     result = start(&controller, error);
@@ -252,6 +257,7 @@ int controller_run(const struct controller_options *options, struct error *error
   }
   if (result == 0) {
     controller_start_looking(&controller);
+    controller_start_proving(&controller);
     controller_start_records(&controller);
     int ended = sd_event_loop(controller.loop);
     result = shut_down(&controller, error);
@@ -287,7 +293,8 @@ static void read_orders(struct controller *controller) {
 }
 
 int controller_close(const struct controller_options *options, struct error *error) {
-  struct controller controller = {.options = options, .lock = -1, .load.reader = {-1, -1, -1}};
+  struct controller controller = {
+      .options = options, .lock = -1, .load.reader = {-1, -1, -1}, .proving.worker = {-1, -1}};
   bool changed = false;
   bool with_state = access(options->state_directory, F_OK) == 0;
   int result = with_state ? lock_state(&controller, error) : 0;

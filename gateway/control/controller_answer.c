@@ -48,13 +48,13 @@ json_t *controller_policy_to_json(const struct controller *controller) {
   }
   const struct policy *policy = generation->policy;
   const struct confirmed_policy *record = &generation->record;
-  bool pending = controller->trial != NULL;
+  bool trial = controller->trial != NULL, pending = trial || controller->load.proving;
   return json_pack("{s:s?, s:s, s:s, s:o, s:s?, s:o, s:o, s:o, s:o}", "number", policy->header.number.text, "sha256",
                    policy->sha256, "state", pending ? "pending" : "confirmed", "applied_at",
                    instant_to_json(policy, record->applied_at), "name", policy->header.name.text, "history",
                    record->generation > 0 ? json_integer((json_int_t)record->generation) : json_null(), "by",
                    text_or_null(record->by), "deadline",
-                   pending ? instant_to_json(policy, controller_trial_deadline(controller)) : json_null(), "returns_to",
+                   trial ? instant_to_json(policy, controller_trial_deadline(controller)) : json_null(), "returns_to",
                    returns_to(controller));
 }
 
@@ -116,9 +116,9 @@ static json_t *status_flows(const struct controller *controller) {
 static json_t *status_kidod(const struct controller *controller) {
   bool failing = controller->kernel_failures > 1;
   return json_pack("{s:s, s:s, s:I, s:b, s:b, s:s?, s:I, s:I}", "state",
-                   failing ? "failing" : (controller->in_force ? "open" : "closed"), "version", KIDO_VERSION, "pid",
-                   (json_int_t)getpid(), "repair", controller->options->repair, "loading",
-                   controller->load.origin != LOAD_NONE, "drift", controller->drift.what, "drift_count",
+                   failing ? "failing" : (controller->in_force && !controller->held_closed ? "open" : "closed"),
+                   "version", KIDO_VERSION, "pid", (json_int_t)getpid(), "repair", controller->options->repair,
+                   "loading", controller->load.origin != LOAD_NONE, "drift", controller->drift.what, "drift_count",
                    (json_int_t)controller->drift.count, "event_failures",
                    (json_int_t)event_log_failures(controller->log));
 }
@@ -126,9 +126,9 @@ static json_t *status_kidod(const struct controller *controller) {
 json_t *controller_status(const struct controller *controller, enum language language) {
   struct arena *arena = arena_new(0);
   const char *name = language == LANGUAGE_JAPANESE ? "ja" : "en";
-  json_t *status = json_pack("{s:s, s:o, s:{s:n, s:n}, s:o, s:o, s:o, s:s}", "schema", "kido.status/1", "policy",
-                             controller_policy_to_json(controller), "proof", "result", "at", "expiries",
-                             arena ? status_expiries(controller, arena) : json_array(), "flows",
+  json_t *status = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:s}", "schema", "kido.status/1", "policy",
+                             controller_policy_to_json(controller), "proof", controller_proof_to_json(controller),
+                             "expiries", arena ? status_expiries(controller, arena) : json_array(), "flows",
                              status_flows(controller), "kidod", status_kidod(controller), "language", name);
   controller_add_restrictions(controller, status);
   json_object_set_new(status, "other_tables", controller_other_tables_to_json(controller));
@@ -272,6 +272,7 @@ static void handle_apply(struct controller *controller, uint64_t client, const s
                       .by = server_person(controller->server, client),
                       .way = operator_way_of(request),
                       .allow_lockout = (request->flags & CONTROL_ALLOW_LOCKOUT) != 0,
+                      .allow_unproven = (request->flags & CONTROL_ALLOW_UNPROVEN) != 0,
                       .seconds = request->seconds,
                       .language = controller_request_language(controller, request)};
   struct reader_request reading = {.policy_fd = policy_fd,

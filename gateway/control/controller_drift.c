@@ -277,7 +277,7 @@ static int on_settled(sd_event_source *source, uint64_t time, void *context) {
   struct drift *drift = &controller->drift;
   drift->settling = sd_event_source_disable_unref(drift->settling);
   drift->looked = monotonic_milliseconds();
-  if (controller->load.origin == LOAD_START) {
+  if (controller->load.origin == LOAD_START && !controller_is_decided(controller)) {
     settle(controller, CONTEST_QUICK_MILLISECONDS);
     return 0;
   }
@@ -299,6 +299,7 @@ static int on_change(sd_event_source *source, int fd, uint32_t events, void *con
   struct controller *controller = context;
   struct drift *drift = &controller->drift;
   nftables_watch_drain(fd, gate_port(controller->gate), GATE_TABLE, &drift->transaction, &drift->change);
+  controller_prove_if_moved(controller);
   if (drift->change.table) {
     stop_forwarding(controller);
   }

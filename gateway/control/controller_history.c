@@ -193,6 +193,7 @@ void controller_handle_rollback(struct controller *controller, uint64_t client, 
                       .by = server_person(controller->server, client),
                       .way = operator_way_of(request),
                       .allow_lockout = (request->flags & CONTROL_ALLOW_LOCKOUT) != 0,
+                      .allow_unproven = (request->flags & CONTROL_ALLOW_UNPROVEN) != 0,
                       .seconds = request->seconds,
                       .language = controller_request_language(controller, request)};
   if (withdraw_trial(controller, request, &load)) {

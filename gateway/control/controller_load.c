@@ -13,6 +13,7 @@
 #include "control/controller_parts.h"
 #include "control/history.h"
 #include "control/keep.h"
+#include "control/proof_text.h"
 #include "control/restrictions_json.h"
 
 /*
@@ -20,13 +21,22 @@
  * policy stands in the state directory, nothing of the old generation is given up: whatever fails on the way, the old
  * one is brought back, in the kernel and on the publication socket, and the load is refused.
  *
- *   read and check (child) -> compile -> publish PENDING -> load, read back -> write the state -> publish IN_FORCE
+ *   read and check (child) -> compile -> publish PENDING -> load, read back -> publish IN_FORCE -> prove (child) ->
+ *   write the state
+ *
+ * From the read-back on the new policy is the one in force for all of kidod: while the proof is made, time goes on,
+ * cuts come, others change the rules, and all that is met as ever. The old one is kept beside it until the proof is
+ * there. When it is refuted by a packet, the old one comes back: what stood before was proven when it came. A way round
+ * the rules is no fault of the load, and the old rules would not close it: it is told, and the load stands. So it does
+ * when nothing could be shown: a town is not cut off because the prover ran out of room. At the start there is nothing
+ * to go back to: rules that let pass what they must not close the gate, but for the `gateway` flows; others stand.
  *
  * A policy on trial (controller_trial.c) goes the same way, but instead of being confirmed it is noted as a trial
  * before it goes into the kernel.
  */
 
 enum { RECORD_ROOM = 64 * 1024 }; /* beside the policy itself, which is kept twice */
+enum { REFUSES_REFUTED = 0 };     /* for now a load that is refuted is told, and stands */
 
 /* systemd waits for READY after a start and after each RELOADING. */
 void controller_say_ready(const struct controller *controller) {
@@ -114,16 +124,35 @@ static struct confirmed_policy make_record(const struct controller *controller, 
   }
   return (struct confirmed_policy){.text = generation->text,
                                    .size = generation->size,
-                                   .applied_at = controller_now(),
+                                   .applied_at = load->applied_at,
                                    .source = load->source,
                                    .origin = origins[load->origin],
                                    .by = by};
 }
 
-static void take_over(struct controller *controller, struct generation *generation) {
-  generation_free(controller->in_force);
+/* The old generation stays beside it until the proof is there. */
+static int hand_over(struct controller *controller, struct generation *generation,
+                     const struct confirmed_policy *record, struct error *error) {
+  if (generation_set_record(generation, record) < 0) {
+    return error_set(error, ENOMEM, "no memory");
+  }
+  controller->load.previous = controller->in_force;
   controller->in_force = generation;
+  controller->held_closed = false;
   generation_update_forces(generation, &controller->restrictions, controller_now(), NULL, NULL);
+  controller_schedule_change(controller);
+  return 0;
+}
+
+/* What was in force is again; the kernel does not know it yet. */
+static void swap_back(struct controller *controller) {
+  struct generation *left = controller->in_force;
+  controller->in_force = controller->load.previous;
+  controller->load.previous = NULL;
+  generation_free(left);
+  if (controller->in_force) {
+    generation_update_forces(controller->in_force, &controller->restrictions, controller_now(), NULL, NULL);
+  }
   controller_schedule_change(controller);
 }
 
@@ -141,14 +170,16 @@ static int bring(struct controller *controller, const struct generation *generat
   return result;
 }
 
-static int confirm(struct controller *controller, struct generation *generation, const struct confirmed_policy *record,
-                   struct error *error) {
+static int confirm(struct controller *controller, struct error *error) {
+  struct generation *generation = controller->in_force;
+  char by[PERSON_TEXT_SIZE];
   begin_step(controller, CONTROL_STEP_CONFIRM);
   if (controller->load.origin == LOAD_START) {
-    return generation_set_record(generation, record);
+    return 0;
   }
+  struct confirmed_policy record = make_record(controller, generation, person_text(&controller->load.by, by));
   keep_release(controller->options->state_directory);
-  return controller_confirm(controller, generation, record, error);
+  return controller_confirm(controller, generation, &record, error);
 }
 
 /* On a full disk nothing is loaded, rather than loaded and taken back. */
@@ -162,18 +193,16 @@ static int put_in_force(struct controller *controller, struct generation *genera
     return result;
   }
   result = bring(controller, generation, &controller->restrictions, arena, outcome, error);
-  if (kept && result < 0) {
-    keep_release(directory);
-  }
   if (result == 0) {
-    result = confirm(controller, generation, record, error);
+    result = hand_over(controller, generation, record, error);
   }
   if (result < 0) {
+    if (kept) {
+      keep_release(directory);
+    }
     go_back(controller);
-    return result;
   }
-  take_over(controller, generation);
-  return 0;
+  return result;
 }
 
 static int put_on_trial(struct controller *controller, struct generation *generation,
@@ -251,6 +280,7 @@ static int go_on_with_generation(struct controller *controller, struct generatio
   if (outcome->lockout != LOCKOUT_NONE) {
     return error_set(error, EPERM, "%s", lockout_message(outcome->lockout, controller->load.language));
   }
+  controller->load.applied_at = controller_now();
   struct confirmed_policy record = make_record(controller, generation, person_text(&controller->load.by, by));
   int result = controller->load.seconds > 0 ? put_on_trial(controller, generation, &record, arena, outcome, error)
                                             : put_in_force(controller, generation, &record, arena, outcome, error);
@@ -259,6 +289,16 @@ static int go_on_with_generation(struct controller *controller, struct generatio
     controller_publish(controller, PUBLICATION_IN_FORCE, generation, &ignored);
   }
   return result;
+}
+
+/* The load goes on with controller_load_proven(). */
+static void wait_for_proof(struct controller *controller, const struct outcome *outcome) {
+  struct load *load = &controller->load;
+  load->proving = true;
+  load->changes = outcome->changes;
+  load->diagnostics = json_incref(outcome->diagnostics);
+  begin_step(controller, CONTROL_STEP_PROVE);
+  controller_prove_now(controller);
 }
 
 static void go_on_with_text(struct controller *controller, const struct reader_result *read, struct arena *arena,
@@ -270,11 +310,13 @@ static void go_on_with_text(struct controller *controller, const struct reader_r
   if (result == 0) {
     result = go_on_with_generation(controller, generation, arena, outcome, &error);
   }
-  if (result < 0) {
-    generation_free(generation);
+  if (result == 0) {
+    wait_for_proof(controller, outcome);
+    return;
   }
-  outcome->code = result == 0 ? 0 : outcome->lockout != LOCKOUT_NONE || outcome->loses_cut ? 1 : 3;
-  outcome->message = result == 0 ? NULL : arena_strdup(arena, error.message);
+  generation_free(generation);
+  outcome->code = outcome->lockout != LOCKOUT_NONE || outcome->loses_cut ? 1 : 3;
+  outcome->message = arena_strdup(arena, error.message);
   outcome->generation = controller->in_force;
 }
 
@@ -311,11 +353,116 @@ static void judge_reading(struct controller *controller, const struct reader_res
     outcome.message = read->message;
     break;
   }
+  if (controller->load.proving) {
+    json_decref(outcome.diagnostics); /* the load has its own */
+    return;
+  }
   if (outcome.code != 0 && controller->load.origin == LOAD_START) {
     struct error error = {0};
     controller_close_gate(controller, &error);
   }
   finish_load(controller, &outcome);
+}
+
+/* ---- what the proof says ---- */
+
+static bool is_refuted(const json_t *proof) {
+  const char *result = json_string_value(json_object_get(proof, "result"));
+  return result && strcmp(result, "refuted") == 0;
+}
+
+/* By a packet, and not only by a way round the rules. */
+static bool is_refuted_by_packet(const json_t *proof) {
+  return is_refuted(proof) && json_is_object(json_object_get(proof, "counterexample"));
+}
+
+static bool is_leak(const json_t *proof) {
+  const char *kernel = json_string_value(json_object_get(json_object_get(proof, "counterexample"), "kernel"));
+  return is_refuted_by_packet(proof) && kernel && strcmp(kernel, "allow") == 0;
+}
+
+/* Followers accept either between the two. */
+static void take_back(struct controller *controller) {
+  struct error ignored = {0};
+  controller->publications++;
+  if (controller->load.previous) {
+    controller_publish(controller, PUBLICATION_PENDING, controller->load.previous, &ignored);
+  }
+  keep_release(controller->options->state_directory);
+  swap_back(controller);
+  go_back(controller);
+}
+
+/* The `gateway` flows stay, so that somebody can come and see. */
+static void hold_closed(struct controller *controller) {
+  struct error ignored = {0};
+  controller->held_closed = true;
+  controller->publications++;
+  controller_refresh(controller);
+  controller_publish(controller, PUBLICATION_CLOSED, NULL, &ignored);
+}
+
+static void refuse_refuted(struct controller *controller, struct outcome *outcome) {
+  if (controller->load.origin == LOAD_START) {
+    hold_closed(controller);
+  } else if (controller->trial) {
+    controller_trial_undo(controller);
+  } else {
+    take_back(controller);
+  }
+  outcome->code = 1;
+  outcome->refuted = true;
+}
+
+static bool must_refuse(const struct load *load, const json_t *proof) {
+  return REFUSES_REFUTED &&
+         (load->origin == LOAD_START ? is_leak(proof) : !load->allow_unproven && is_refuted_by_packet(proof));
+}
+
+/* Confirms what nothing speaks against; on trial it waits for its confirmation. */
+static void settle(struct controller *controller, struct outcome *outcome, struct error *error) {
+  const struct load *load = &controller->load;
+  if (load->seconds > 0 && !controller->trial) {
+    outcome->code = 1;
+    error_set(error, ECANCELED, "%s",
+              language_choose(load->language, "試行は、証明が終わる前に終わりました",
+                              "the trial ended before the proof did"));
+  } else if (load->seconds == 0 && confirm(controller, error) < 0) {
+    take_back(controller);
+    outcome->code = 3;
+  } else {
+    outcome->code =
+        REFUSES_REFUTED && is_refuted(outcome->proof) && !load->allow_unproven && load->origin != LOAD_START ? 1 : 0;
+  }
+}
+
+void controller_load_proven(struct controller *controller, const json_t *proof) {
+  struct load *load = &controller->load;
+  struct outcome outcome = {.diagnostics = load->diagnostics, .changes = load->changes, .proof = proof};
+  struct error error = {0};
+  if (must_refuse(load, proof)) {
+    refuse_refuted(controller, &outcome);
+    error_set(&error, EPERM, "%s", proof_headline(proof, load->language));
+  } else {
+    settle(controller, &outcome, &error);
+  }
+  load->proving = false;
+  load->previous = generation_free(load->previous);
+  load->diagnostics = NULL; /* the outcome's now */
+  outcome.message = error.message[0] != '\0' ? error.message : NULL;
+  outcome.generation = controller->in_force;
+  finish_load(controller, &outcome);
+}
+
+void controller_load_abandon(struct controller *controller) {
+  if (controller->load.proving && !controller->trial && controller->load.origin != LOAD_START) {
+    keep_release(controller->options->state_directory);
+    swap_back(controller);
+  }
+}
+
+bool controller_is_decided(const struct controller *controller) {
+  return controller->load.origin == LOAD_NONE || controller->load.proving;
 }
 
 static int on_reader(sd_event_source *source, const siginfo_t *info, void *context) {

@@ -27,14 +27,14 @@ json_t *controller_outcome_to_json(const struct controller *controller, const st
                                    const struct outcome *outcome) {
   json_int_t number = outcome->generation ? (json_int_t)outcome->generation->record.generation : 0;
   return json_pack(
-      "{s:s, s:b, s:s, s:o, s:I, s:s?, s:o, s:O?, s:s, s:o, s:o, s:s?, s:s}", "schema", "kido.apply/1", "ok",
+      "{s:s, s:b, s:s, s:o, s:I, s:s?, s:o, s:O?, s:s, s:o, s:o, s:s?, s:s, s:O?}", "schema", "kido.apply/1", "ok",
       outcome->code == 0, "step", control_step_name(load->step), "policy", policy_to_json(outcome->generation),
       "changes", (json_int_t)outcome->changes, "message", outcome->message, "refusal",
       refusal_to_json(&outcome->refusal), "diagnostics", outcome->diagnostics, "state", state_of(controller, outcome),
       "history", number > 0 ? json_integer(number) : json_null(), "deadline",
       controller->trial ? controller_instant_to_json(controller, controller_trial_deadline(controller)) : json_null(),
       "lockout", outcome->lockout == LOCKOUT_NONE ? NULL : lockout_name(outcome->lockout), "language",
-      load->language == LANGUAGE_JAPANESE ? "ja" : "en");
+      load->language == LANGUAGE_JAPANESE ? "ja" : "en", "proof", outcome->proof);
 }
 
 void controller_refuse_load(struct controller *controller, const struct load *load, int code,
@@ -88,6 +88,27 @@ static void announce_in_force(struct controller *controller, const struct outcom
                       generation->policy->sha256, outcome->changes, person_text(&load->by, by));
 }
 
+/* What stood before stands again; at the start that is nothing but the `gateway` flows. */
+static void announce_refuted(struct controller *controller, const struct outcome *outcome) {
+  const struct load *load = &controller->load;
+  bool start = load->origin == LOAD_START;
+  struct announcement refused = {
+      .kind = "policy-refused",
+      .severity = EVENT_CRITICAL,
+      .reason = "proof",
+      .advice_in_japanese = "直前の proof-refuted の内容を調べる。原因を除けないまま適用するなら kido apply "
+                            "--allow-unproven",
+      .advice_in_english = "See the proof-refuted before this one; to apply it although the cause stays: kido apply "
+                           "--allow-unproven",
+      .by = start ? NULL : &load->by};
+  controller_announce(controller, &refused,
+                      start ? "カーネルが確定済みのポリシーのとおりに動かないため、関門を閉じました: %s"
+                            : "カーネルがポリシーのとおりに動かないため、元に戻しました: %s",
+                      start ? "the kernel does not do what the confirmed policy says, and the gate was closed: %s"
+                            : "the kernel does not do what the policy says, and what stood before was put back: %s",
+                      outcome->message ? outcome->message : "");
+}
+
 static void announce_refusal(struct controller *controller, const struct outcome *outcome) {
   const struct load *load = &controller->load;
   struct announcement refused = {.kind = "policy-refused",
@@ -104,7 +125,10 @@ static void announce_refusal(struct controller *controller, const struct outcome
 }
 
 void controller_announce_outcome(struct controller *controller, const struct outcome *outcome) {
-  if (outcome->code != 0) {
+  bool loaded = outcome->code == 0 || (outcome->proof && !outcome->refuted && !outcome->message);
+  if (outcome->refuted) {
+    announce_refuted(controller, outcome);
+  } else if (!loaded) {
     announce_refusal(controller, outcome);
   } else if (controller->trial) {
     announce_trial(controller, outcome);

@@ -16,6 +16,7 @@
 #include "control/orders.h"
 #include "control/person.h"
 #include "control/plan.h"
+#include "control/proof_worker.h"
 #include "control/publisher.h"
 #include "control/reader.h"
 #include "control/server.h"
@@ -38,7 +39,7 @@ struct load {
   uint64_t client; /* who waits for the answer; 0: nobody */
   struct person by;
   struct operator_way way;
-  bool allow_lockout;
+  bool allow_lockout, allow_unproven;
   uint64_t seconds;                      /* on trial for so long; 0: confirmed once it was read back */
   uint64_t source;                       /* LOAD_ROLLBACK: number of the history */
   enum language language;                /* of the answer */
@@ -48,6 +49,13 @@ struct load {
   enum control_step step;
   struct policy_reader reader;
   sd_event_source *child;
+
+  /* From the read-back to the end of the proof: the new policy is in force already, and what was is kept here. */
+  bool proving;
+  struct generation *previous; /* NULL: the gate was closed, or a trial keeps it */
+  struct instant applied_at;
+  size_t changes;
+  json_t *diagnostics;
 };
 
 /* The last trial that ended unconfirmed, for who confirms too late. at 0: none since the start. */
@@ -77,6 +85,22 @@ struct clock_watch {
   struct clock_reading reading;
   struct instant seen, kept; /* kept: as it stands on the disk */
   bool lost;                 /* the disk had none at the start */
+};
+
+enum proof_state { PROOF_STATE_NONE, PROOF_STATE_PROVEN, PROOF_STATE_REFUTED, PROOF_STATE_UNDECIDED };
+
+/* The proof, again and again (controller_proof.c). */
+struct proving {
+  struct proof_worker worker;
+  sd_event_source *child, *patience; /* while it runs */
+  sd_event_source *soon, *interval;
+  bool running;
+  bool wanted;      /* once more, when this one is done */
+  bool in_any_case; /* also when the kernel's generation did not move */
+  unsigned again;   /* how often it was made again because the kernel's generation moved meanwhile */
+  bool seen_twice;  /* a difference counts when a second look finds one too */
+  json_t *last;     /* kido.verify/1; NULL: none yet */
+  enum proof_state told;
 };
 
 /* When dates were last looked at, and of which policy. */
@@ -110,10 +134,13 @@ struct controller {
   sd_event_source *change; /* the next instant at which a flow opens or ends */
   sd_event_source *retry;
   unsigned kernel_failures; /* attempts in a row to bring the kernel in line */
-  bool forwarding_stopped;  /* a cut could not be loaded: nothing is forwarded until the rules can be */
+  bool held_closed; /* the policy in force was refuted when it was loaded at the start: its `gateway` flows alone stand
+                     */
+  bool forwarding_stopped; /* a cut could not be loaded: nothing is forwarded until the rules can be */
 
   struct kernel_watch *watch;
   struct drift drift;
+  struct proving proving;
   struct clock_watch clock;
   struct reminding reminding;
 
@@ -168,6 +195,26 @@ int controller_close_gate(struct controller *controller, struct error *error);
 /* Tells systemd what is in force. */
 void controller_say_ready(const struct controller *controller);
 
+/* Whether what should stand in the kernel is decided: no load is on its way to it. */
+bool controller_is_decided(const struct controller *controller);
+/* The proof of what was just loaded. */
+void controller_load_proven(struct controller *controller, const json_t *proof);
+/* kidod stops before the proof came: what was in force before is what it leaves behind. */
+void controller_load_abandon(struct controller *controller);
+
+/* ---- controller_proof.c ---- */
+
+void controller_start_proving(struct controller *controller);
+void controller_stop_proving(struct controller *controller);
+/* Something changed that a proof is about; they come in bursts, which are waited for. */
+void controller_prove_soon(struct controller *controller);
+/* The same, unless the ruleset is still the one that was proven last. */
+void controller_prove_if_moved(struct controller *controller);
+/* At once, for a load that waits for controller_load_proven(). */
+void controller_prove_now(struct controller *controller);
+/* "proof" of kido.status/1. */
+json_t *controller_proof_to_json(const struct controller *controller);
+
 /* ---- controller_outcome.c ---- */
 
 /* What a load ended in. */
@@ -177,7 +224,9 @@ struct outcome {
   json_t *diagnostics;
   struct refusal refusal;
   enum lockout lockout;
-  bool loses_cut; /* refused: it does not have a zone that a cut names */
+  bool loses_cut;      /* refused: it does not have a zone that a cut names */
+  bool refuted;        /* refused: the kernel did not do what it says */
+  const json_t *proof; /* kido.verify/1; NULL: none was made */
   size_t changes;
   const struct generation *generation;
 };
@@ -214,6 +263,8 @@ bool controller_trial_end_if_due(struct controller *controller);
 /* Back to the confirmed policy. by: who wanted it, NULL: the time was up. A negative errno with *error: the trial is
  * over, but its rules still stand in the kernel; that is told, and tried again. */
 int controller_trial_return(struct controller *controller, const struct person *by, struct error *error);
+/* The same without a word: it was refused after all. */
+void controller_trial_undo(struct controller *controller);
 /* kidod stops: what was confirmed is what it leaves behind. The kernel is left alone. */
 void controller_trial_abandon(struct controller *controller);
 /* At start: tells when a trial was cut short. confirmed: NULL for none. */

@@ -71,7 +71,7 @@ static void look(struct controller *controller) {
 static int on_look(sd_event_source *source, uint64_t time, void *context) {
   (void)time;
   struct controller *controller = context;
-  if (controller->in_force && controller->load.origin == LOAD_NONE) {
+  if (controller->in_force && controller_is_decided(controller)) {
     look(controller);
   }
   sd_event_source_set_time_relative(source, (controller->seen ? LOOK_SECONDS : FIRST_LOOK_SECONDS) * MICROSECONDS);

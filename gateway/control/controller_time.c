@@ -89,6 +89,7 @@ int controller_bring(struct controller *controller, struct error *error) {
   if (result == 0) {
     controller->kernel_failures = 0;
     controller->forwarding_stopped = false;
+    controller_prove_soon(controller);
     return 0;
   }
   count_failure(controller, error);

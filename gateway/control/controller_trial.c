@@ -294,6 +294,16 @@ int controller_trial_return(struct controller *controller, const struct person *
   return result;
 }
 
+void controller_trial_undo(struct controller *controller) {
+  struct error ignored = {0};
+  struct trial *trial = controller->trial;
+  struct generation *left = swap_back(controller, trial);
+  load_confirmed(controller, &ignored); /* what fails is told, and tried again */
+  state_trial_end(controller->options->state_directory, &ignored);
+  generation_free(left);
+  trial_free(trial);
+}
+
 void controller_trial_abandon(struct controller *controller) {
   struct error ignored = {0};
   struct trial *trial = controller->trial;
@@ -342,6 +352,11 @@ static int check_confirm(struct controller *controller, const struct person *by,
   const struct trial *trial = controller->trial;
   if (!trial) {
     return explain_lost(controller, language, error);
+  }
+  if (controller->load.proving) {
+    return error_set(error, EBUSY, "%s",
+                     language_choose(language, "まだ証明しています。終わってからやり直してください",
+                                     "it is still being proven: try again when that is done"));
   }
   if (!person_same(by, &trial->person)) {
     return error_set(error, EPERM,

@@ -52,6 +52,7 @@ static int on_topology(sd_event_source *source, int fd, uint32_t events, void *c
   (void)source, (void)events;
   if (topology_watch_drain(fd)) {
     settle(context, ADDRESS_MILLISECONDS);
+    controller_prove_soon(context);
   }
   return 0;
 }

@@ -239,3 +239,7 @@ int gate_other_tables(struct gate *gate, struct arena *arena, struct nftables_ta
   (void)gate;
   return nftables_other_tables(GATE_TABLE, arena, ret_list, error);
 }
+
+int gate_generation(struct gate *gate, uint32_t *ret_generation, struct error *error) {
+  return nftables_generation(gate->nftables, ret_generation, error);
+}

@@ -63,6 +63,9 @@ int gate_compare(struct gate *gate, const struct gate_aim *aim, struct instant n
 int gate_read(struct gate *gate, struct instant now, struct arena *arena, struct ruleset **ret_ruleset,
               struct error *error);
 
+/* The kernel's count of changes of its ruleset, by whomever. */
+int gate_generation(struct gate *gate, uint32_t *ret_generation, struct error *error);
+
 /* The tables of others, as they are now. */
 int gate_other_tables(struct gate *gate, struct arena *arena, struct nftables_table_list *ret_list,
                       struct error *error);

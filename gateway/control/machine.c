@@ -179,7 +179,7 @@ static int on_check(sd_event_source *source, uint64_t time, void *context) {
   check_log(watch);
   check_space(watch);
   controller_keep_orders_late(watch->controller);
-  if (arena && watch->controller->load.origin == LOAD_NONE) { /* else whether the gate opens is not decided yet */
+  if (arena && controller_is_decided(watch->controller)) { /* else whether the gate opens is not decided yet */
     check(watch, arena);
     pin_neighbours(watch, arena);
   }

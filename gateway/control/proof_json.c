@@ -65,11 +65,12 @@ static const char *verdict_text(bool allow) {
 
 /* The opener stands the other way round when the packet is a reply. */
 static json_t *opener_to_json(const struct policy *policy, const struct counterexample *example, struct arena *arena) {
-  if (example->situation.tracking == TRACKING_OPENS) {
+  enum situation_tracking tracking = example->situation.tracking;
+  if (tracking == TRACKING_OPENS || tracking == TRACKING_INVALID || tracking == TRACKING_UNTRACKED) {
     return json_null();
   }
   struct packet_way way = way_of(policy, &example->situation, arena);
-  bool turned = example->situation.tracking == TRACKING_REPLY || example->situation.tracking == TRACKING_RELATED_REPLY;
+  bool turned = tracking == TRACKING_REPLY || tracking == TRACKING_RELATED_REPLY;
   struct packet_way opener = turned ? (struct packet_way){way.to, way.from, way.out, way.in} : way;
   return packet_to_json(policy, &opener, &example->opener);
 }

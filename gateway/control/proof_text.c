@@ -141,19 +141,29 @@ const char *proof_headline(const json_t *answer, enum language language) {
 
 /* ---- what to do ---- */
 
-static const char *advice_leak(const json_t *example, enum language language, struct arena *arena) {
+/* The narrowest cut that stops such packets. */
+static const char *cut_text(const json_t *example, struct arena *arena) {
   const char *from = text_at(example, "from_zone"), *to = text_at(example, "to_zone");
+  if (from[0] == '\0' && to[0] == '\0') {
+    return "all";
+  }
+  if (from[0] != '\0' && to[0] != '\0' && strcmp(from, to) != 0) {
+    return or_empty(arena_printf(arena, "pair %s %s", from, to));
+  }
+  return or_empty(arena_printf(arena, "zone %s", from[0] != '\0' ? from : to));
+}
+
+static const char *advice_leak(const json_t *example, enum language language, struct arena *arena) {
   return or_empty(arena_printf(
       arena,
-      language_choose(
-          language,
-          "1. 止める必要があれば kido cut pair %s %s --why 理由。2. kido apply でルールを入れ直し、"
-          "kido verify で確かめる。3. kido events で drift と crossing を調べ、誰がルールを変えたかを"
-          "確かめる。4. 統括情報セキュリティ責任者に連絡する",
-          "1. If it must stop now: kido cut pair %s %s --why TEXT. 2. Load the rules again with kido apply, "
-          "then kido verify. 3. Look for drift and crossing in kido events, and find out who changed the "
-          "rules. 4. Tell the person responsible for information security"),
-      from[0] ? from : "-", to[0] ? to : "-"));
+      language_choose(language,
+                      "1. 止める必要があれば kido cut %s --why 理由。2. kido apply でルールを入れ直し、"
+                      "kido verify で確かめる。3. kido events で drift と crossing を調べ、誰がルールを変えたかを"
+                      "確かめる。4. 統括情報セキュリティ責任者に連絡する",
+                      "1. If it must stop now: kido cut %s --why TEXT. 2. Load the rules again with kido apply, "
+                      "then kido verify. 3. Look for drift and crossing in kido events, and find out who changed the "
+                      "rules. 4. Tell the person responsible for information security"),
+      cut_text(example, arena)));
 }
 
 static const char *advice_stop(enum language language) {

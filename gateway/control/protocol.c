@@ -65,7 +65,7 @@ static int check_request(const struct control_request *request, int policy_fd, s
 
 static int check_reply(const struct control_reply *reply, int body_fd, struct error *error) {
   if (reply->magic != CONTROL_MAGIC || reply->version != CONTROL_VERSION || reply->final > 1 ||
-      reply->step > CONTROL_STEP_CONFIRM || reply->code > 3) {
+      reply->step >= CONTROL_STEP_END_ || reply->code > 3) {
     return error_set(error, EPROTO, "not a reply of this version of kidod");
   }
   if (reply->final == 0) {
@@ -109,10 +109,8 @@ int control_reply_receive(int socket, struct control_reply *ret_reply, int *ret_
 }
 
 const char *control_step_name(enum control_step step) {
-  static const char *const names[] = {[CONTROL_STEP_NONE] = "",
-                                      [CONTROL_STEP_CHECK] = "check",
-                                      [CONTROL_STEP_COMPILE] = "compile",
-                                      [CONTROL_STEP_LOAD] = "load",
-                                      [CONTROL_STEP_CONFIRM] = "confirm"};
+  static const char *const names[] = {
+      [CONTROL_STEP_NONE] = "",     [CONTROL_STEP_CHECK] = "check",     [CONTROL_STEP_COMPILE] = "compile",
+      [CONTROL_STEP_LOAD] = "load", [CONTROL_STEP_CONFIRM] = "confirm", [CONTROL_STEP_PROVE] = "prove"};
   return names[step];
 }

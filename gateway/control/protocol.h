@@ -37,9 +37,10 @@ enum control_verb {
 
 /* Bits of control_request.flags. */
 enum control_flag {
-  CONTROL_ALLOW_LOCKOUT = 1 << 0, /* even if the operator cuts his own way in */
-  CONTROL_DRY_RUN = 1 << 1,       /* CUT, LIFT: only say what would stop or come back */
-  CONTROL_FLAGS_ALL_ = (1 << 2) - 1,
+  CONTROL_ALLOW_LOCKOUT = 1 << 0,  /* even if the operator cuts his own way in */
+  CONTROL_DRY_RUN = 1 << 1,        /* CUT, LIFT: only say what would stop or come back */
+  CONTROL_ALLOW_UNPROVEN = 1 << 2, /* APPLY, ROLLBACK: even if the proof refutes it */
+  CONTROL_FLAGS_ALL_ = (1 << 3) - 1,
 };
 
 enum control_step {
@@ -48,11 +49,13 @@ enum control_step {
   CONTROL_STEP_COMPILE = 2, /* the ruleset is made */
   CONTROL_STEP_LOAD = 3,    /* it goes into the kernel and is read back */
   CONTROL_STEP_CONFIRM = 4, /* it is written to the state directory */
+  CONTROL_STEP_PROVE = 5,   /* between LOAD and CONFIRM: whether the kernel does what the policy says */
+  CONTROL_STEP_END_
 };
 
 enum {
   CONTROL_MAGIC = 0x4b49444b,
-  CONTROL_VERSION = 2,
+  CONTROL_VERSION = 3,
   CONTROL_CLIENT_LIMIT = 16,
   CONTROL_REQUEST_SECONDS = 5,
   CONTROL_POLICY_LIMIT = 64 * 1024 * 1024,
@@ -103,7 +106,7 @@ int control_request_receive(int socket, struct control_request *ret_request, int
 int control_reply_send(int socket, const struct control_reply *reply, int body_fd);
 int control_reply_receive(int socket, struct control_reply *ret_reply, int *ret_body_fd, struct error *error);
 
-/* "check", "compile", "load", "confirm"; "" for none. */
+/* "check", "compile", "load", "prove", "confirm"; "" for none. */
 const char *control_step_name(enum control_step step);
 
 #endif

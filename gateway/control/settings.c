@@ -63,6 +63,16 @@ static bool take_denied_log_group(const config_setting_t *value, struct arena *a
   return true;
 }
 
+static bool take_prove_interval(const config_setting_t *value, struct arena *arena, struct settings *settings) {
+  (void)arena;
+  int seconds = config_setting_get_int(value);
+  if (seconds < PROVE_INTERVAL_MIN || seconds > PROVE_INTERVAL_MAX) {
+    return false;
+  }
+  settings->prove_interval = (uint64_t)seconds;
+  return true;
+}
+
 static bool take_language(const config_setting_t *value, struct arena *arena, struct settings *settings) {
   (void)arena;
   const char *text = config_setting_get_string(value);
@@ -81,6 +91,7 @@ static const struct key keys[] = {
     {"repair", CONFIG_TYPE_BOOL, "true or false", take_repair},
     {"table_owner", CONFIG_TYPE_BOOL, "true or false", take_table_owner},
     {"denied_log_group", CONFIG_TYPE_INT, "a number from 0 to 65535", take_denied_log_group},
+    {"prove_interval", CONFIG_TYPE_INT, "a number of seconds from 5 to 86400", take_prove_interval},
     {"language", CONFIG_TYPE_STRING, "\"ja\" or \"en\"", take_language},
 };
 
@@ -90,7 +101,8 @@ struct settings settings_defaults(void) {
   return (struct settings){.policy = "/etc/kido/policy.conf",
                            .state_directory = "/var/lib/kido",
                            .run_directory = "/run/kido",
-                           .repair = true};
+                           .repair = true,
+                           .prove_interval = PROVE_INTERVAL_DEFAULT};
 }
 
 static int unknown_key(const char *path, unsigned line, const char *name, struct error *error) {

@@ -19,9 +19,12 @@ struct settings {
   bool repair;
   bool table_owner;
   uint16_t denied_log_group; /* 0: none */
+  uint64_t prove_interval;   /* seconds */
   bool language_set;
   enum language language;
 };
+
+enum { PROVE_INTERVAL_DEFAULT = 60, PROVE_INTERVAL_MIN = 5, PROVE_INTERVAL_MAX = 86400 };
 
 struct settings settings_defaults(void);
 

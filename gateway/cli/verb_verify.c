@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/proof_print.h"
+#include "cli/proof_subject.h"
+#include "control/keep.h"
+#include "control/proof_json.h"
+#include "control/proof_material.h"
+#include "kernel/snapshot.h"
+
+/*
+ * Theory of operation. The policy and the kernel are read by this process itself, so that it answers also when kidod is
+ * dead or lies. While it reads, kidod may load another policy, or time may end a flow: a difference counts only when
+ * neither kidod nor the kernel's generation moved meanwhile, else everything is read again. "Proven" needs no second
+ * look: it is about the generation that was read.
+ */
+enum { ROUND_LIMIT = 6, RULESET_LIMIT = 512 * 1024 * 1024, PAUSE_NANOSECONDS = 200000000 };
+
+static const size_t memory_limit = (size_t)4 << 30;
+static const char magic[] = "kido-ruleset/1";
+
+struct verification {
+  const struct invocation *invocation;
+  struct proof_subject subject;
+  struct proof_material material;
+  struct arena *arena; /* of the material and the proof */
+  const char *file;    /* --ruleset; NULL: the kernel */
+  bool offline, closed;
+  struct instant now;
+  struct proof proof;
+  bool proven_once; /* proof holds something */
+  struct error error;
+  struct timespec began;
+};
+
+/* ---- patience ---- */
+
+static void say_in_japanese(int number) {
+  static const char text[] = "証明しています ...\n";
+  (void)number;
+  (void)!write(STDERR_FILENO, text, sizeof text - 1);
+}
+
+static void say_in_english(int number) {
+  static const char text[] = "proving ...\n";
+  (void)number;
+  (void)!write(STDERR_FILENO, text, sizeof text - 1);
+}
+
+/* One word on a terminal when it takes longer than a second. */
+static void promise_progress(const struct invocation *invocation) {
+  if (!invocation->json && isatty(STDERR_FILENO) == 1) {
+    signal(SIGALRM, invocation->language == LANGUAGE_JAPANESE ? say_in_japanese : say_in_english);
+    alarm(1);
+  }
+}
+
+static uint64_t milliseconds_since(const struct timespec *began) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)((now.tv_sec - began->tv_sec) * 1000 + (now.tv_nsec - began->tv_nsec) / 1000000);
+}
+
+/* ---- a ruleset from a file ---- */
+
+static int read_descriptor(int fd, struct arena *arena, uint8_t **ret_bytes, size_t *ret_length, struct error *error) {
+  void *bytes = NULL;
+  size_t length = 0, capacity = 0;
+  for (;;) {
+    if (length == capacity && arena_grow(arena, &bytes, length, &capacity, 1) < 0) {
+      return error_set(error, ENOMEM, "no memory");
+    }
+    ssize_t got = read(fd, (uint8_t *)bytes + length, capacity - length);
+    if (got < 0 && errno != EINTR) {
+      return error_set(error, errno, "%s", strerror(errno));
+    }
+    length += got > 0 ? (size_t)got : 0;
+    if (got == 0) {
+      *ret_bytes = bytes;
+      *ret_length = length;
+      return 0;
+    }
+    if (length > RULESET_LIMIT) {
+      return error_set(error, EFBIG, "more than %d bytes", RULESET_LIMIT);
+    }
+  }
+}
+
+static int read_file(const char *path, struct arena *arena, uint8_t **ret_bytes, size_t *ret_length,
+                     struct error *error) {
+  int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+  int result = fd < 0 ? error_set(error, errno, "%s", strerror(errno))
+                      : read_descriptor(fd, arena, ret_bytes, ret_length, error);
+  if (fd > STDIN_FILENO) {
+    close(fd);
+  }
+  return result < 0 ? error_wrap(error, "%s", path) : 0;
+}
+
+/* A recording speaks of its own moment; a text is loaded now, or at --now. */
+static int take_file(struct verification *verification) {
+  const struct invocation *invocation = verification->invocation;
+  struct snapshot *snapshot = &verification->material.snapshot;
+  uint8_t *bytes = NULL;
+  size_t length = 0;
+  int result = read_file(verification->file, verification->arena, &bytes, &length, &verification->error);
+  if (result < 0) {
+    return result;
+  }
+  if (length >= sizeof magic - 1 && memcmp(bytes, magic, sizeof magic - 1) == 0) {
+    return snapshot_parse(bytes, length, verification->arena, snapshot, &verification->error);
+  }
+  result = snapshot_of_text((const char *)bytes, length, verification->arena, snapshot, &verification->error);
+  if (result == 0 && invocation->now_given) {
+    snapshot->taken_at = invocation->now.seconds * 1000;
+  }
+  return result;
+}
+
+static int record(struct verification *verification, const char *path) {
+  const uint8_t *bytes;
+  size_t length;
+  if (snapshot_write(&verification->material.snapshot, verification->arena, &bytes, &length) < 0) {
+    return error_set(&verification->error, ENOMEM, "no memory");
+  }
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  int result = fd < 0 ? -errno : keep_write_all(fd, (const char *)bytes, length);
+  if (fd >= 0 && close(fd) < 0 && result == 0) {
+    result = -errno;
+  }
+  return result < 0 ? error_set(&verification->error, -result, "%s: %s", path, strerror(-result)) : 0;
+}
+
+/* ---- one round ---- */
+
+static int take(struct verification *verification) {
+  static const struct surroundings unknown = {.known = false};
+  verification->arena = arena_free(verification->arena);
+  verification->arena = arena_new(memory_limit);
+  verification->material = (struct proof_material){.surroundings = &unknown};
+  if (!verification->arena) {
+    return error_set(&verification->error, ENOMEM, "no memory");
+  }
+  int result = verification->offline
+                   ? take_file(verification)
+                   : proof_material_take(verification->arena, &verification->material, &verification->error);
+  if (result == 0) {
+    result = proof_material_decode(&verification->material, verification->arena, &verification->error);
+  }
+  verification->now = verification->invocation->now_given
+                          ? verification->invocation->now
+                          : (struct instant){verification->material.snapshot.taken_at / 1000};
+  return result;
+}
+
+static int judge_as(struct verification *verification, bool closed) {
+  static const struct address_set nothing = {0};
+  struct proof_question question = {.policy = verification->subject.policy,
+                                    .restrictions = verification->subject.restrictions,
+                                    .own = verification->offline ? &nothing : NULL,
+                                    .ruleset = verification->material.ruleset,
+                                    .surroundings = verification->material.surroundings,
+                                    .gate_closed = closed};
+  verification->closed = closed;
+  int result = prove(&question, verification->now, verification->arena, &verification->proof, &verification->error);
+  verification->proven_once = result == 0;
+  return result == -ENOMEM ? error_set(&verification->error, ENOMEM, "no memory for the proof") : result;
+}
+
+/* Without kidod nobody says whether it closed the gate when it ended: either is what it may leave behind. */
+static int judge(struct verification *verification) {
+  int result = judge_as(verification, verification->subject.gate_closed);
+  if (result < 0 || verification->proof.result != PROOF_REFUTED || !verification->subject.may_be_closed) {
+    return result;
+  }
+  struct proof open = verification->proof;
+  result = judge_as(verification, true);
+  if (result == 0 && verification->proof.result != PROOF_PROVEN) {
+    verification->proof = open;
+    verification->closed = false;
+  }
+  return result;
+}
+
+static bool kernel_moved(const struct verification *verification) {
+  struct arena *arena = arena_new(memory_limit);
+  struct snapshot again = {.generation = 0};
+  struct error error = {0};
+  bool moved = !arena || snapshot_take(arena, &again, &error) < 0 ||
+               again.generation != verification->material.snapshot.generation;
+  arena_free(arena);
+  return moved;
+}
+
+static bool must_look_again(const struct verification *verification) {
+  return !verification->offline && verification->proof.result != PROOF_PROVEN &&
+         (!proof_subject_stands(verification->invocation, &verification->subject) || kernel_moved(verification));
+}
+
+static int look(struct verification *verification, int *ret_code) {
+  static const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
+  for (int round = 0; round < ROUND_LIMIT; round++) {
+    if (round > 0) {
+      nanosleep(&pause, NULL);
+    }
+    proof_subject_release(&verification->subject);
+    *ret_code = proof_subject_find(verification->invocation, &verification->subject);
+    if (*ret_code != EXIT_CODE_YES) {
+      return 0;
+    }
+    int result = take(verification);
+    if (result == 0) {
+      result = judge(verification);
+    }
+    if (result < 0 || !must_look_again(verification)) {
+      return result;
+    }
+  }
+  verification->proven_once = false;
+  return error_set(
+      &verification->error, EAGAIN, "%s",
+      language_choose(verification->invocation->language, "ルールが変わり続けています", "the rules keep changing"));
+}
+
+/* ---- the answer ---- */
+
+static const char *explain(const struct verification *verification) {
+  enum language language = verification->invocation->language;
+  if (!verification->proven_once) {
+    return verification->error.message;
+  }
+  if (verification->proof.result == PROOF_REFUTED && verification->subject.was_on_trial) {
+    return language_choose(
+        language,
+        "kidod は試行中に終わりました。試したポリシーの分は、期限にカーネルが終わらせます。"
+        "試したファイルを --policy で指定すると、それと比べます",
+        "kidod ended during a trial; the kernel ends by itself what only the trial allowed. Name the "
+        "file that was tried with --policy to compare with it");
+  }
+  return NULL;
+}
+
+static int answer(const struct verification *verification) {
+  const struct invocation *invocation = verification->invocation;
+  bool read = verification->material.ruleset != NULL;
+  struct proof_view view = {.policy = verification->subject.policy,
+                            .restrictions = verification->subject.restrictions,
+                            .source = verification->subject.source,
+                            .snapshot = read ? &verification->material.snapshot : NULL,
+                            .proof = verification->proven_once ? &verification->proof : NULL,
+                            .message = explain(verification),
+                            .now = verification->now,
+                            .gate_closed = verification->closed,
+                            .offline = verification->offline,
+                            .milliseconds = milliseconds_since(&verification->began),
+                            .language = invocation->language_forced ? invocation->language
+                                                                    : verification->subject.policy->header.language};
+  json_t *object = verification->arena ? proof_to_json(&view, verification->arena) : NULL;
+  int code = proof_exit_code(object);
+  if (!invocation->json && object) {
+    proof_print(stdout, invocation, object, invocation->colour_output);
+    json_decref(object);
+    return invocation_finish(invocation, code);
+  }
+  return invocation_print_json(invocation, object, code);
+}
+
+static int verify(struct verification *verification) {
+  const struct invocation *invocation = verification->invocation;
+  const char *path = invocation_value(invocation, "record");
+  int code = EXIT_CODE_NO_ANSWER;
+  int result = look(verification, &code);
+  if (code != EXIT_CODE_YES) {
+    return code;
+  }
+  if (result < 0 && !invocation->json) {
+    invocation_complain(invocation, "証明できません: %s", "could not prove: %s", verification->error.message);
+    return EXIT_CODE_NO_ANSWER;
+  }
+  if (result == 0 && path && record(verification, path) < 0) {
+    invocation_complain(invocation, "記録できません: %s", "cannot record: %s", verification->error.message);
+    return EXIT_CODE_NO_ANSWER;
+  }
+  return answer(verification);
+}
+
+int verb_verify(const struct invocation *invocation) {
+  struct verification verification = {.invocation = invocation, .file = invocation_value(invocation, "ruleset")};
+  verification.offline = verification.file != NULL;
+  clock_gettime(CLOCK_MONOTONIC, &verification.began);
+  promise_progress(invocation);
+  int code = verify(&verification);
+  arena_free(verification.arena);
+  proof_subject_release(&verification.subject);
+  return code;
+}
