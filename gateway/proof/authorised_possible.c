@@ -129,6 +129,32 @@ static diagram headers(const struct world *world) {
   return both(world, set, whole_ipv6(world));
 }
 
+/*
+ * The local table comes first among the routing rules (fib_default_rules_init(), fib6_rules_net_init(); bypass_find()
+ * sees to it that it still does): what bears an address of the gateway is delivered to it and never forwarded, and what
+ * is delivered bears one, or is a broadcast or multicast (ip_route_input_slow(), ip6_route_input()).
+ */
+static diagram routed(const struct world *world) {
+  struct authorised *authorised = world->authorised;
+  enum address_family family = world->situation->family;
+  if (authorised->question.own == NULL || world->situation->path == PATH_OUTPUT)
+    return DIAGRAM_TRUE;
+  diagram own = authorised_own(authorised, FIELD_DESTINATION, family);
+  if (world->situation->path == PATH_FORWARD)
+    return diagram_not(world->store, own);
+  struct address_range many[2] = {0};
+  const char *reason;
+  bool version4 = family == FAMILY_IPV4;
+  range_parse(version4 ? "224.0.0.0/4" : "ff00::/8", &many[0], &reason);
+  range_parse(version4 ? "255.255.255.255" : "ff00::/8", &many[1], &reason);
+  diagram set =
+      either(world, own, authorised_addresses(authorised, FIELD_DESTINATION, family, &authorised->broadcasts));
+  for (size_t i = 0; i < 2; i++)
+    set = either(world, set,
+                 authorised_addresses(authorised, FIELD_DESTINATION, family, &(struct address_set){&many[i], 1}));
+  return set;
+}
+
 /* ---- what connection tracking makes of a transport protocol ---- */
 
 /* nf_conntrack_proto_tcp.c, tcp_error() with tcp_valid_flags: all else is invalid; ECE, CWR and PSH may stand with any.
@@ -248,7 +274,7 @@ static diagram left_alone(const struct world *world) {
 
 diagram authorised_possible(struct authorised *authorised, const struct situation *situation) {
   struct world world = {authorised, authorised->store, situation};
-  diagram set = both(&world, headers(&world), entry(&world));
+  diagram set = both(&world, headers(&world), both(&world, entry(&world), routed(&world)));
   if (situation->tracking == TRACKING_UNTRACKED)
     return both(&world, set, left_alone(&world));
   return is_tracked(&world) ? both(&world, set, transport(&world)) : set;

@@ -36,6 +36,9 @@ struct proof_question {
   const struct address_set *own;           /* NULL: those of the surroundings */
   const struct live_ruleset *ruleset;
   const struct surroundings *surroundings;
+  /* By index of the flow: the mark that its connections bear by its documented identity. Asked only for marks that no
+   * rule writes now: a flow that others cover whole may have connections from an earlier generation. NULL: none do. */
+  const uint32_t *identities;
   bool gate_closed;      /* the policy is loaded as closed gate: only flows with the gateway count */
   size_t node_budget;    /* of decision diagrams, for one zone pair; 0: the default */
   uint64_t memory_limit; /* bytes; 0: the default */

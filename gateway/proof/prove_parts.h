@@ -121,6 +121,9 @@ diagram pair_work_lack(struct pair_work *work, const struct cell *cell);
  * connection mark. */
 diagram words_in_force(const struct prover *prover, struct bench *bench, zone_index zone, zone_index other);
 
+/* Adds the marks of flows that no rule writes now. When all pairs have been looked at. False without memory. */
+bool words_add_identities(struct prover *prover);
+
 /* ---- outcomes ---- */
 
 void prover_note_pair(struct prover *prover, zone_index from, zone_index to, enum proof_result result, size_t nodes);

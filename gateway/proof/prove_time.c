@@ -163,7 +163,7 @@ void prove_times(struct prover *prover) {
   const struct policy *policy = prover->question->policy;
   const bool *in_force = prover->in_force;
   bool *lasting = ARENA_ARRAY(prover->arena, policy->flow_count + 1, bool);
-  if (lasting == NULL) {
+  if (lasting == NULL || !words_add_identities(prover)) {
     prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
     return;
   }

@@ -126,6 +126,33 @@ static bool stands_for_force(const struct prover *prover, const struct word *wor
   return false;
 }
 
+static void list_with_origins(struct word_list *list, const struct words *words, uint32_t value) {
+  list_word(list, value);
+  for (size_t i = 0; i < words->rewrite_count; i++)
+    list_origins(list, value, words->rewrites[i]);
+}
+
+/* Marks of flows that no rule writes now, since other flows cover all of theirs. */
+static void list_identities(const struct prover *prover, struct word_list *list, zone_index zone, zone_index other) {
+  const struct proof_question *question = prover->question;
+  for (size_t i = 0; question->identities != NULL && i < question->policy->flow_count; i++)
+    if (prover->in_force[i] && joins(&question->policy->flows[i], zone, other) &&
+        words_find(&prover->words, question->identities[i]) == NULL)
+      list_with_origins(list, &prover->words, question->identities[i]);
+}
+
+bool words_add_identities(struct prover *prover) {
+  const struct proof_question *question = prover->question;
+  for (size_t i = 0; question->identities != NULL && i < question->policy->flow_count; i++) {
+    const struct flow *flow = &question->policy->flows[i];
+    bool emptied;
+    if (prover->in_force[i] && words_find(&prover->words, question->identities[i]) == NULL &&
+        !words_narrow(&prover->words, question->identities[i], (struct flow_list){&flow, 1}, &emptied))
+      return false;
+  }
+  return true;
+}
+
 static diagram draw_words(struct bench *bench, const struct word_list *list) {
   uint8_t(*bytes)[4] = arena_array(bench->arena, list->count + 1, 4);
   struct diagram_box *boxes = ARENA_ARRAY(bench->arena, list->count + 1, struct diagram_box);
@@ -146,9 +173,8 @@ diagram words_in_force(const struct prover *prover, struct bench *bench, zone_in
   for (size_t i = 0; i < words->count; i++) {
     if (!stands_for_force(prover, &words->items[i], zone, other))
       continue;
-    list_word(&list, words->items[i].value);
-    for (size_t j = 0; j < words->rewrite_count; j++)
-      list_origins(&list, words->items[i].value, words->rewrites[j]);
+    list_with_origins(&list, words, words->items[i].value);
   }
+  list_identities(prover, &list, zone, other);
   return arena_failed(bench->arena) ? DIAGRAM_NONE : draw_words(bench, &list);
 }

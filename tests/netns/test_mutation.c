@@ -55,14 +55,18 @@ static int ask(const struct bout *bout, struct arena *arena, struct proof *ret_p
   static const struct surroundings nothing_known = {0};
   struct snapshot snapshot;
   struct live_ruleset *ruleset;
+  uint32_t *identities = NULL;
   int code = snapshot_take(arena, &snapshot, error);
   if (code == 0)
     code = decode_ruleset(&snapshot, arena, &ruleset, error);
+  if (code == 0)
+    code = flow_marks(bout->field.policy, arena, &identities);
   if (code != 0)
     return code;
   struct proof_question question = {.policy = bout->field.policy,
                                     .own = bout->field.circumstances.own,
                                     .ruleset = ruleset,
+                                    .identities = identities,
                                     .surroundings = &nothing_known};
   return prove(&question, (struct instant){time(NULL)}, arena, ret_proof, error);
 }

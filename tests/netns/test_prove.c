@@ -76,16 +76,20 @@ static int prove_loaded(const struct duel_field *field, struct arena *arena, str
   static const struct surroundings nothing_known = {0};
   struct snapshot snapshot;
   struct live_ruleset *ruleset;
+  uint32_t *identities = NULL;
   struct proof proof;
   int code = snapshot_take(arena, &snapshot, error);
   if (code == 0)
     code = decode_ruleset(&snapshot, arena, &ruleset, error);
+  if (code == 0)
+    code = flow_marks(field->policy, arena, &identities);
   if (code != 0)
     return code;
   struct proof_question question = {.policy = field->policy,
                                     .restrictions = field->circumstances.restrictions,
                                     .own = field->circumstances.own,
                                     .ruleset = ruleset,
+                                    .identities = identities,
                                     .surroundings = &nothing_known};
   double begin = clock_seconds();
   code = prove(&question, field->circumstances.now, arena, &proof, error);
