@@ -203,14 +203,22 @@ static unsigned found_variable(struct space *space, const struct found *found) {
   return space->first[FIELD_COUNT_] + *slot - 1;
 }
 
-unsigned space_packet_variable(struct space *space, enum address_family family, enum space_base base, unsigned byte,
-                               unsigned bit) {
+/* The field that has this byte; NULL: none. */
+static const struct header_bytes *header_of(enum address_family family, enum space_base base, unsigned byte) {
   for (size_t i = 0; i < sizeof HEADERS / sizeof *HEADERS; i++) {
     const struct header_bytes *header = &HEADERS[i];
     if (header->base == base && (header->family == FAMILY_NONE || header->family == family) && byte >= header->first &&
         byte - header->first < header->count)
-      return space->first[header->field] + 8 * (byte - header->first) + bit;
+      return header;
   }
+  return NULL;
+}
+
+unsigned space_packet_variable(struct space *space, enum address_family family, enum space_base base, unsigned byte,
+                               unsigned bit) {
+  const struct header_bytes *header = header_of(family, base, byte);
+  if (header != NULL)
+    return space->first[header->field] + 8 * (byte - header->first) + bit;
   return found_variable(space, &(struct found){.base = base, .byte = byte, .bit = bit});
 }
 
@@ -231,10 +239,10 @@ const struct unknown *space_unknown(const struct space *space, unsigned variable
   return found != NULL && found->unknown.what != NULL ? &found->unknown : NULL;
 }
 
-bool space_packet_bit(const struct space *space, unsigned variable, enum space_base *ret_base, unsigned *ret_byte,
-                      unsigned *ret_bit) {
+bool space_packet_bit(const struct space *space, enum address_family family, unsigned variable,
+                      enum space_base *ret_base, unsigned *ret_byte, unsigned *ret_bit) {
   const struct found *found = found_of(space, variable);
-  if (found == NULL || found->unknown.what != NULL)
+  if (found == NULL || found->unknown.what != NULL || header_of(family, found->base, found->byte) != NULL)
     return false;
   *ret_base = found->base;
   *ret_byte = found->byte;

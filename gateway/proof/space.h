@@ -111,9 +111,9 @@ unsigned space_packet_variable(struct space *space, enum address_family family, 
 /* A variable for something unknown; the same `unknown` (rule, expression, what) gives the same variable. */
 unsigned space_unknown_variable(struct space *space, const struct unknown *unknown);
 const struct unknown *space_unknown(const struct space *space, unsigned variable); /* NULL: it is no such thing */
-/* What an own bit stands for; false when the variable is not one. */
-bool space_packet_bit(const struct space *space, unsigned variable, enum space_base *ret_base, unsigned *ret_byte,
-                      unsigned *ret_bit);
+/* What an own bit stands for in this family; false when the variable is not one, or when that bit is a field's here. */
+bool space_packet_bit(const struct space *space, enum address_family family, unsigned variable,
+                      enum space_base *ret_base, unsigned *ret_byte, unsigned *ret_bit);
 unsigned space_variable_count(const struct space *space); /* all variables are below */
 
 /* Value of a field in an assignment, right-aligned big-endian bytes; and as a number for fields up to 64 bits. */

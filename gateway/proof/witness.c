@@ -376,7 +376,8 @@ static void prefer_other_bits(const struct space *space, const struct flat *flat
   for (unsigned variable = 0; variable < count; variable++) {
     enum space_base base;
     unsigned byte, bit;
-    if (space_packet_bit(space, variable, &base, &byte, &bit) && layout.begin[base] + byte < sizeof(bytes))
+    if (space_packet_bit(space, flat->family, variable, &base, &byte, &bit) &&
+        layout.begin[base] + byte < sizeof(bytes))
       preferred[variable] = (bytes[layout.begin[base] + byte] >> (7 - bit)) & 1;
   }
 }
@@ -399,13 +400,13 @@ bool witness_choose(const struct space *space, const struct diagram_store *store
 
 /* ---- the packet in the words of the judges ---- */
 
-static void put_other_bits(const struct space *space, const uint8_t *bits, const struct layout *layout,
-                           uint8_t *bytes) {
+static void put_other_bits(const struct space *space, const uint8_t *bits, enum address_family family,
+                           const struct layout *layout, uint8_t *bytes) {
   unsigned count = space_variable_count(space);
   for (unsigned variable = 0; variable < count; variable++) {
     enum space_base base;
     unsigned byte, bit;
-    if (!space_packet_bit(space, variable, &base, &byte, &bit) || layout->begin[base] + byte >= layout->length)
+    if (!space_packet_bit(space, family, variable, &base, &byte, &bit) || layout->begin[base] + byte >= layout->length)
       continue;
     uint8_t *at = bytes + layout->begin[base] + byte, mask = (uint8_t)(0x80 >> bit);
     *at = (uint8_t)(bits[variable] != 0 ? *at | mask : *at & ~mask);
@@ -470,7 +471,7 @@ void witness_build(const struct space *space, const uint8_t *bits, const struct 
   *ret_witness = (struct witness){.query = query_of(&flat, situation, pair)};
   struct layout layout = write_frame(&flat, ret_witness->frame, sizeof(ret_witness->frame));
   seal_frame(&flat, &layout, ret_witness->frame);
-  put_other_bits(space, bits, &layout, ret_witness->frame);
+  put_other_bits(space, bits, situation->family, &layout, ret_witness->frame);
   ret_witness->frame_length = layout.length;
   ret_witness->probe = (struct probe){
       .situation = *situation,
