@@ -20,7 +20,7 @@
 
 #include "proof/diagram_parts.h"
 
-enum { FIRST_CAPACITY = 256, CONSTANTS = 2 };
+enum { FIRST_CAPACITY = 256, CONSTANTS = 2, GROUP = 255 };
 static const uint32_t MOST_NODES = 0x7fffffff;
 
 static const struct diagram_entry FALSE_LEAF = {.variable = LEAF_VARIABLE};
@@ -74,14 +74,11 @@ diagram diagram_fail(struct diagram_store *store) {
 
 /* ---- nodes ---- */
 
+/* The younger branch goes into the low bits, the older one scatters groups of them. */
 static size_t hash(uint32_t variable, diagram low, diagram high) {
-  if (low == DIAGRAM_FALSE && variable != LEAF_VARIABLE)
-    return (size_t)high * 2 + variable;
-  if (high == DIAGRAM_FALSE && variable != LEAF_VARIABLE)
-    return ((size_t)low * 2 + variable) ^ 0x55555555;
-  uint64_t mixed = ((uint64_t)low << 32 | high) * 0x9e3779b97f4a7c15u;
-  mixed = (mixed ^ mixed >> 32 ^ variable) * 0xd6e8feb86659fd93u;
-  return (size_t)(mixed >> 32);
+  diagram older = low < high ? low : high, younger = low < high ? high : low;
+  uint64_t scattered = (uint64_t)older * 0x9e3779b97f4a7c15u >> 24 & ~(uint64_t)GROUP;
+  return (size_t)(((uint64_t)younger * 2 + variable) ^ scattered ^ (low < high ? 0 : 0x55555500));
 }
 
 static void link_node(struct diagram_store *store, uint32_t node) {

@@ -90,7 +90,8 @@ struct diagram_box {
 };
 
 /* The function that has each box's value in it and 0 outside of all. Where boxes overlap, `overlap` says which leaf
- * results; NULL: the earlier box wins. Fields must stand in the order of their variables and not interleave. */
+ * results, asked in any order of them (a function where order matters gives nothing certain); NULL: the earlier box
+ * wins. Fields must stand in the order of their variables and not interleave. */
 diagram diagram_boxes(struct diagram_store *store, const struct diagram_field *fields, size_t field_count,
                       const struct diagram_box *boxes, size_t box_count, unsigned operation,
                       diagram_combine_function overlap, void *context);

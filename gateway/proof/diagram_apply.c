@@ -27,8 +27,19 @@ static size_t answer_hash(diagram left, diagram right, uint32_t operation) {
   return (size_t)(mixed >> 32);
 }
 
+/* Of one operand: its nodes are walked nearly in the order in which they were made, so they have neighbouring places.
+ */
+static bool is_unary(uint32_t operation) {
+  uint32_t tag = operation & ~TAG_BIT;
+  if ((operation & TAG_BIT) == 0)
+    return false;
+  return tag < TAG_FIRST_FREE ? tag >= TAG_FIX : (tag - TAG_FIRST_FREE) % TAG_KINDS >= TAG_MAP;
+}
+
 static struct diagram_answer *answer_place(const struct diagram_store *store, diagram left, diagram right,
                                            uint32_t operation) {
+  if (is_unary(operation))
+    return &store->answers[(left + answer_hash(0, right, operation)) & (store->answer_count - 1)];
   return &store->answers[answer_hash(left, right, operation) & (store->answer_count - 1)];
 }
 
@@ -174,7 +185,7 @@ static diagram settle_merge(const struct job *job, diagram left, diagram right) 
   return right == DIAGRAM_FALSE ? left : UNSETTLED;
 }
 
-static diagram settle_left_wins(const struct job *job, diagram left, diagram right) {
+static diagram settle_merge_idempotent(const struct job *job, diagram left, diagram right) {
   return left == right ? left : settle_merge(job, left, right);
 }
 
@@ -205,13 +216,8 @@ static diagram merge_step(const struct job *job, diagram left, diagram right) {
   return walk(job, left, right, job->tag, settle_merge, merge_step);
 }
 
-static diagram left_wins_step(const struct job *job, diagram left, diagram right) {
-  return walk(job, left, right, TAG_BIT | TAG_LEFT_WINS, settle_left_wins, left_wins_step);
-}
-
-static uint32_t left_value(void *context, uint32_t left, uint32_t right) {
-  (void)context;
-  return left != 0 ? left : right;
+static diagram merge_idempotent_step(const struct job *job, diagram left, diagram right) {
+  return walk(job, left, right, job->tag, settle_merge_idempotent, merge_idempotent_step);
 }
 
 /* All operations of two start here. */
@@ -249,13 +255,9 @@ diagram diagram_combine(struct diagram_store *store, unsigned operation, diagram
 }
 
 diagram diagram_merge(struct diagram_store *store, uint32_t tag, diagram_combine_function function, void *context,
-                      diagram left, diagram right) {
+                      bool idempotent, diagram left, diagram right) {
   const struct job job = {.store = store, .tag = tag, .combine = function, .context = context};
-  return start(&job, merge_step, left, right);
-}
-
-diagram diagram_left_wins(struct diagram_store *store, diagram left, diagram right) {
-  return start(&(struct job){.store = store, .combine = left_value}, left_wins_step, left, right);
+  return start(&job, idempotent ? merge_idempotent_step : merge_step, left, right);
 }
 
 /* ---- three operands ---- */

@@ -10,14 +10,15 @@
  * merges as the field has places where their company changes.
  *
  * All this merges in no certain order. For "the earlier box wins" it is tried under the hope that no two boxes with
- * different values overlap; where they do, the list is cut into short stretches, and these are laid over each other.
+ * different values overlap; where they do, it is drawn once more with the ranks of the boxes for leaves, the lowest
+ * wins, and each rank is replaced by its value at the end. Boxes in a row with one value have one rank.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "proof/diagram_parts.h"
 
-enum { NUMBER_BITS = 128, STRETCH = 64, FIRST_PIECES = 64 };
+enum { NUMBER_BITS = 128, FIRST_PIECES = 64 };
 
 /* ---- numbers ---- */
 
@@ -132,10 +133,13 @@ struct drawing {
   const struct diagram_field *fields;
   size_t field_count;
   const struct diagram_box *boxes;
+  size_t box_count;
+  const uint32_t *leaves; /* of each box, instead of its value; or NULL */
   uint32_t tag;
   diagram_combine_function overlap;
   void *context;
-  bool *conflict; /* or NULL: drawing goes on in any case */
+  bool idempotent; /* what overlaps itself stays as it is */
+  bool *conflict;  /* or NULL: drawing goes on in any case */
   uint8_t *keys;
   size_t key_length;
   struct place *places;
@@ -149,7 +153,10 @@ static bool given_up(const struct drawing *drawing) {
 }
 
 static diagram merge(struct drawing *drawing, diagram left, diagram right) {
-  return diagram_merge(drawing->store, drawing->tag, drawing->overlap, drawing->context, left, right);
+  if (left == right && drawing->idempotent)
+    return left;
+  return diagram_merge(drawing->store, drawing->tag, drawing->overlap, drawing->context, drawing->idempotent, left,
+                       right);
 }
 
 static bool push(struct drawing *drawing, const struct piece *piece) {
@@ -277,11 +284,16 @@ static struct piece read_piece(const struct drawing *drawing, size_t field, size
                         .last = number_or(diagram_read_number(one, key + field_length(one)), ones_from(one->width))};
 }
 
+static uint32_t leaf_value(const struct drawing *drawing, size_t place) {
+  uint32_t box = drawing->places[place].box;
+  return drawing->leaves != NULL ? drawing->leaves[box] : drawing->boxes[box].value;
+}
+
 /* All boxes at these places are the same. */
 static diagram draw_leaf(struct drawing *drawing, size_t from, size_t to) {
-  uint32_t value = drawing->boxes[drawing->places[from].box].value;
+  uint32_t value = leaf_value(drawing, from);
   for (size_t i = from + 1; i < to; i++)
-    value = drawing->overlap(drawing->context, value, drawing->boxes[drawing->places[i].box].value);
+    value = drawing->overlap(drawing->context, value, leaf_value(drawing, i));
   return diagram_leaf(drawing->store, value);
 }
 
@@ -360,14 +372,15 @@ static uint64_t key_start(const uint8_t *key, size_t length) {
   return start;
 }
 
-static bool sort(struct drawing *drawing, size_t box_count) {
+static bool sort(struct drawing *drawing) {
+  drawing->key_length = drawing->place_count = 0;
   for (size_t i = 0; i < drawing->field_count; i++)
     drawing->key_length += 2 * field_length(&drawing->fields[i]);
-  drawing->keys = malloc(box_count * drawing->key_length + 1);
-  drawing->places = malloc(box_count * sizeof *drawing->places);
+  drawing->keys = malloc(drawing->box_count * drawing->key_length + 1);
+  drawing->places = malloc(drawing->box_count * sizeof *drawing->places);
   if (drawing->keys == NULL || drawing->places == NULL)
     return false;
-  for (size_t i = 0; i < box_count; i++) {
+  for (size_t i = 0; i < drawing->box_count; i++) {
     uint8_t *key = drawing->keys + i * drawing->key_length;
     if (write_key(drawing, &drawing->boxes[i], key))
       drawing->places[drawing->place_count++] = (struct place){key_start(key, drawing->key_length), (uint32_t)i};
@@ -376,16 +389,11 @@ static bool sort(struct drawing *drawing, size_t box_count) {
   return true;
 }
 
-/* ---- lists ---- */
-
-static diagram draw_list(struct drawing *drawing, const struct diagram_box *boxes, size_t box_count) {
+static diagram draw_all(struct drawing *drawing) {
   diagram result = DIAGRAM_FALSE;
-  drawing->boxes = boxes;
-  drawing->key_length = drawing->place_count = drawing->piece_count = drawing->piece_room = 0;
-  drawing->keys = NULL;
-  drawing->places = NULL;
+  drawing->piece_count = drawing->piece_room = 0;
   drawing->pieces = NULL;
-  if (!sort(drawing, box_count))
+  if (!sort(drawing))
     result = diagram_fail(drawing->store);
   else if (drawing->place_count > 0)
     result = draw(drawing, 0, 0, 0, drawing->place_count);
@@ -395,34 +403,67 @@ static diagram draw_list(struct drawing *drawing, const struct diagram_box *boxe
   return result;
 }
 
+/* ---- the earlier box wins ---- */
+
 static uint32_t same_value(void *context, uint32_t left, uint32_t right) {
   if (left != right)
     *(bool *)context = true;
   return left;
 }
 
-/* The earlier box wins, tried under the hope that it does not matter. */
-static diagram draw_hopeful(struct drawing *drawing, const struct diagram_box *boxes, size_t box_count,
-                            bool *ret_conflict) {
-  *ret_conflict = false;
-  drawing->tag = diagram_tag(TAG_BOXES, diagram_operation(drawing->store)); /* answers told of conflicts only once */
-  drawing->overlap = same_value;
-  drawing->context = drawing->conflict = ret_conflict;
-  return draw_list(drawing, boxes, box_count);
+static uint32_t lower_rank(void *context, uint32_t left, uint32_t right) {
+  (void)context;
+  return left < right ? left : right;
 }
 
-static diagram draw_in_order(struct drawing *drawing, const struct diagram_box *boxes, size_t box_count) {
-  bool conflict = true;
-  diagram result = DIAGRAM_FALSE;
-  if (box_count <= STRETCH)
-    result = draw_hopeful(drawing, boxes, box_count, &conflict);
-  if (!conflict || drawing->store->failed)
-    return result;
-  size_t half = box_count / 2;
-  diagram earlier = draw_in_order(drawing, boxes, half);
-  diagram later = draw_in_order(drawing, boxes + half, box_count - half);
-  return diagram_left_wins(drawing->store, earlier, later);
+static uint32_t value_of_rank(void *context, uint32_t rank) {
+  const uint32_t *values = context;
+  return values[rank];
 }
+
+/* Both have room for all boxes; rank 0 is for what is in no box. */
+static void rank(const struct diagram_box *boxes, size_t box_count, uint32_t *ranks, uint32_t *values) {
+  uint32_t last = 0;
+  values[0] = 0;
+  for (size_t i = 0; i < box_count; i++) {
+    if (boxes[i].value != values[last] || last == 0)
+      values[++last] = boxes[i].value;
+    ranks[i] = last;
+  }
+}
+
+static diagram draw_ranked(struct drawing *drawing) {
+  struct diagram_store *store = drawing->store;
+  uint32_t *ranks = malloc(drawing->box_count * sizeof *ranks);
+  uint32_t *values = malloc((drawing->box_count + 1) * sizeof *values);
+  diagram result;
+  if (ranks != NULL && values != NULL) {
+    unsigned operation = diagram_operation(store);
+    rank(drawing->boxes, drawing->box_count, ranks, values);
+    drawing->leaves = ranks;
+    drawing->tag = diagram_tag(TAG_BOXES, operation);
+    drawing->overlap = lower_rank;
+    drawing->conflict = NULL;
+    result = diagram_map(store, operation, value_of_rank, values, draw_all(drawing));
+  } else {
+    result = diagram_fail(store);
+  }
+  free(ranks);
+  free(values);
+  return result;
+}
+
+static diagram draw_earliest(struct drawing *drawing) {
+  bool conflict = false;
+  drawing->tag = diagram_tag(TAG_BOXES, diagram_operation(drawing->store)); /* an old answer tells of no conflict */
+  drawing->overlap = same_value;
+  drawing->context = drawing->conflict = &conflict;
+  drawing->idempotent = true;
+  diagram result = draw_all(drawing);
+  return conflict && !drawing->store->failed ? draw_ranked(drawing) : result;
+}
+
+/* ---- lists ---- */
 
 bool diagram_fields_grow(const struct diagram_field *fields, size_t field_count) {
   unsigned least = 0;
@@ -457,17 +498,15 @@ diagram diagram_boxes(struct diagram_store *store, const struct diagram_field *f
     return DIAGRAM_NONE;
   if (box_count == 0)
     return DIAGRAM_FALSE;
-  if (!diagram_fields_grow(fields, field_count) || box_count > UINT32_MAX)
+  if (!diagram_fields_grow(fields, field_count) || box_count >= UINT32_MAX)
     return diagram_fail(store);
   struct drawing drawing = {.store = store,
                             .fields = fields,
                             .field_count = field_count,
+                            .boxes = boxes,
+                            .box_count = box_count,
                             .tag = diagram_tag(TAG_BOXES, operation),
                             .overlap = overlap,
                             .context = context};
-  if (overlap != NULL)
-    return draw_list(&drawing, boxes, box_count);
-  bool conflict;
-  diagram result = draw_hopeful(&drawing, boxes, box_count, &conflict);
-  return conflict && !store->failed ? draw_in_order(&drawing, boxes, box_count) : result;
+  return overlap != NULL ? draw_all(&drawing) : draw_earliest(&drawing);
 }

@@ -35,8 +35,9 @@ struct diagram_store {
   bool failed;
 };
 
-enum diagram_tag_kind { TAG_COMBINE, TAG_MAP, TAG_BOXES, TAG_QUANTIFY, TAG_KINDS };
-enum { TAG_AND, TAG_OR, TAG_DIFFERENCE, TAG_XOR, TAG_FIX, TAG_WHERE, TAG_SUPPORT, TAG_LEFT_WINS, TAG_FIRST_FREE };
+/* Those of two operands first. */
+enum diagram_tag_kind { TAG_COMBINE, TAG_BOXES, TAG_MAP, TAG_QUANTIFY, TAG_KINDS };
+enum { TAG_AND, TAG_OR, TAG_DIFFERENCE, TAG_XOR, TAG_FIX, TAG_WHERE, TAG_SUPPORT, TAG_FIRST_FREE };
 #define TAG_BIT 0x80000000u /* no diagram has it: a tag never looks like a third operand */
 
 /* Spends the store. Returns DIAGRAM_NONE. */
@@ -45,11 +46,10 @@ diagram diagram_fail(struct diagram_store *store);
 diagram diagram_make(struct diagram_store *store, uint32_t variable, diagram low, diagram high);
 uint32_t diagram_tag(enum diagram_tag_kind kind, unsigned operation);
 
-/* Both are sets or functions where 0 stands for "nothing here": it gives way. `tag` names the function. */
+/* Of functions where 0 stands for "nothing here": it gives way, and `function` is asked where neither is 0. `tag` names
+ * it. idempotent: of two equal leaves it makes the same again. */
 diagram diagram_merge(struct diagram_store *store, uint32_t tag, diagram_combine_function function, void *context,
-                      diagram left, diagram right);
-/* The function gives way in the same manner, but the left one wins wherever it is not 0. */
-diagram diagram_left_wins(struct diagram_store *store, diagram left, diagram right);
+                      bool idempotent, diagram left, diagram right);
 
 /* A number of up to 128 bits, its most significant bit first in `high`. */
 struct diagram_number {
