@@ -165,10 +165,12 @@ static diagram pass(struct authorised *authorised, const struct zone_pair *pair,
   diagram neighbours = neighbour_discovery(authorised, pair, family);
   if (situation->tracking == TRACKING_INVALID || situation->tracking == TRACKING_UNTRACKED)
     return neighbours;
+  diagram set = both(authorised, wanted(authorised, pair, family), fitting_destination(authorised, pair, family));
+  if (set == DIAGRAM_FALSE) /* most pairs: nothing for the guard to object to */
+    return neighbours;
   diagram objections = diagram_support(authorised->store, authorised_guard(authorised, pair, family));
   objections = either(authorised, objections, invalid_opener(authorised, family));
   objections = either(authorised, objections, wrong_icmp(authorised, family));
-  diagram set = both(authorised, wanted(authorised, pair, family), fitting_destination(authorised, pair, family));
   return either(authorised, neighbours, minus(authorised, set, objections));
 }
 

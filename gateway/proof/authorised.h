@@ -16,11 +16,20 @@
  */
 struct authorised;
 
+/* Which flows count as in force. */
+enum authorised_when {
+  WHEN_NOW,         /* those in force at `now` */
+  WHEN_FROM_NOW_ON, /* those that are in force at some instant from `now` on */
+  WHEN_EVER,        /* all of them */
+};
+
 struct authorised_question {
   const struct policy *policy;
   const struct restrictions *restrictions; /* NULL: none */
   const struct address_set *own;           /* NULL: nothing is own */
   struct instant now;
+  enum authorised_when when;
+  const struct flow *only; /* NULL: all flows, else as if it were the only one */
 };
 
 struct authorised *authorised_new(const struct authorised_question *question, struct space *space,

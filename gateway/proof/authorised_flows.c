@@ -123,6 +123,31 @@ static int group_by_pair(struct authorised *authorised, const struct flow **flow
   return 0;
 }
 
+/* Whether a flow comes into force at all; conditions may open and shut in turn, but not for ever. */
+static bool comes_into_force(const struct authorised *authorised, const struct flow *flow) {
+  const struct authorised_question *question = &authorised->question;
+  struct instant at = question->now, until;
+  for (;;) {
+    enum force_state state = restricted_flow_force(question->policy, question->restrictions, flow, at, &until);
+    if (state != FORCE_OUTSIDE_WINDOW || until.seconds == INSTANT_NEVER.seconds)
+      return state == FORCE_YES;
+    at = until;
+  }
+}
+
+static bool counts(const struct authorised *authorised, const struct flow *flow) {
+  const struct authorised_question *question = &authorised->question;
+  switch (question->when) {
+  case WHEN_NOW:
+    return restricted_flow_force(question->policy, question->restrictions, flow, question->now, NULL) == FORCE_YES;
+  case WHEN_FROM_NOW_ON:
+    return comes_into_force(authorised, flow);
+  case WHEN_EVER:
+    break;
+  }
+  return true;
+}
+
 int authorised_learn_flows(struct authorised *authorised) {
   const struct policy *policy = authorised->policy;
   size_t width = policy->zone_count + 1, count = 0;
@@ -135,12 +160,11 @@ int authorised_learn_flows(struct authorised *authorised) {
   authorised->join_operation = diagram_operation(authorised->store);
   for (size_t i = 0; i < policy->flow_count; i++) {
     const struct flow *flow = &policy->flows[i];
-    if (!is_sound(authorised, flow))
+    if (!is_sound(authorised, flow) || (authorised->question.only != NULL && authorised->question.only != flow))
       continue;
     flows[count++] = flow;
     note_join(authorised, flow);
-    authorised->in_force[i] = restricted_flow_force(policy, authorised->question.restrictions, flow,
-                                                    authorised->question.now, NULL) == FORCE_YES;
+    authorised->in_force[i] = counts(authorised, flow);
   }
   return group_by_pair(authorised, flows, count);
 }

@@ -15,11 +15,12 @@
 
 /* A product of ranges, all of it in the set. */
 struct exact_box {
-  zone_index from, to; /* of the policy that has them (after, else before) */
+  zone_index from, to; /* of the policy of the side that allows it */
   struct address_range source, destination;
   uint8_t first_protocol, last_protocol;
   uint16_t first_port, last_port; /* destination port; ICMP: the type, in both; 0-65535: any */
   bool has_mac;                   /* only frames of this MAC */
+  bool other_macs;                /* only frames of other MACs than those to which either policy pins the sender */
   struct mac mac;
   const struct flow *flow; /* first flow that allows it, on the side that does; NULL: within a zone */
   struct packet example;   /* one packet of it */
@@ -71,8 +72,9 @@ int exact_who_can_reach(const struct policy *policy, const struct restrictions *
                         const struct address_range *destination, struct instant now, bool at_any_time,
                         struct arena *arena, struct exact_box **ret_boxes, size_t *ret_count, bool *ret_complete);
 
-/* Universal `expect`: whether any packet at any time passes from one zone to the other; the first box that does. */
-int exact_any_packet(const struct policy *policy, zone_index from, zone_index to, struct arena *arena, bool *ret_any,
-                     struct exact_box *ret_example);
+/* Universal `expect`: whether any packet passes from one zone to the other, now or at any instant after it; a box that
+ * does. 0, -ENOMEM, or -E2BIG when the budget did not suffice. */
+int exact_any_packet(const struct policy *policy, zone_index from, zone_index to, struct instant now,
+                     struct arena *arena, bool *ret_any, struct exact_box *ret_example);
 
 #endif

@@ -19,9 +19,6 @@ const char *random_topology(void);
 /* Interfaces of the lab that no policy ever gives a zone; NULL-terminated. */
 extern const char *const random_spare_interfaces[];
 
-/* The same policy changed a little: flows gone, renamed, moved, ended, narrowed. */
-char *random_policy_vary(struct dice *dice, const char *text, struct instant now, struct arena *arena);
-
 /* About `count` packets: at the edges of what the policy names, and anywhere. */
 void random_duels(struct dice *dice, const struct duel_field *field, size_t count, struct duel_list *list);
 

@@ -10,4 +10,7 @@
  * concern here. */
 char *random_policy_text(struct dice *dice, struct instant now, struct arena *arena);
 
+/* The same policy changed a little: flows gone, renamed, moved, ended, narrowed. */
+char *random_policy_vary(struct dice *dice, const char *text, struct instant now, struct arena *arena);
+
 #endif
