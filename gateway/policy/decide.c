@@ -384,6 +384,11 @@ static bool has_ip_options(struct judgement *judgement) {
   return (judgement->packet->traits & (TRAIT_IP_OPTIONS | TRAIT_ROUTING_HEADER | TRAIT_HOP_BY_HOP)) != 0;
 }
 
+/* RFC 6980: it is never cut in pieces but by whoever wants it to pass for something else. */
+static bool is_discovery_in_fragments(struct judgement *judgement) {
+  return is_neighbour_discovery(judgement->packet) && (judgement->packet->traits & TRAIT_FRAGMENT) != 0;
+}
+
 static bool tunnel_is_named(const struct judgement *judgement, zone_index zone) {
   const struct policy *policy = judgement->policy;
   for (size_t i = 0; i < policy->flow_count; i++)
@@ -497,6 +502,7 @@ static const struct check CHECKS[] = {
     {REASON_MAC_MISMATCH, has_wrong_mac, true},
     {REASON_CUT, is_cut, false},
     {REASON_IP_OPTIONS, has_ip_options, true},
+    {REASON_FRAGMENT, is_discovery_in_fragments, true},
     {REASON_TUNNEL, is_tunnel, true},
     {REASON_UNKNOWN_ZONE, goes_nowhere, false},
     {REASON_NO_FLOW, has_no_flow_at_all, true},
@@ -505,6 +511,12 @@ static const struct check CHECKS[] = {
 };
 
 /* ---- what the flows say of a packet that the guard lets pass ---- */
+
+/* Between the gateway and whoever stands on the same wire; what the gateway sends is whole where it is judged. */
+static bool discovers_gateway(struct judgement *judgement) {
+  return is_neighbour_discovery(judgement->packet) &&
+         (judgement->from == ZONE_GATEWAY || (judgement->to == ZONE_GATEWAY && !is_discovery_in_fragments(judgement)));
+}
 
 /* A packet for the gateway must bear an address of the interfaces on its side. */
 static bool destination_fits(const struct judgement *judgement) {
@@ -539,7 +551,7 @@ static enum reason judge(struct judgement *judgement) {
   bool gateway_sends = query->in_zone == ZONE_GATEWAY;
   if (query->in_zone == ZONE_NONE || (!gateway_sends && judgement->receiving == NULL))
     return REASON_UNKNOWN_ZONE;
-  if (is_neighbour_discovery(judgement->packet) && (gateway_sends || judgement->to == ZONE_GATEWAY))
+  if (discovers_gateway(judgement))
     return REASON_WITHIN;
   if (gateway_sends && judgement->to == ZONE_GATEWAY)
     return REASON_WITHIN;

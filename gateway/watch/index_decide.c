@@ -358,6 +358,14 @@ static bool has_ip_options(struct judging *judging) {
   return (judging->packet->traits & (TRAIT_IP_OPTIONS | TRAIT_ROUTING_HEADER | TRAIT_HOP_BY_HOP)) != 0;
 }
 
+static bool is_neighbour_discovery(const struct packet *packet) {
+  return is_type(packet, &NONE, &NEIGHBOUR6);
+}
+
+static bool is_discovery_in_fragments(struct judging *judging) {
+  return is_neighbour_discovery(judging->packet) && (judging->packet->traits & TRAIT_FRAGMENT) != 0;
+}
+
 static bool tunnel_is_named(const struct judging *judging, zone_index zone) {
   const struct index *index = judging->index;
   zone_index in = judging->query->in_zone;
@@ -468,6 +476,7 @@ static const struct check CHECKS[] = {
     {REASON_MAC_MISMATCH, has_wrong_mac, true},
     {REASON_CUT, is_cut, false},
     {REASON_IP_OPTIONS, has_ip_options, true},
+    {REASON_FRAGMENT, is_discovery_in_fragments, true},
     {REASON_TUNNEL, is_tunnel, true},
     {REASON_UNKNOWN_ZONE, goes_nowhere, false},
     {REASON_NO_FLOW, has_no_flow_at_all, true},
@@ -481,6 +490,11 @@ static bool destination_fits(const struct judging *judging) {
   if (judging->to == ZONE_GATEWAY)
     return may_be_gateway(judging->index, judging->query->in_zone, &judging->packet->destination);
   return judging->destination.zone == judging->to;
+}
+
+static bool discovers_gateway(struct judging *judging) {
+  return is_neighbour_discovery(judging->packet) &&
+         (judging->from == ZONE_GATEWAY || (judging->to == ZONE_GATEWAY && !is_discovery_in_fragments(judging)));
 }
 
 static enum reason judge_within(struct judging *judging) {
@@ -507,7 +521,7 @@ static enum reason judge(struct judging *judging) {
   bool gateway_sends = query->in_zone == ZONE_GATEWAY;
   if (query->in_zone == ZONE_NONE || (!gateway_sends && judging->receiving == NULL))
     return REASON_UNKNOWN_ZONE;
-  if (is_type(judging->packet, &NONE, &NEIGHBOUR6) && (gateway_sends || judging->to == ZONE_GATEWAY))
+  if (discovers_gateway(judging))
     return REASON_WITHIN;
   if (gateway_sends && judging->to == ZONE_GATEWAY)
     return REASON_WITHIN;

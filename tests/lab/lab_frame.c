@@ -305,13 +305,14 @@ int lab_frame_fragment(const struct lab_frame_recipe *recipe, uint32_t id, size_
 int lab_frame_split(const struct lab_frame *whole, size_t first_bytes, uint32_t id,
                     struct lab_frame ret_parts[static 2]) {
   struct lab_frame_sight sight = lab_frame_look(whole->data, whole->length, true);
-  size_t header =
-      ETHERNET_SIZE + (sight.packet.source.family == FAMILY_IPV6 ? (size_t)IPV6_HEADER_SIZE
-                                                                 : (size_t)(whole->data[ETHERNET_SIZE] & 0x0f) * 4);
+  bool ipv6 = sight.packet.source.family == FAMILY_IPV6;
+  size_t header = ETHERNET_SIZE + (ipv6 ? (size_t)IPV6_HEADER_SIZE : (size_t)(whole->data[ETHERNET_SIZE] & 0x0f) * 4);
   if (!sight.is_ip || whole->length <= header + first_bytes)
     return -EMSGSIZE;
-  struct lab_frame_recipe recipe = {
-      .packet = sight.packet, .source_mac = sight.source_mac, .destination_mac = sight.destination_mac};
+  struct lab_frame_recipe recipe = {.packet = sight.packet,
+                                    .source_mac = sight.source_mac,
+                                    .destination_mac = sight.destination_mac,
+                                    .hop_limit = whole->data[ETHERNET_SIZE + (ipv6 ? 7 : 8)]};
   const uint8_t *payload = whole->data + header;
   int code = lab_frame_fragment(&recipe, id, 0, true, payload, first_bytes, &ret_parts[0]);
   if (code < 0)

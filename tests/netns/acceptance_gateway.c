@@ -109,6 +109,28 @@ START_TEST(AC_I4_fragmented_neighbour_discovery_is_not_answered) {
 }
 END_TEST
 
+START_TEST(AC_I4_the_guard_stops_neighbour_discovery_in_fragments) {
+  static const uint8_t types[] = {135, 136};
+  open_town();
+  int interface = lab_find_interface(the_lab(), "ens1f1.210");
+  const struct lab_interface *wire = lab_interface(the_lab(), (size_t)interface);
+  struct address source = in_family("10.210.0.14", FAMILY_IPV6);
+  for (size_t i = 0; i < sizeof(types); i++) {
+    uint8_t body[32];
+    struct lab_probe whole = {.interface = interface, .recipe = solicitation(wire, &source, body)};
+    whole.recipe.packet.icmp_type = types[i];
+    whole.recipe.no_tail = false;
+    struct lab_probe split = whole;
+    split.split = 24;
+    uint64_t before = counter("guard.lgwan.fragment");
+    ck_assert_msg(passes(&whole), "whole, type %u", types[i]);
+    ck_assert_msg(!passes(&split), "in fragments, type %u", types[i]);
+    ck_assert_uint_eq(counter("guard.lgwan.fragment") - before, 2);
+  }
+  close_town();
+}
+END_TEST
+
 START_TEST(AC_I5_F6_the_gateway_takes_nothing_from_a_zone_that_no_flow_allows) {
   static const uint8_t icmp6[] = {128, 138, 139, 140, 144, 145, 146, 147};
   static const struct {
@@ -152,6 +174,7 @@ void add_gateway(Suite *suite) {
   tcase_add_test(test, AC_I1_E3_neighbour_discovery_with_the_gateway_works_in_every_zone);
   tcase_add_test(test, AC_E3_arp_with_the_gateway_works_in_every_zone);
   tcase_add_test(test, AC_I4_fragmented_neighbour_discovery_is_not_answered);
+  tcase_add_test(test, AC_I4_the_guard_stops_neighbour_discovery_in_fragments);
   tcase_add_test(test, AC_I5_F6_the_gateway_takes_nothing_from_a_zone_that_no_flow_allows);
   tcase_add_test(test, a_flow_to_the_gateway_does_not_cover_the_broadcast_of_the_wire);
 }

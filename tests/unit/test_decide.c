@@ -284,6 +284,44 @@ START_TEST(neighbours_of_the_gateway_are_discovered) {
 }
 END_TEST
 
+static const char two_zones[] =
+    "policy = { name = \"t\"; number = \"1\"; model = \"alpha\"; };"
+    "zones = { left = { class = \"internet\"; interfaces = [ \"l0\" ]; networks = [ \"2400:1::/64\" ]; };"
+    " right = { class = \"ot\"; interfaces = [ \"r0\" ]; networks = [ \"2400:2::/64\" ]; }; };"
+    "hosts = { }; flows = { };";
+
+static void read_two_zones(void) {
+  struct diagnostic_list diagnostics;
+  struct error error;
+  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
+  ck_assert_int_eq(policy_read_text("t", two_zones, strlen(two_zones), arena, false, &town, &diagnostics, &error), 0);
+  ck_assert_ptr_nonnull(town);
+}
+
+/* RFC 6980. Whoever sends it must still be who he says: the reasons of the addresses come first. */
+START_TEST(neighbour_discovery_in_fragments_is_refused) {
+  static const struct {
+    const char *in, *source, *service, *whole, *in_fragments;
+  } cases[] = {
+      {"left", "2400:1::9", "icmpv6/135", "within", "fragment"},
+      {"left", "2400:1::9", "icmpv6/136", "within", "fragment"},
+      {"left", "fe80::1", "icmpv6/135", "within", "special-source"},
+      {"right", "2400:1::9", "icmpv6/136", "within", "spoofed-source"},
+      {"left", "2400:1::9", "icmpv6/134", "icmp", "icmp"},
+      {"gateway", "2400:2::1", "icmpv6/135", "within", "within"}, /* cut in pieces behind all rules, if at all */
+  };
+  read_two_zones();
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    struct query query = {.packet = packet(cases[i].source, "2400:1::1", cases[i].service),
+                          .in_zone = zone(cases[i].in),
+                          .out_zone = ZONE_GATEWAY};
+    expect(&query, NOON, cases[i].whole, "-", cases[i].service);
+    query.packet.traits = TRAIT_FRAGMENT;
+    expect(&query, NOON, cases[i].in_fragments, "-", cases[i].service);
+  }
+}
+END_TEST
+
 START_TEST(covering_flows_come_in_the_order_of_the_file) {
   struct packet opener = packet("10.211.1.5", "10.140.0.33", "tcp/443");
   const struct flow *flow = policy_next_covering_flow(town, &opener, zone("lgwan"), zone("internet"), NULL);
@@ -314,6 +352,7 @@ int main(void) {
   tcase_add_test(cases, a_window_opens_and_shuts_by_itself);
   tcase_add_test(cases, a_packet_stays_on_the_way_of_its_zone);
   tcase_add_test(cases, neighbours_of_the_gateway_are_discovered);
+  tcase_add_test(cases, neighbour_discovery_in_fragments_is_refused);
   tcase_add_test(cases, covering_flows_come_in_the_order_of_the_file);
   tcase_add_test(cases, every_reason_has_a_name_and_words);
   suite_add_tcase(suite, cases);

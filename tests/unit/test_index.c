@@ -129,7 +129,7 @@ static size_t collect(const struct policy *policy, struct address *addresses) {
 static struct packet random_packet(const struct address *addresses, size_t count) {
   static const uint8_t protocols[] = {6, 6, 6, 17, 17, 1, 58, 47, 132, 4, 50};
   static const uint16_t ports[] = {443, 53, 5000, 5010, 5011, 1, 1000, 3544, 22};
-  static const uint8_t types[] = {8, 0, 3, 11, 128, 129, 1, 135, 13, 5, 143};
+  static const uint8_t types[] = {8, 0, 3, 11, 128, 129, 1, 135, 136, 13, 5, 143};
   static const uint8_t flags[] = {TCP_SYN, TCP_SYN, TCP_ACK, TCP_SYN | TCP_ACK, 0, TCP_FIN, TCP_RST, TCP_PSH | TCP_ACK};
   struct packet packet = {.source = addresses[random_below((uint32_t)count)],
                           .destination = addresses[random_below((uint32_t)count)],
@@ -143,6 +143,7 @@ static struct packet random_packet(const struct address *addresses, size_t count
   packet.icmp_type = types[random_below(sizeof types)];
   packet.tcp_flags = packet.protocol == 6 ? flags[random_below(sizeof flags)] : 0;
   packet.traits = random_below(20) == 0 ? TRAIT_IP_OPTIONS : random_below(20) == 0 ? TRAIT_NO_PORTS : 0;
+  packet.traits |= random_below(8) == 0 ? TRAIT_FRAGMENT : 0;
   packet.has_source_mac = random_below(2) == 0;
   packet.source_mac.bytes[0] = 2;
   packet.source_mac.bytes[5] = (uint8_t)random_below(5);
