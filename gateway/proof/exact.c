@@ -123,8 +123,8 @@ static int compare(const struct authorised_question *before, const struct author
 }
 
 int exact_compare(const struct exact_side *before, const struct exact_side *after, const struct address_set *own,
-                  struct instant now, bool at_any_time, struct arena *arena, struct exact_difference *ret_difference) {
-  enum authorised_when when = at_any_time ? WHEN_EVER : WHEN_NOW;
+                  struct instant now, enum authorised_when when, struct arena *arena,
+                  struct exact_difference *ret_difference) {
   const struct authorised_question old = {before->policy, before->restrictions, own, now, when, NULL};
   const struct authorised_question new = {after->policy, after->restrictions, own, now, when, NULL};
   return compare(&old, &new, arena, ret_difference);

@@ -7,6 +7,7 @@
 #include "policy/packet.h"
 #include "policy/policy.h"
 #include "policy/restrictions.h"
+#include "proof/authorised.h"
 
 /*
  * Exact answers about policies, from the sets of proof/authorised.h: what a new policy opens and closes, which flows
@@ -41,12 +42,13 @@ struct exact_difference {
 };
 
 /*
- * What passes by the one and not by the other, of openers, at the instant (flows out of force do not count); with
- * `at_any_time` every flow counts, whatever its expiry and window, as for what an approval means. Zones are the same
- * when they have the same name. 0 or -ENOMEM.
+ * What passes by the one and not by the other, of openers; `when` says which flows count: those in force at the instant
+ * (what happens to packets now), from it on (what a new policy brings), or all, whatever their expiry and window (what
+ * an approval means). Zones are the same when they have the same name. 0 or -ENOMEM.
  */
 int exact_compare(const struct exact_side *before, const struct exact_side *after, const struct address_set *own,
-                  struct instant now, bool at_any_time, struct arena *arena, struct exact_difference *ret_difference);
+                  struct instant now, enum authorised_when when, struct arena *arena,
+                  struct exact_difference *ret_difference);
 
 /* Flow by flow: what one flow of `after` covers more than the flow of the same name in `before` (for approvals: D18).
  */
