@@ -187,7 +187,8 @@ static const char *finish_byteorder(struct decoder *decoder, struct draft *draft
   const char *size = NULL;
   if (live->size != 2 && live->size != 4 && live->size != 8) {
     size = decoder_reason(decoder, "byteorder: size %u is not known", live->size);
-  } else if (live->length % live->size != 0) {
+  } else if (live->length % live->size != 0 &&
+             (live->length > live->size || live->source != live->destination)) { /* less than a piece: it stays */
     size = decoder_reason(decoder, "byteorder: %u bytes in pieces of %u", live->length, live->size);
   }
   return first_reason(places, first_reason(size, known_operation(decoder, draft, NFT_BYTEORDER_HTON)));

@@ -26,6 +26,10 @@ static const char *or_empty(const char *text) {
   return text != NULL ? text : "";
 }
 
+static enum value_format mask_format(enum value_format format) {
+  return format == VALUE_ADDRESS || format == VALUE_MARK ? format : VALUE_HEX;
+}
+
 static void say(struct telling *telling, const char *text) {
   telling->line =
       or_empty(arena_printf(telling->arena, "%s%s%s", telling->line, telling->line[0] != '\0' ? " " : "", text));
@@ -59,10 +63,6 @@ static struct saying recall(const struct telling *telling, unsigned start) {
     }
   }
   return (struct saying){.text = or_empty(arena_printf(telling->arena, "register-%u", start)), .start = start};
-}
-
-static enum value_format mask_format(enum value_format format) {
-  return format == VALUE_ADDRESS || format == VALUE_MARK ? format : VALUE_HEX;
 }
 
 static const char *masked(const struct telling *telling, const struct saying *saying, unsigned length) {
@@ -132,6 +132,7 @@ static void tell_bitwise(struct telling *telling, const struct live_expression *
     saying.text = arena_printf(telling->arena, "(%s op-%u %s)", what, expression->operation,
                                value_text(VALUE_HEX, expression->data, expression->data_length, telling->arena));
   }
+  saying.constant = NULL;
   saying.start = expression->destination;
   saying.length = expression->length;
   remember(telling, saying);
@@ -141,6 +142,7 @@ static void tell_byteorder(struct telling *telling, const struct live_expression
   struct saying saying = recall(telling, expression->source);
   bool host = saying.format == VALUE_HOST || saying.format == VALUE_MARK;
   saying.format = host ? VALUE_NUMBER : saying.format;
+  saying.constant = NULL;
   saying.start = expression->destination;
   saying.length = expression->length;
   remember(telling, saying);
@@ -282,6 +284,7 @@ static void tell_immediate(struct telling *telling, const struct live_expression
   enum value_format format = expression->data_length == 4 ? VALUE_MARK : VALUE_HEX;
   remember(telling,
            (struct saying){.text = value_text(format, expression->data, expression->data_length, telling->arena),
+                           .constant = expression->data,
                            .start = expression->destination,
                            .length = expression->data_length});
 }
@@ -342,15 +345,23 @@ static void tell_log(struct telling *telling, const struct live_expression *expr
                    : or_empty(arena_printf(telling->arena, "log prefix \"%s\"", expression->object)));
 }
 
+/* What is told of a register where the statement knows what it is. */
+static const char *known_text(const struct telling *telling, unsigned start, enum value_format format) {
+  struct saying saying = recall(telling, start);
+  return saying.constant != NULL ? value_text(format, saying.constant, saying.length, telling->arena)
+                                 : or_empty(saying.text);
+}
+
 static void tell_nat(struct telling *telling, const struct live_expression *expression) {
   bool named = strcmp(expression->name, "nat") == 0;
   say(telling, !named ? expression->name : expression->operation == NFT_NAT_SNAT ? "snat" : "dnat");
   if (expression->has_source) {
-    say(telling, or_empty(arena_printf(telling->arena, "to %s", or_empty(recall(telling, expression->source).text))));
+    say(telling, "to");
+    say(telling, known_text(telling, expression->source, VALUE_ADDRESS));
   }
   if (expression->has_source_data) {
-    say(telling,
-        or_empty(arena_printf(telling->arena, "port %s", or_empty(recall(telling, expression->source_data).text))));
+    say(telling, "port");
+    say(telling, known_text(telling, expression->source_data, VALUE_NUMBER));
   }
 }
 
@@ -371,7 +382,8 @@ static void tell_name(struct telling *telling, const struct live_expression *exp
 static void tell_forward(struct telling *telling, const struct live_expression *expression) {
   tell_name(telling, expression);
   if (expression->has_source) {
-    say(telling, or_empty(arena_printf(telling->arena, "to %s", or_empty(recall(telling, expression->source).text))));
+    say(telling, "to");
+    say(telling, known_text(telling, expression->source, VALUE_HOST));
   }
 }
 

@@ -31,7 +31,8 @@ enum value_format {
 struct saying {
   const char *text; /* "ip saddr" */
   enum value_format format;
-  const uint8_t *mask; /* what it was masked with, `length` bytes; NULL */
+  const uint8_t *mask;     /* what it was masked with, `length` bytes; NULL */
+  const uint8_t *constant; /* its value, where the rule itself put it there; NULL */
   unsigned start, length;
 };
 

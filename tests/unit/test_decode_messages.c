@@ -480,14 +480,20 @@ static void absent_object(void) {
   bytes_text(&bytes, NFTA_OBJREF_IMM_NAME, "elsewhere");
   bytes_close_expression(&bytes);
 }
-static void odd_byteorder(void) {
+static void put_byteorder(uint32_t destination, uint32_t length, uint32_t size) {
   bytes_expression(&bytes, "byteorder");
   bytes_u32(&bytes, NFTA_BYTEORDER_SREG, NFT_REG_1);
-  bytes_u32(&bytes, NFTA_BYTEORDER_DREG, NFT_REG_1);
+  bytes_u32(&bytes, NFTA_BYTEORDER_DREG, destination);
   bytes_u32(&bytes, NFTA_BYTEORDER_OP, NFT_BYTEORDER_HTON);
-  bytes_u32(&bytes, NFTA_BYTEORDER_LEN, 3);
-  bytes_u32(&bytes, NFTA_BYTEORDER_SIZE, 2);
+  bytes_u32(&bytes, NFTA_BYTEORDER_LEN, length);
+  bytes_u32(&bytes, NFTA_BYTEORDER_SIZE, size);
   bytes_close_expression(&bytes);
+}
+static void odd_byteorder(void) {
+  put_byteorder(NFT_REG_1, 3, 2);
+}
+static void byteorder_that_writes_nothing(void) {
+  put_byteorder(NFT_REG_2, 1, 2);
 }
 static void uneven_range(void) {
   bytes_expression(&bytes, "range");
@@ -566,6 +572,7 @@ static const struct {
     {flag_of_lookup, "flag 0x2"},
     {absent_object, "no object 'elsewhere'"},
     {odd_byteorder, "3 bytes in pieces of 2"},
+    {byteorder_that_writes_nothing, "1 bytes in pieces of 2"},
     {uneven_range, "value of 4 bytes, where 2"},
     {nested_too_deep, "another expression than payload"},
     {match_that_marks, "may change the mark"},
@@ -617,6 +624,16 @@ START_TEST(two_registers_of_bitwise_are_both_told) {
   ck_assert_uint_eq(bitwise->destination, 20);
   ck_assert_uint_eq(bitwise->source_data, 76);
   ck_assert(bitwise->has_source_data);
+}
+END_TEST
+
+/* nft writes such for `meta l4proto` and the like: the kernel turns no piece, the value stays. */
+START_TEST(a_byteorder_of_less_than_one_piece_is_understood) {
+  put_base();
+  open_rule("c");
+  put_byteorder(NFT_REG_1, 1, 2);
+  bytes_close(&bytes);
+  ck_assert_ptr_null(decode()->chains[0].rules[0].expressions[0].unmodelled);
 }
 END_TEST
 
@@ -876,6 +893,7 @@ int main(void) {
                       COUNT_OF(expressions));
   tcase_add_test(tests, what_a_rule_says_beyond_our_knowledge_is_said_of_the_rule);
   tcase_add_test(tests, two_registers_of_bitwise_are_both_told);
+  tcase_add_test(tests, a_byteorder_of_less_than_one_piece_is_understood);
   tcase_add_test(tests, a_flowtable_is_told_with_its_devices);
   tcase_add_test(tests, intervals_are_paired_whatever_their_order);
   tcase_add_test(tests, an_end_whose_beginning_ran_out_is_no_riddle_in_a_set_with_timeouts);
