@@ -421,12 +421,14 @@ static diagram must_go_on(struct pair_work *work, const struct cell *cell, diagr
 static void check_later(struct pair_work *work, const struct cell *cell) {
   struct diagram_store *store = work->bench->store;
   diagram accepted = diagram_and(store, cell->possible, cell->kernel.may);
-  diagram guard = DIAGRAM_FALSE;
-  if (cell->situation.path != PATH_OUTPUT)
-    guard = diagram_support(store, authorised_guard(work->bench->authorised, &cell->pair, cell->situation.family));
+  diagram reasons = authorised_guard(work->bench->authorised, &cell->pair, cell->situation.family);
+  diagram guard = diagram_support(store, reasons);
+  /* What the gateway itself sends bears its connection's addresses: of the reasons only a cut can come later. */
+  bool sent = cell->situation.path == PATH_OUTPUT;
+  diagram standing = sent ? diagram_where(store, reasons, REASON_CUT) : guard;
   diagram over = diagram_difference(store, accepted, may_go_on(work, cell));
   prover_refute(work, cell, CLAIM_ESTABLISHED, over, true, NULL);
-  prover_refute(work, cell, CLAIM_GUARD, diagram_and(store, accepted, guard), true, NULL);
+  prover_refute(work, cell, CLAIM_GUARD, diagram_and(store, accepted, standing), true, NULL);
   if (is_related(&cell->situation))
     prover_refute(work, cell, CLAIM_GUARD,
                   diagram_difference(store, accepted, icmp_errors(work->bench, cell->situation.family)), true, NULL);
