@@ -116,7 +116,8 @@ struct bench *bench_new(const struct prover *prover) {
     arena_free(arena);
     return NULL;
   }
-  struct authorised_question authorised = {question->policy, question->restrictions, prover->own, prover->now};
+  struct authorised_question authorised = {
+      .policy = question->policy, .restrictions = question->restrictions, .own = prover->own, .now = prover->now};
   bench->arena = arena;
   bench->store = diagram_store_new(question->node_budget != 0 ? question->node_budget : NODE_BUDGET);
   bench->space = space_new(arena);
