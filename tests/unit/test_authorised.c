@@ -142,7 +142,8 @@ static void bench_open(struct bench *bench, struct arena *arena, const struct po
   bench->circumstances = (struct circumstances){.now = now, .own = &bench->own};
   if (dice_percent(&bench->dice, 60))
     bench->circumstances.restrictions = &bench->drawn;
-  struct authorised_question question = {policy, bench->circumstances.restrictions, &bench->own, now};
+  struct authorised_question question = {
+      .policy = policy, .restrictions = bench->circumstances.restrictions, .own = &bench->own, .now = now};
   bench->space = space_new(arena);
   bench->store = diagram_store_new(0);
   bench->authorised = authorised_new(&question, bench->space, bench->store, arena);
