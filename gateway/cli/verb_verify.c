@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,8 +30,9 @@ struct verification {
   const struct invocation *invocation;
   struct proof_subject subject;
   struct proof_material material;
-  struct arena *arena; /* of the material and the proof */
-  const char *file;    /* --ruleset; NULL: the kernel */
+  struct arena *arena;    /* of the material and the proof */
+  const char *file;       /* --ruleset; NULL: the kernel */
+  struct address_set own; /* offline: what the recording takes for the gateway's addresses */
   bool offline, closed;
   struct instant now;
   struct proof proof;
@@ -139,6 +141,32 @@ static int record(struct verification *verification, const char *path) {
 
 /* ---- one round ---- */
 
+/* A recording does not say which addresses the gateway had. What its rules take for such is assumed: the sets own4 and
+ * own6, empty in what `kido compile` prints. */
+static int assume_own(struct verification *verification) {
+  static const struct {
+    const char *name;
+    enum address_family family;
+  } sets[] = {{"own4", FAMILY_IPV4}, {"own6", FAMILY_IPV6}};
+  const struct live_table *table = live_find_table(verification->material.ruleset, NFPROTO_INET, "kido");
+  struct address_range *ranges = NULL;
+  void *items = NULL;
+  size_t count = 0, capacity = 0;
+  for (size_t i = 0; table && i < sizeof sets / sizeof sets[0]; i++) {
+    const struct live_set *set = live_find_set(table, sets[i].name);
+    for (size_t j = 0; set && set->key_length == address_length(sets[i].family) && j < set->element_count; j++) {
+      if (arena_grow(verification->arena, &items, count, &capacity, sizeof *ranges) < 0) {
+        return -ENOMEM;
+      }
+      ranges = items;
+      ranges[count] = (struct address_range){.first.family = sets[i].family, .last.family = sets[i].family};
+      memcpy(ranges[count].first.bytes, set->elements[j].first, set->key_length);
+      memcpy(ranges[count++].last.bytes, set->elements[j].last, set->key_length);
+    }
+  }
+  return address_set_build(verification->arena, ranges, count, &verification->own);
+}
+
 static int take(struct verification *verification) {
   static const struct surroundings unknown = {.known = false};
   verification->arena = arena_free(verification->arena);
@@ -153,6 +181,9 @@ static int take(struct verification *verification) {
   if (result == 0) {
     result = proof_material_decode(&verification->material, verification->arena, &verification->error);
   }
+  if (result == 0 && verification->offline) {
+    result = assume_own(verification);
+  }
   verification->now = verification->invocation->now_given
                           ? verification->invocation->now
                           : (struct instant){verification->material.snapshot.taken_at / 1000};
@@ -160,10 +191,9 @@ static int take(struct verification *verification) {
 }
 
 static int judge_as(struct verification *verification, bool closed) {
-  static const struct address_set nothing = {0};
   struct proof_question question = {.policy = verification->subject.policy,
                                     .restrictions = verification->subject.restrictions,
-                                    .own = verification->offline ? &nothing : NULL,
+                                    .own = verification->offline ? &verification->own : NULL,
                                     .ruleset = verification->material.ruleset,
                                     .surroundings = verification->material.surroundings,
                                     .gate_closed = closed};
@@ -173,10 +203,15 @@ static int judge_as(struct verification *verification, bool closed) {
   return result == -ENOMEM ? error_set(&verification->error, ENOMEM, "no memory for the proof") : result;
 }
 
-/* Without kidod nobody says whether it closed the gate when it ended: either is what it may leave behind. */
+static bool forwards(const struct surroundings *surroundings) {
+  return surroundings->known && (surroundings->forwarding4 || surroundings->forwarding6);
+}
+
+/* Without kidod nobody says whether it closed the gate when it ended. A gate that it closed does not forward. */
 static int judge(struct verification *verification) {
   int result = judge_as(verification, verification->subject.gate_closed);
-  if (result < 0 || verification->proof.result != PROOF_REFUTED || !verification->subject.may_be_closed) {
+  if (result < 0 || verification->proof.result != PROOF_REFUTED || !verification->subject.may_be_closed ||
+      forwards(verification->material.surroundings)) {
     return result;
   }
   struct proof open = verification->proof;

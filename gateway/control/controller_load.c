@@ -36,7 +36,9 @@
  */
 
 enum { RECORD_ROOM = 64 * 1024 }; /* beside the policy itself, which is kept twice */
-enum { REFUSES_REFUTED = 0 };     /* for now a load that is refuted is told, and stands */
+#ifndef REFUSES_REFUTED
+#define REFUSES_REFUTED 0 /* for now a load that is refuted is told, and stands */
+#endif
 
 /* systemd waits for READY after a start and after each RELOADING. */
 void controller_say_ready(const struct controller *controller) {

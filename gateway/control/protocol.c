@@ -19,9 +19,11 @@ struct verb_form {
 static const struct verb_form verb_forms[CONTROL_VERB_END_] = {
     [CONTROL_STATUS] = {0},
     [CONTROL_FLOWS] = {0},
-    [CONTROL_APPLY] = {.text_limit = CONTROL_POLICY_LIMIT, .flags = CONTROL_ALLOW_LOCKOUT, .seconds = true},
+    [CONTROL_APPLY] = {.text_limit = CONTROL_POLICY_LIMIT,
+                       .flags = CONTROL_ALLOW_LOCKOUT | CONTROL_ALLOW_UNPROVEN,
+                       .seconds = true},
     [CONTROL_CONFIRM] = {0},
-    [CONTROL_ROLLBACK] = {.flags = CONTROL_ALLOW_LOCKOUT, .number = true, .seconds = true},
+    [CONTROL_ROLLBACK] = {.flags = CONTROL_ALLOW_LOCKOUT | CONTROL_ALLOW_UNPROVEN, .number = true, .seconds = true},
     [CONTROL_HISTORY] = {0},
     [CONTROL_PLAN] = {.text_limit = CONTROL_POLICY_LIMIT},
     [CONTROL_CUT] = {.text_limit = CONTROL_ORDER_LIMIT, .flags = CONTROL_ALLOW_LOCKOUT | CONTROL_DRY_RUN, .kind = true},
