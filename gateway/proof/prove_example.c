@@ -37,9 +37,27 @@ static const struct {
                       "the guard must drop this packet, and the kernel's rules let it pass"}},
 };
 
+/* An address that could be a host's: some way into the first network of that family. */
+static struct address some_host(const struct policy *policy, zone_index zone, enum address_family family,
+                                unsigned number) {
+  struct address address = {0};
+  for (size_t i = 0; zone >= 0 && i < policy->zones[zone].network_count; i++) {
+    const struct address_range *range = &policy->zones[zone].networks[i].range;
+    if (range->first.family != family)
+      continue;
+    struct address found = range->first;
+    found.bytes[address_length(family) - 1] |= (uint8_t)number;
+    return range_contains(range, &found) ? found : range->first;
+  }
+  return address;
+}
+
 static struct witness_wishes wishes_of(const struct prover *prover, const struct cell *cell) {
+  enum { SENDER = 40, RECEIVER = 50 };
   const struct policy *policy = prover->question->policy;
-  struct witness_wishes wishes = {0};
+  enum address_family family = cell->situation.family;
+  struct witness_wishes wishes = {.source = some_host(policy, cell->pair.from, family, SENDER),
+                                  .destination = some_host(policy, cell->pair.to, family, RECEIVER)};
   bool reply = cell->situation.tracking == TRACKING_REPLY || cell->situation.tracking == TRACKING_RELATED_REPLY;
   zone_index from = reply ? cell->pair.to : cell->pair.from, to = reply ? cell->pair.from : cell->pair.to;
   for (size_t i = 0; i < policy->flow_count; i++) {
@@ -48,7 +66,8 @@ static struct witness_wishes wishes_of(const struct prover *prover, const struct
       continue;
     const struct endpoint *ends[2] = {flow->from, flow->to};
     size_t counts[2] = {flow->from_count, flow->to_count};
-    struct address *places[2] = {&wishes.source, &wishes.destination};
+    struct address *places[2] = {reply ? &wishes.destination : &wishes.source,
+                                 reply ? &wishes.source : &wishes.destination};
     for (size_t j = 0; j < 2; j++)
       if (counts[j] != 0 && ends[j][0].kind == ENDPOINT_HOST && ends[j][0].host != NULL &&
           ends[j][0].host->address_count != 0 &&

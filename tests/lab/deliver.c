@@ -33,6 +33,9 @@ static bool is_martian(const struct lab *lab, const struct packet *packet, enum 
       return true;
   if (path == PATH_FORWARD && in_prefix(&packet->source, "fe80::/10"))
     return true;
+  if (lab_route(lab, &packet->source).kind == LAB_ROUTE_BROADCAST ||
+      (path == PATH_FORWARD && lab_route(lab, &packet->destination).kind == LAB_ROUTE_BROADCAST))
+    return true;
   bool own_source = address_set_contains(lab_own(lab), &packet->source);
   return path != PATH_OUTPUT && own_source;
 }
