@@ -33,4 +33,7 @@ json_t *explain_to_json(const struct question *question, const struct decision *
 /* Judges every packet of a capture file, connections included; returns an exit code. */
 int explain_capture(struct question *question, const char *path);
 
+/* Lists who may open a connection to what --who-can-reach names; returns an exit code. */
+int explain_reach(const struct question *question);
+
 #endif

@@ -163,6 +163,7 @@ int verb_check(const struct invocation *invocation);
 int verb_show(const struct invocation *invocation);
 int verb_print(const struct invocation *invocation);
 int verb_explain(const struct invocation *invocation);
+int verb_diff(const struct invocation *invocation);
 int verb_compile(const struct invocation *invocation);
 int verb_replay(const struct invocation *invocation);
 int verb_plan(const struct invocation *invocation);

@@ -302,11 +302,37 @@ static int ask_capture(struct question *question) {
   return code == EXIT_CODE_YES ? explain_capture(question, question->invocation->arguments[0]) : code;
 }
 
-/* One argument, or two with the policy, name a capture file; three or four a packet. */
+static int ask_reach(struct question *question) {
+  static const char *const of_a_packet[] = {"from-zone", "in", "sport", "mac", "reply", "established"};
+  for (size_t i = 0; i < sizeof(of_a_packet) / sizeof(of_a_packet[0]); i++)
+    if (invocation_has(question->invocation, of_a_packet[i]))
+      return invocation_usage(question->invocation, "--%s は --who-can-reach とは使えません",
+                              "--%s does not go with --who-can-reach", of_a_packet[i]);
+  question->restrictions = published_restrictions(question->invocation, question->policy);
+  return explain_reach(question);
+}
+
+/* With --who-can-reach at most the policy. Else one argument, or two with the policy, name a capture file; three or
+ * four a packet. */
+static int count_arguments(const struct invocation *invocation, bool reach, const char **ret_file) {
+  size_t count = invocation->argument_count;
+  if (reach && count > 1)
+    return invocation_usage(invocation, "--who-can-reach のほかに取れる引数はポリシーのファイルだけです",
+                            "with --who-can-reach this takes the policy's file and nothing else");
+  if (!reach && count == 0)
+    return invocation_usage(invocation, "SRC DST SERVICE か記録ファイルが必要です",
+                            "this takes SRC DST SERVICE, or a capture file");
+  *ret_file = count != 0 && (reach || count % 2 == 0) ? invocation->arguments[count - 1] : NULL;
+  return EXIT_CODE_YES;
+}
+
 int verb_explain(const struct invocation *invocation) {
   struct policy_reading reading;
-  bool capture = invocation->argument_count <= 2;
-  const char *file = invocation->argument_count % 2 == 0 ? invocation->arguments[invocation->argument_count - 1] : NULL;
+  bool reach = invocation_has(invocation, "who-can-reach"), capture = !reach && invocation->argument_count <= 2;
+  const char *file = NULL;
+  int usage = count_arguments(invocation, reach, &file);
+  if (usage != EXIT_CODE_YES)
+    return usage;
   if (capture && access(invocation->arguments[0], F_OK) < 0)
     return invocation_usage(invocation, "SRC DST SERVICE か記録ファイルが必要です（「%s」というファイルはありません）",
                             "this takes SRC DST SERVICE, or a capture file (there is no file '%s')",
@@ -325,6 +351,8 @@ int verb_explain(const struct invocation *invocation) {
                               .in_zone = ZONE_NONE};
   if (capture)
     return ask_capture(&question);
+  if (reach)
+    return ask_reach(&question);
   question.restrictions = published_restrictions(invocation, reading.policy);
   return ask(&question);
 }

@@ -22,6 +22,8 @@ static const struct option_rule explain_options[] = {
     {"reply", OPTION_FLAG, NULL, "応答のパケットとして判定する", "judge it as a reply within a connection"},
     {"established", OPTION_FLAG, NULL, "確立済み通信のパケットとして判定する",
      "judge it as a later packet of a connection"},
+    {"who-can-reach", OPTION_VALUE, "ZONE|HOST", "パケットの代わりに、そこへ通信を始められるものをすべて挙げる",
+     "not a packet: everything that may open a connection to it"},
 };
 
 static const struct option_rule compile_options_of_verb[] = {
@@ -98,7 +100,15 @@ static const struct verb verbs[] = {
     {"compile", "[FILE]", "ポリシーから作る nftables ルールを出力する", "the ruleset that a policy makes",
      TABLE_OF(compile_options_of_verb), 0, 1, verb_compile},
     {"explain", "SRC DST SERVICE|FILE.pcap [FILE]", "あるパケットの判定と理由、根拠の行を示す",
-     "the verdict on a packet, why, and where the file says so", TABLE_OF(explain_options), 1, 4, verb_explain},
+     "the verdict on a packet, why, and where the file says so", TABLE_OF(explain_options), 0, 4, verb_explain},
+    {"diff",
+     "OLD NEW",
+     "二つのポリシーで判定が変わるパケットをすべて挙げる",
+     "exactly the packets that two policies judge otherwise",
+     {NULL, 0},
+     2,
+     2,
+     verb_diff},
     {"replay", "ZONE=FILE.pcap ...", "記録したパケットを木戸番に判定させる", "the watchman over capture files",
      TABLE_OF(replay_options), 1, SIZE_MAX, verb_replay},
     {"plan",

@@ -144,22 +144,47 @@ static struct address address_at(enum address_family family, const uint8_t *byte
   return address;
 }
 
-/* An address of the range that reads well: a host's that the policy names, else the first that is not a network's. */
+/* An address of a host (not that of its network) in the range; false: it has none there. */
+static bool address_of_host(const struct host *host, const struct address_range *range, struct address *ret_address) {
+  for (size_t i = 0; i < host->address_count; i++) {
+    struct address address = host->addresses[i].range.first, next;
+    if (range_size(&host->addresses[i].range) > 2 && address_next(&address, &next) && range_contains(range, &next))
+      address = next;
+    if (range_contains(range, &address)) {
+      *ret_address = address;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* An address of the range that reads well: a host's of the flow, any host's, else the first behind the network's. */
 static struct address example_address(const struct policy *policy, const struct flow *flow, bool source,
                                       const struct address_range *range) {
+  enum { FEW = 10000 };
   const struct endpoint *ends = flow == NULL ? NULL : source ? flow->from : flow->to;
   size_t count = flow == NULL ? 0 : source ? flow->from_count : flow->to_count;
+  struct address found;
   for (size_t i = 0; i < count; i++)
-    for (size_t j = 0; ends[i].kind == ENDPOINT_HOST && ends[i].host != NULL && j < ends[i].host->address_count; j++)
-      if (range_contains(range, &ends[i].host->addresses[j].range.first))
-        return ends[i].host->addresses[j].range.first;
-  for (size_t i = 0; i < policy->host_count && policy->host_count < 10000; i++)
-    if (policy->hosts[i].address_count != 0 && range_contains(range, &policy->hosts[i].addresses[0].range.first))
-      return policy->hosts[i].addresses[0].range.first;
-  struct address next;
-  if (address_next(&range->first, &next) && range_contains(range, &next))
-    return next;
+    if (ends[i].kind == ENDPOINT_HOST && ends[i].host != NULL && address_of_host(ends[i].host, range, &found))
+      return found;
+  for (size_t i = 0; i < policy->host_count && policy->host_count < FEW; i++)
+    if (address_of_host(&policy->hosts[i], range, &found))
+      return found;
+  if (address_next(&range->first, &found) && range_contains(range, &found))
+    return found;
   return range->first;
+}
+
+/* Nobody writes to himself. */
+static struct address another(const struct address_range *range, const struct address *than,
+                              const struct address *wish) {
+  struct address other;
+  if (!address_equal(wish, than))
+    return *wish;
+  if (address_next(wish, &other) && range_contains(range, &other))
+    return other;
+  return address_previous(wish, &other) && range_contains(range, &other) ? other : *wish;
 }
 
 static uint16_t within(uint16_t wish, uint16_t first, uint16_t last) {
@@ -171,6 +196,7 @@ static void add_example(const struct shelf *shelf, struct exact_box *box) {
   *packet = (struct packet){.source = example_address(shelf->policy, box->flow, true, &box->source),
                             .destination = example_address(shelf->policy, box->flow, false, &box->destination),
                             .protocol = box->first_protocol};
+  packet->destination = another(&box->destination, &packet->source, &packet->destination);
   if (packet->protocol == PROTOCOL_TCP || packet->protocol == PROTOCOL_UDP) {
     packet->source_port = CLIENT_PORT;
     packet->destination_port = within(443, box->first_port, box->last_port);
