@@ -171,14 +171,19 @@ static const struct attribute_spec *find_spec(const struct attribute_table *tabl
   return NULL;
 }
 
+/* Types that are there, and those of which the value was taken. */
+struct tally {
+  uint64_t there, taken;
+};
+
 static const char *take_one(struct decoder *decoder, const struct attribute_table *table,
-                            const struct attribute *attribute, void *target, uint64_t *seen) {
+                            const struct attribute *attribute, void *target, struct tally *tally) {
   const struct attribute_spec *spec = find_spec(table, attribute->type);
   if (spec == NULL) {
     return decoder_reason(decoder, "%s: attribute %u is not known", table->what, attribute->type);
   }
-  bool twice = SEEN(*seen, spec->type) && spec->format != FORMAT_PAD;
-  *seen |= UINT64_C(1) << spec->type;
+  bool twice = SEEN(tally->there, spec->type) && spec->format != FORMAT_PAD;
+  tally->there |= UINT64_C(1) << spec->type;
   if (twice) {
     return decoder_reason(decoder, "%s: '%s' is there twice", table->what, spec->name);
   }
@@ -188,6 +193,7 @@ static const char *take_one(struct decoder *decoder, const struct attribute_tabl
     return decoder_reason(decoder, "%s: '%s' has no value that is known (%u bytes)", table->what, spec->name,
                           value.length);
   }
+  tally->taken |= UINT64_C(1) << spec->type;
   return NULL;
 }
 
@@ -203,15 +209,15 @@ static const char *find_missing(struct decoder *decoder, const struct attribute_
 const char *attributes_take(struct decoder *decoder, struct bytes nest, const struct attribute_table *table,
                             void *target, uint64_t *ret_seen) {
   const char *reason = NULL;
-  uint64_t seen = 0;
+  struct tally tally = {0};
   struct attribute attribute;
   while (attribute_next(decoder, &nest, &attribute)) {
-    const char *fault = take_one(decoder, table, &attribute, target, &seen);
+    const char *fault = take_one(decoder, table, &attribute, target, &tally);
     reason = first_reason(reason, fault);
   }
-  reason = first_reason(reason, find_missing(decoder, table, seen));
+  reason = first_reason(reason, find_missing(decoder, table, tally.there));
   if (ret_seen != NULL) {
-    *ret_seen = seen;
+    *ret_seen = tally.taken;
   }
   return reason;
 }

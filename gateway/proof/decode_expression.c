@@ -246,10 +246,8 @@ static const char *finish_exthdr(struct decoder *decoder, struct draft *draft) {
     draft->live.kind = LIVE_EXTHDR_SET;
     return first_reason(reason, "exthdr: it takes an option out of the packet");
   }
-  if (reads && (draft->live.flags & NFT_EXTHDR_F_PRESENT) != 0) { /* one byte, whatever length is named */
-    const char *place = within(decoder, "exthdr", draft->live.destination, sizeof(uint32_t));
-    draft->live.has_destination = true;
-    return first_reason(reason, writes ? "exthdr: it has more than one register" : place);
+  if (reads && (draft->live.flags & NFT_EXTHDR_F_PRESENT) != 0) {
+    draft->live.length = 1; /* whatever length is named */
   }
   return first_reason(reason, choose_direction(decoder, draft, reads, writes, LIVE_EXTHDR_SET));
 }

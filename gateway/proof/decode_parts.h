@@ -76,8 +76,8 @@ struct attribute_table {
 #define ATTRIBUTE_TABLE(what_, specs_)                                                                                 \
   { .what = (what_), .specs = (specs_), .count = sizeof(specs_) / sizeof((specs_)[0]) }
 
-/* Reads a nest into *target. *ret_seen (may be NULL): a bit for each type that was there. Returns NULL, or the first
- * reason why the nest is not understood; the rest of it was read all the same. */
+/* Reads a nest into *target. *ret_seen (may be NULL): a bit for each type whose value was taken. Returns NULL, or the
+ * first reason why the nest is not understood; the rest of it was read all the same. */
 const char *attributes_take(struct decoder *decoder, struct bytes nest, const struct attribute_table *table,
                             void *target, uint64_t *ret_seen);
 #define SEEN(seen_, type_) (((seen_) >> (type_)&1) != 0)
