@@ -77,10 +77,37 @@ int applying_seal_policy(const struct invocation *invocation, const struct polic
   return fd < 0 ? error_set(error, -fd, "memfd: %s", strerror(-fd)) : fd;
 }
 
+/* What kidod alone can find wrong: it knows what is confirmed. */
+static void print_error(const struct invocation *invocation, const json_t *error) {
+  const json_t *related, *all = json_object_get(error, "related");
+  struct arena *arena = invocation->arena;
+  size_t index;
+  fprintf(stderr, "%s:%lld: %s %s: %s\n", answer_escape(arena, answer_text(error, "file")),
+          json_integer_value(json_object_get(error, "line")), answer_text(error, "code"),
+          answer_escape(arena, answer_text(error, "subject")), answer_escape(arena, answer_text(error, "message")));
+  json_array_foreach((json_t *)(uintptr_t)all, index, related) {
+    fprintf(stderr, "  %s\n", answer_escape(arena, answer_text(related, "message")));
+  }
+  if (answer_text(error, "hint")[0] != '\0') {
+    fprintf(stderr, "  %s\n", answer_escape(arena, answer_text(error, "hint")));
+  }
+}
+
+static void print_errors(const struct invocation *invocation, const json_t *diagnostics) {
+  const json_t *diagnostic;
+  size_t index;
+  json_array_foreach((json_t *)(uintptr_t)diagnostics, index, diagnostic) {
+    if (strcmp(answer_text(diagnostic, "severity"), "error") == 0) {
+      print_error(invocation, diagnostic);
+    }
+  }
+}
+
 static void print_refusal(const struct invocation *invocation, const json_t *body) {
   const json_t *refusal = json_object_get(body, "refusal");
   invocation_complain(invocation, "適用されませんでした。いままでのルールがそのまま有効です: %s",
                       "not applied, the rules in force are as they were: %s", answer_text(body, "message"));
+  print_errors(invocation, json_object_get(body, "diagnostics"));
   if (json_is_object(refusal) && answer_text(refusal, "file")[0] != '\0') {
     fprintf(stderr, "%s:%lld: %s: %s\n", answer_escape(invocation->arena, answer_text(refusal, "file")),
             json_integer_value(json_object_get(refusal, "line")),

@@ -13,6 +13,9 @@
 
 /* Where the operator's file names a flow, a zone or a host. */
 static struct place place_of_subject(const struct policy *policy, const char *subject) {
+  if (strcmp(subject, "policy") == 0) {
+    return policy->header.number.place;
+  }
   const struct flow *flow = policy_find_flow(policy, subject);
   if (flow) {
     return flow->place;
@@ -33,6 +36,25 @@ static void locate_refusal(const struct policy *policy, json_t *body) {
   if (json_is_object(refusal)) {
     json_object_set_new(refusal, "file", place.file ? json_string(place.file) : json_null());
     json_object_set_new(refusal, "line", json_integer((json_int_t)place.line));
+  }
+}
+
+/* The same for what it found wrong: it read the canonical form, whose lines are others. */
+static void locate_diagnostics(const struct policy *policy, json_t *body) {
+  json_t *diagnostic, *related;
+  size_t index, other;
+  json_array_foreach(json_object_get(body, "diagnostics"), index, diagnostic) {
+    const char *subject = json_string_value(json_object_get(diagnostic, "subject"));
+    struct place place = subject ? place_of_subject(policy, subject) : (struct place){0};
+    if (!place.file) {
+      continue;
+    }
+    json_object_set_new(diagnostic, "file", json_string(place.file));
+    json_object_set_new(diagnostic, "line", json_integer((json_int_t)place.line));
+    json_array_foreach(json_object_get(diagnostic, "related"), other, related) {
+      json_object_set_new(related, "file", json_string(place.file));
+      json_object_set_new(related, "line", json_integer((json_int_t)place.line));
+    }
   }
 }
 
@@ -67,6 +89,7 @@ static int send_policy(const struct invocation *invocation, const struct policy 
     return EXIT_CODE_NO_ANSWER;
   }
   locate_refusal(policy, answer.body);
+  locate_diagnostics(policy, answer.body);
   int code = applying_print_answer(invocation, &answer);
   json_decref(answer.body);
   return code;

@@ -84,7 +84,8 @@ static char *restrictions_of(const struct controller *controller, const struct g
 int controller_publish(struct controller *controller, enum publication_phase phase, const struct generation *generation,
                        struct error *error) {
   struct publication publication = {.phase = phase, .generation = controller->publications};
-  if (!generation || phase == PUBLICATION_CLOSED) {
+  bool held = controller->held_closed && generation == controller->in_force;
+  if (!generation || held || phase == PUBLICATION_CLOSED) {
     return publisher_publish(controller->publisher, &publication, NULL, 0, NULL, error);
   }
   const struct policy *policy = generation->policy;
@@ -506,10 +507,19 @@ int controller_check_free(const struct controller *controller, enum language lan
       controller->in_force->record.policy_number, deadline, person_text(&person, by));
 }
 
-static int start_reader(struct controller *controller, const struct reader_request *request, struct error *error) {
+/* What goes back to an earlier policy has its approvals; everything else is compared with what is confirmed. */
+static const struct policy *approved_before(const struct controller *controller) {
+  enum load_origin origin = controller->load.origin;
+  bool compared = origin == LOAD_CLIENT || origin == LOAD_RELOAD;
+  return compared && controller->in_force ? controller->in_force->policy : NULL;
+}
+
+static int start_reader(struct controller *controller, const struct reader_request *asked, struct error *error) {
   struct load *load = &controller->load;
+  struct reader_request request = *asked;
+  request.confirmed = approved_before(controller);
   begin_step(controller, CONTROL_STEP_CHECK);
-  int result = policy_reader_start(request, &load->reader, error);
+  int result = policy_reader_start(&request, &load->reader, error);
   if (result == 0) {
     result = sd_event_add_child(controller->loop, &load->child, load->reader.pid, WEXITED, on_reader, controller);
   }

@@ -24,7 +24,8 @@ struct machine_watch {
 /* ---- settings of the kernel ---- */
 
 static bool should_forward(const struct machine_watch *watch) {
-  return watch->controller->in_force != NULL && !watch->controller->forwarding_stopped;
+  const struct controller *controller = watch->controller;
+  return controller->in_force != NULL && !controller->held_closed && !controller->forwarding_stopped;
 }
 
 /* What is not as it should be: "net/ipv4/conf/eth0/rp_filter = 0 ≠ 1", and how many more there are; "" for nothing.

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "control/approval.h"
 #include "control/child.h"
 #include "control/diagnostic_json.h"
 #include "control/keep.h"
@@ -85,6 +86,9 @@ static int judge_policy(struct child *child, struct error *error) {
   if (result == 0 && child->policy) {
     struct check_options options = {.now = request->now};
     policy_check(child->policy, &options, &child->diagnostics);
+    if (request->confirmed) {
+      result = approval_check(request->confirmed, child->policy, request->now, &child->diagnostics);
+    }
     diagnostic_sort(&child->diagnostics);
   }
   return result;

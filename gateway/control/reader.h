@@ -36,6 +36,7 @@ struct reader_request {
   enum language language;
   bool language_forced;
   struct instant now;
+  const struct policy *confirmed; /* what approvals are compared with (approval.h); NULL: nothing */
 };
 
 /* What the child found. */

@@ -37,6 +37,7 @@ static const struct policy_code codes[] = {
     {"D15", "あり得ない日付", "dates that cannot be"},
     {"D16", "方式で使えないポート", "a port that the method may not use"},
     {"D17", "認められていない領域の組・方式", "a pair of classes, or a method, that the table does not name"},
+    {"D18", "決裁の範囲を超える変更", "a meaning that changed under the same approval or number"},
     /* Expectations (expect.c). */
     {"E01", "満たされない期待", "an expectation that does not hold"},
     /* Warnings (check*.c); W06 is a note. */

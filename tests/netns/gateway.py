@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
+import zlib
 
 from wires import Stream, Wire, udp
 
@@ -35,16 +36,23 @@ flows = {{
 }};
 """
 FLOW = ('  {name} = {{ from = "{source}"; to = "{to}"; services = [ {services} ]; method = "ops"; purpose = "p"; '
-        'owner = "o"; approval = {{ by = "b"; role = "ciso"; document = "d"; date = "2026-04-01"; author = "a"; }}; '
+        'owner = "o"; approval = {{ by = "b"; role = "ciso"; document = "{document}"; date = "2026-04-01"; author = "a"; }}; '
         'review = "2027-01-01"; {more} }};')
 WAY_IN = {"F-way-in": ("m", "gateway", '"tcp/22"', "")}
 BASE = {**WAY_IN, "F-1": ("l", "r", f'"udp/{PERMITTED}", "tcp/80"', "")}
 
 
-def policy(flows=None, number="1", more=""):
-    lines = [FLOW.format(name=name, source=source, to=to, services=services, more=details)
-             for name, (source, to, services, details) in (BASE if flows is None else flows).items()]
-    return HEAD.format(number=number, more=more, flows="\n".join(lines))
+def digest(*words):
+    return f"{zlib.crc32(repr(words).encode()):08x}"
+
+
+def policy(flows=None, number=None, more=""):
+    """What differs has another approval and another number, unless one is given."""
+    flows = BASE if flows is None else flows
+    lines = [FLOW.format(name=name, source=source, to=to, services=services, more=details, document=digest(*flow))
+             for name, flow in flows.items() for source, to, services, details in [flow]]
+    own = "1" if flows == BASE and not more else digest(flows, more)
+    return HEAD.format(number=number or own, more=more, flows="\n".join(lines))
 
 
 def flow_word(services, more=""):
