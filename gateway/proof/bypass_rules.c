@@ -148,11 +148,8 @@ static int judge_sent(struct search *search, const struct circumstance *at) {
     bool joins = finding.left != ZONE_NONE && finding.right != ZONE_NONE && finding.left != finding.right;
     finding.state = joins ? BYPASS_OPEN : BYPASS_UNKNOWN;
   }
-  if (at->base->device_count == 0 && finding.right != ZONE_NONE) {
+  if (at->base->device_count == 0) { /* a copy goes by the output hook, where our rules see it */
     finding.left = search_zone_of(search, from);
-    bool joins =
-        from == NULL ? search->policy->zone_count > 1 : finding.left != ZONE_NONE && finding.left != finding.right;
-    finding.state = joins ? BYPASS_OPEN : BYPASS_UNKNOWN;
   }
   return tell(
       search, at, &finding,

@@ -198,7 +198,9 @@ int search_for_wires(struct search *search) {
   int status = 0;
   for (size_t i = 0; status == 0 && i < surroundings->link_count; i++) {
     status = join_master(search, &surroundings->links[i]);
-    status = status == 0 ? join_parent(search, &surroundings->links[i]) : status;
+  }
+  for (size_t i = 0; status == 0 && i < surroundings->link_count; i++) { /* then it is the cable that is told */
+    status = join_parent(search, &surroundings->links[i]);
   }
   return status;
 }
