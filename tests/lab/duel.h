@@ -47,6 +47,7 @@ struct duel_field {
   struct circumstances circumstances;
   struct arena *scratch;
   uint32_t half_open_seconds; /* see struct compile_options */
+  bool verdicts_only;         /* the counters are not looked at: reasons may differ */
   FILE *log;                  /* disagreements; NULL: none printed */
   size_t log_limit;           /* at most so many printed in full */
   size_t compared;            /* packets so far */
