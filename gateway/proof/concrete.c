@@ -21,6 +21,7 @@ enum {
   DEPTH = 16,              /* jumps within jumps */
   RULES_AT_MOST = 1 << 20, /* a ruleset from a file may go in circles */
   PRIORITY_CONNTRACK = -200,
+  PRIORITY_DEFRAGMENTATION = -400,
   HOOK_NETDEV_INGRESS = 0,
   HOOK_NETDEV_EGRESS = 1,
   HOOK_INET_INGRESS = 5,
@@ -167,6 +168,42 @@ static void meet_conntrack(struct concrete_machine *machine, int32_t priority) {
   machine->connection = has_connection(situation->tracking) && !machine->untracked;
 }
 
+/* Conntrack puts fragments together wherever a rule asks about connections. */
+static bool asks_about_connections(const struct live_rule *rule) {
+  static const bool asks[LIVE_KIND_COUNT_] = {
+      [LIVE_CT] = true,  [LIVE_CT_SET] = true,           [LIVE_NOTRACK] = true, [LIVE_CONNLIMIT] = true,
+      [LIVE_NAT] = true, [LIVE_OBJECT_REFERENCE] = true, [LIVE_OTHER] = true};
+  for (size_t i = 0; i < rule->expression_count; i++)
+    if ((unsigned)rule->expressions[i].kind < LIVE_KIND_COUNT_ && asks[rule->expressions[i].kind])
+      return true;
+  return false;
+}
+
+static bool puts_fragments_together(const struct concrete_machine *machine) {
+  if (!concrete_is_fragment(machine->probe))
+    return false;
+  for (size_t i = 0; i < machine->ruleset->table_count; i++) {
+    const struct live_table *table = &machine->ruleset->tables[i];
+    for (size_t j = 0; family_fits(machine, table->family) && j < table->chain_count; j++)
+      for (size_t k = 0; k < table->chains[j].rule_count; k++)
+        if (asks_about_connections(&table->chains[j].rules[k]))
+          return true;
+  }
+  return false;
+}
+
+static void meet_defragmentation(struct concrete_machine *machine, int32_t priority) {
+  if (machine->stage != STAGE_PREROUTING || machine->view == &machine->whole)
+    return;
+  if (priority == PRIORITY_DEFRAGMENTATION)
+    machine->ties = true;
+  if (machine->reversed ? priority <= PRIORITY_DEFRAGMENTATION : priority < PRIORITY_DEFRAGMENTATION)
+    return;
+  if (machine->untracked && machine->whole.packet != machine->arrived.packet)
+    concrete_unknown(machine, "a fragment that is not tracked");
+  machine->view = &machine->whole;
+}
+
 /* ---- chains ---- */
 
 struct frame {
@@ -286,6 +323,7 @@ static int walk_base(struct concrete_machine *machine, const struct live_chain *
 
 /* Chains of type nat are asked about the packet that opens a connection, and no other. */
 static int walk_hanging(struct concrete_machine *machine, const struct hanging *hanging) {
+  meet_defragmentation(machine, hanging->priority);
   meet_conntrack(machine, hanging->priority);
   if (is_nat(hanging->chain) && !(machine->connection && machine->probe->situation.tracking == TRACKING_OPENS))
     return 0;
@@ -317,7 +355,7 @@ static int walk_stage(struct concrete_machine *machine, enum concrete_stage stag
 static void find_tuple(struct concrete_machine *machine) {
   const struct probe *probe = machine->probe;
   const struct situation *situation = &probe->situation;
-  struct original_tuple own = concrete_tuple(&machine->arrived, situation->family);
+  struct original_tuple own = concrete_tuple(&machine->whole, situation->family);
   bool related = situation->tracking == TRACKING_RELATED_ORIGINAL || situation->tracking == TRACKING_RELATED_REPLY;
   if (situation->tracking != TRACKING_OPENS && probe->original.source.family != FAMILY_NONE)
     machine->original = probe->original;
@@ -329,10 +367,8 @@ static void find_tuple(struct concrete_machine *machine) {
 
 static int run(struct concrete_machine *machine) {
   const struct probe *probe = machine->probe;
-  uint8_t *copy = arena_array(machine->arena, probe->length + 1, 1);
-  if (copy == NULL)
+  if (concrete_look(machine, puts_fragments_together(machine)) < 0)
     return -ENOMEM;
-  concrete_look(machine, copy);
   find_tuple(machine);
   machine->packet_mark = probe->packet_mark;
   machine->rules_left = RULES_AT_MOST;

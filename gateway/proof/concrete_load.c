@@ -56,9 +56,17 @@ static enum concrete_answer load_link(struct concrete_machine *machine, const st
   return copy(machine, expression, view->frame, ETHERNET_SIZE + view->length, expression->offset);
 }
 
+/* The kernel has a quick way for small aligned loads that does not ask whether the packet is a later fragment: it reads
+ * what stands where the header would be, in IPv6 even the IP header itself. (It is not taken where the driver has left
+ * that part of the packet in another page; then these loads find nothing, as the others do.) */
+static bool reads_fragments(const struct live_expression *expression) {
+  return (expression->length == 1 || expression->length == 2 || expression->length == 4) &&
+         expression->offset % expression->length == 0;
+}
+
 static enum concrete_answer load_transport(struct concrete_machine *machine, const struct live_expression *expression) {
   const struct concrete_view *view = machine->view;
-  if (!view->transport_known || view->fragment_part != 0)
+  if (!view->transport_known || (view->fragment_part != 0 && !reads_fragments(expression)))
     return ANSWER_BREAK;
   return copy(machine, expression, view->packet, view->length, view->transport + expression->offset);
 }

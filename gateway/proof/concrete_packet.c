@@ -3,6 +3,7 @@
  * How the kernel finds its way in a packet before it asks any rule: where the transport header is, which protocol it
  * says, whether there is one to be read at all.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "proof/concrete_parts.h"
@@ -88,7 +89,7 @@ static void look_ipv6(struct concrete_view *view) {
     return;
   view->transport_known = true;
   view->protocol = walk.header;
-  view->transport = walk.at;
+  view->transport = walk.part == 0 ? walk.at : 0;
   view->fragment_part = walk.part;
 }
 
@@ -145,10 +146,72 @@ static void take_a_hop(uint8_t *packet, size_t length, enum address_family famil
   packet[11] = (uint8_t)sum;
 }
 
-void concrete_look(struct concrete_machine *machine, uint8_t *leaving_copy) {
+static size_t link_length(const struct probe *probe) {
+  return probe->length < ETHERNET_SIZE ? probe->length : ETHERNET_SIZE;
+}
+
+bool concrete_is_fragment(const struct probe *probe) {
+  size_t at, link = link_length(probe);
+  struct concrete_view view = {.packet = probe->frame + link, .length = probe->length - link};
+  if (probe->situation.family == FAMILY_IPV6)
+    return concrete_find_header(&view, HEADER_FRAGMENT, &at);
+  return view.length >= IPV4_SIZE && (word(view.packet + 6) & 0x3fff) != 0;
+}
+
+/* Takes the fragment header out; the byte that names it is that before it, by type. */
+static void drop_fragment_header(uint8_t *packet, struct concrete_view *view) {
+  struct walk walk = {packet[6], IPV6_SIZE, 0};
+  uint8_t *name = packet + 6;
+  while (walk.header != HEADER_FRAGMENT) {
+    name = packet + walk.at;
+    if (!is_extension(walk.header) || walk.header == HEADER_NONE || !walk_on(view, &walk))
+      return;
+  }
+  if (view->length < walk.at + 8)
+    return;
+  unsigned payload = word(packet + 4);
+  *name = packet[walk.at];
+  memmove(packet + walk.at, packet + walk.at + 8, view->length - walk.at - 8);
+  packet[4] = (uint8_t)((payload - 8) >> 8);
+  packet[5] = (uint8_t)(payload - 8);
+  view->length -= 8;
+}
+
+/* A copy of a view, to be changed. */
+static uint8_t *copy_view(struct concrete_machine *machine, const struct concrete_view *view,
+                          struct concrete_view *ret_copy) {
+  size_t link = view->frame != NULL ? ETHERNET_SIZE : 0;
+  uint8_t *copy = arena_alloc(machine->arena, link + view->length + 1);
+  if (copy == NULL)
+    return NULL;
+  memcpy(copy, view->frame != NULL ? view->frame : view->packet, link + view->length);
+  *ret_copy = *view;
+  ret_copy->frame = view->frame != NULL ? copy : NULL;
+  ret_copy->packet = copy + link;
+  return copy + link;
+}
+
+/* As this piece would look if the packet had come in one: conntrack puts fragments together. */
+static int put_together(struct concrete_machine *machine, enum address_family family) {
+  uint8_t *packet = copy_view(machine, &machine->arrived, &machine->whole);
+  if (packet == NULL)
+    return -ENOMEM;
+  if (family == FAMILY_IPV6)
+    drop_fragment_header(packet, &machine->whole);
+  else if (machine->whole.length >= IPV4_SIZE) {
+    packet[6] &= 0xc0;
+    packet[7] = 0;
+  }
+  machine->whole.transport_known = false;
+  machine->whole.fragment_part = 0;
+  find_transport(&machine->whole, family);
+  return 0;
+}
+
+int concrete_look(struct concrete_machine *machine, bool defragments) {
   const struct probe *probe = machine->probe;
   const struct situation *situation = &probe->situation;
-  size_t link = probe->length < ETHERNET_SIZE ? probe->length : ETHERNET_SIZE;
+  size_t link = link_length(probe);
   machine->early = (struct concrete_view){
       .frame = link == ETHERNET_SIZE && situation->path != PATH_OUTPUT ? probe->frame : NULL,
       .packet = probe->frame + link,
@@ -158,14 +221,17 @@ void concrete_look(struct concrete_machine *machine, uint8_t *leaving_copy) {
   machine->arrived.length = length_of_packet(machine->early.packet, machine->early.length);
   find_transport(&machine->early, situation->family);
   find_transport(&machine->arrived, situation->family);
-  machine->leaving = machine->arrived;
-  if (situation->path != PATH_FORWARD || probe->length == 0)
-    return;
-  memcpy(leaving_copy, probe->frame, probe->length);
-  take_a_hop(leaving_copy + link, machine->arrived.length, situation->family);
-  machine->leaving.packet = leaving_copy + link;
-  if (machine->leaving.frame != NULL)
-    machine->leaving.frame = leaving_copy;
+  machine->whole = machine->arrived;
+  if (defragments && put_together(machine, situation->family) < 0)
+    return -ENOMEM;
+  machine->leaving = machine->whole;
+  if (situation->path != PATH_FORWARD)
+    return 0;
+  uint8_t *packet = copy_view(machine, &machine->whole, &machine->leaving);
+  if (packet == NULL)
+    return -ENOMEM;
+  take_a_hop(packet, machine->leaving.length, situation->family);
+  return 0;
 }
 
 /* ---- tuples ---- */
@@ -185,8 +251,20 @@ static struct address read_address(const uint8_t *at, enum address_family family
   return address;
 }
 
-struct original_tuple concrete_tuple(const struct concrete_view *view, enum address_family family) {
+/* Unlike nftables, conntrack looks behind an authentication header. */
+static void pass_authentication(struct concrete_view *view) {
+  struct walk walk = {view->protocol, view->transport, 0};
+  while (is_extension(walk.header) && walk.header != HEADER_NONE && walk_on(view, &walk))
+    ;
+  view->protocol = walk.header;
+  view->transport = walk.at;
+}
+
+struct original_tuple concrete_tuple(const struct concrete_view *given, enum address_family family) {
+  struct concrete_view seen = *given, *view = &seen;
   struct original_tuple tuple = {0};
+  if (view->transport_known && family == FAMILY_IPV6 && view->fragment_part == 0)
+    pass_authentication(view);
   size_t size = family == FAMILY_IPV6 ? IPV6_SIZE : IPV4_SIZE;
   if (view->length < size || !view->transport_known)
     return tuple;

@@ -13,7 +13,7 @@ struct concrete_view {
   size_t length;          /* from the network header on */
   bool transport_known;   /* nft: the transport protocol could be told */
   uint8_t protocol;       /* behind all extension headers */
-  size_t transport;       /* where its header begins */
+  size_t transport;       /* where its header begins; 0 in later fragments of IPv6 */
   unsigned fragment_part; /* not 0: a later fragment */
 };
 
@@ -44,7 +44,10 @@ struct concrete_machine {
   bool reversed; /* chains of equal priority in the other order */
   bool ties;     /* there are such chains */
 
-  struct concrete_view early, arrived, leaving; /* untrimmed; trimmed; with one hop less */
+  struct concrete_view early;   /* with what the link layer appended */
+  struct concrete_view arrived; /* trimmed */
+  struct concrete_view whole;   /* put together out of its fragments */
+  struct concrete_view leaving; /* with one hop less */
 
   /* the hook */
   enum concrete_stage stage;
@@ -88,7 +91,9 @@ enum concrete_answer concrete_rule(struct concrete_machine *machine, const struc
 
 /* ---- the packet (concrete_packet.c) ---- */
 
-void concrete_look(struct concrete_machine *machine, uint8_t *leaving_copy);
+bool concrete_is_fragment(const struct probe *probe);
+/* Fills in the views. -ENOMEM. */
+int concrete_look(struct concrete_machine *machine, bool defragments);
 /* Where an IPv6 extension header begins; false when there is none, or the packet ends before. */
 bool concrete_find_header(const struct concrete_view *view, unsigned type, size_t *ret_offset);
 /* The tuple that conntrack would make of this packet. */

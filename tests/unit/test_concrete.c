@@ -401,11 +401,15 @@ START_TEST(a_packet_that_ends_early_stops_the_rule) {
 }
 END_TEST
 
+/* But for small aligned loads, as the kernel has it. */
 START_TEST(a_later_fragment_has_no_transport_header) {
   struct sample sample = tcp4();
   sample.bytes[ETHERNET + 7] = 3;
   struct probe probe = probe_of(&sample);
-  STOPS(&probe, load(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2));
+  STOPS(&probe, load(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 3));
+  STOPS(&probe, load(NFT_PAYLOAD_TRANSPORT_HEADER, 1, 2));
+  STOPS(&probe, load(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 8));
+  PASSES(&probe, load(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2), compare(NFT_CMP_EQ, BYTES(0x01, 0xbb)));
   PASSES(&probe, meta(NFT_META_L4PROTO), compare(NFT_CMP_EQ, BYTES(6)));
   sample.bytes[ETHERNET + 7] = 0;
   sample.bytes[ETHERNET + 6] = 0x20;
@@ -434,7 +438,8 @@ START_TEST(extension_headers_are_walked) {
   STOPS(&probe, meta(NFT_META_L4PROTO)); /* more extension headers behind a later fragment's */
   sample.bytes[ETHERNET + IPV6 + 16] = 17;
   PASSES(&probe, meta(NFT_META_L4PROTO), compare(NFT_CMP_EQ, BYTES(17)));
-  STOPS(&probe, load(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1));
+  STOPS(&probe, load(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 3));
+  PASSES(&probe, load(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1), compare(NFT_CMP_EQ, BYTES(0x60)));
   sample = extended6(0);
   sample.bytes[ETHERNET + IPV6 + 24] = 51;
   PASSES(&probe, meta(NFT_META_L4PROTO), compare(NFT_CMP_EQ, BYTES(51)));
@@ -836,11 +841,15 @@ static struct live_chain *town_base(struct town *town, size_t table, unsigned ho
   return chain;
 }
 
+/* Values are copied: those of the caller end with its block. */
 static void town_rule(struct live_chain *chain, const struct live_expression *expressions, size_t count) {
-  chain->rules[chain->rule_count++] =
-      (struct live_rule){.handle = chain->rule_count + 1,
-                         .expressions = arena_memdup(arena, expressions, count * sizeof(*expressions)),
-                         .expression_count = count};
+  struct live_expression *copies = arena_memdup(arena, expressions, count * sizeof(*expressions));
+  for (size_t i = 0; i < count; i++)
+    if (copies[i].data != NULL)
+      copies[i].data = arena_memdup(arena, copies[i].data, copies[i].data_length);
+  chain->rules[chain->rule_count] =
+      (struct live_rule){.handle = chain->rule_count + 2, .expressions = copies, .expression_count = count};
+  chain->rule_count++;
 }
 #define ADD(chain, ...)                                                                                                \
   town_rule(chain, (const struct live_expression[]){__VA_ARGS__},                                                      \
@@ -1027,6 +1036,35 @@ START_TEST(chains_of_type_nat_see_openers_only) {
 }
 END_TEST
 
+START_TEST(fragments_are_put_together_where_connections_matter) {
+  struct town *town = town_new(1);
+  struct live_chain *before = town_base(town, 0, NF_INET_PRE_ROUTING, -450, false);
+  struct live_chain *behind = town_base(town, 0, NF_INET_PRE_ROUTING, -350, true);
+  struct live_expression exists = exthdr(NFT_EXTHDR_OP_IPV6, 44, 0, 1, NFT_EXTHDR_F_PRESENT);
+  struct sample samples[2] = {tcp4(), extended6(8 | 1)};
+  samples[0].bytes[ETHERNET + 7] = 3;
+  for (size_t ipv6 = 0; ipv6 < 2; ipv6++) {
+    struct probe probe = probe_of(&samples[ipv6]);
+    before->rule_count = behind->rule_count = 0;
+    if (ipv6 != 0) {
+      ADD(before, exists, compare(NFT_CMP_EQ, BYTES(1)), verdict(LIVE_ACCEPT, NULL));
+      ADD(behind, exists, compare(NFT_CMP_EQ, BYTES(0)), load(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 8),
+          load(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2), compare(NFT_CMP_EQ, BYTES(0x01, 0xbb)), verdict(LIVE_DROP, NULL));
+    } else {
+      ADD(before, load(NFT_PAYLOAD_NETWORK_HEADER, 6, 2), compare(NFT_CMP_EQ, BYTES(0x40, 3)),
+          verdict(LIVE_ACCEPT, NULL));
+      ADD(behind, load(NFT_PAYLOAD_NETWORK_HEADER, 6, 2), compare(NFT_CMP_EQ, BYTES(0x40, 0)),
+          load(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 8), verdict(LIVE_DROP, NULL));
+    }
+    struct concrete_result result = judge(&town->ruleset, &probe);
+    expect(&result, true, "nobody asks about connections");
+    ADD(behind, ct(NFT_CT_STATE, -1));
+    result = judge(&town->ruleset, &probe);
+    expect(&result, false, "whole");
+  }
+}
+END_TEST
+
 START_TEST(netdev_chains_belong_to_their_devices) {
   const char *devices[] = {"lan0", "lan1"};
   struct town *town = town_new(1);
@@ -1099,7 +1137,8 @@ int main(void) {
         sixteen_jumps_fit_within_each_other, going_in_circles_ends, accept_ends_its_own_chain_and_drop_all,
         each_way_has_its_hooks, the_first_in_order_of_priority_goes_first, before_conntrack_there_is_no_connection,
         notrack_counts_before_conntrack_only, chains_of_type_nat_see_openers_only,
-        netdev_chains_belong_to_their_devices, every_rule_that_was_looked_at_is_told}},
+        fragments_are_put_together_where_connections_matter, netdev_chains_belong_to_their_devices,
+        every_rule_that_was_looked_at_is_told}},
   };
   Suite *suite = suite_create("concrete");
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
