@@ -61,6 +61,9 @@ struct flow_list {
 };
 struct flow_list authorised_flows(const struct authorised *authorised, uint32_t leaf);
 
+/* Whether a flow counts as in force. */
+bool authorised_counts(const struct authorised *authorised, const struct flow *flow);
+
 /*
  * What the guard's stateless reasons have against a packet that comes in from a zone: leaf 0: nothing, else the first
  * enum reason in the order of the guard table. to: zone of the way out (needed by cuts, and for ZONE_GATEWAY).

@@ -16,27 +16,29 @@
 enum { SLOTS = 6, BOX_SIZE = 1 + 16 + 16 + 2 + 2 + 1, MOST_BOXES = 64 };
 
 /*
- * Where in the packet the tuple of the connection's opener stands, as fields in the order of their variables. A reply
- * has it turned around. For an ICMP error the tuple of what it quotes has fields of its own, laid as conntrack keeps
- * it: type and code in place of the destination port.
+ * Where in the packet the tuple of the connection's opener stands. A reply has it turned around. For an ICMP error the
+ * tuple of what it quotes has fields of its own, laid as conntrack keeps it: type and code in place of the destination
+ * port.
  */
 struct layout {
   enum space_field fields[SLOTS];
   unsigned field_count;
   unsigned destination, source, port, type; /* places in `fields` */
+  unsigned readable;                        /* likewise; 0: not asked */
   bool answers;                             /* an ICMP type is that of the answer */
 };
 
 enum layout_name { LAYOUT_OPENER, LAYOUT_ORIGINAL, LAYOUT_REPLY, LAYOUT_QUOTED };
 
 static const struct layout LAYOUTS[] = {
-    [LAYOUT_OPENER] = {{FIELD_PROTOCOL, FIELD_DESTINATION, FIELD_SOURCE, FIELD_DESTINATION_PORT, FIELD_SOURCE_PORT,
-                        FIELD_TRANSPORT_READABLE},
+    [LAYOUT_OPENER] = {{FIELD_PROTOCOL, FIELD_TRANSPORT_READABLE, FIELD_DESTINATION, FIELD_SOURCE,
+                        FIELD_DESTINATION_PORT, FIELD_SOURCE_PORT},
                        6,
-                       .destination = 1,
-                       .source = 2,
-                       .port = 3,
-                       .type = 4},
+                       .readable = 1,
+                       .destination = 2,
+                       .source = 3,
+                       .port = 4,
+                       .type = 5},
     [LAYOUT_ORIGINAL] = {{FIELD_PROTOCOL, FIELD_DESTINATION, FIELD_SOURCE, FIELD_DESTINATION_PORT, FIELD_SOURCE_PORT},
                          5,
                          .destination = 1,
@@ -193,8 +195,9 @@ struct canvas {
   enum address_family family;
   bool right_mac; /* false: senders whose MAC is not the one that they are pinned to */
   struct arena *scratch;
-  struct diagram_field fields[SLOTS];
-  size_t widths[SLOTS]; /* in bytes */
+  unsigned order[SLOTS];              /* places in the layout, in the order of their variables */
+  struct diagram_field fields[SLOTS]; /* in that order */
+  size_t widths[SLOTS];               /* in bytes */
   size_t box_size;
   struct diagram_box *boxes;
   size_t box_count, box_capacity;
@@ -309,19 +312,19 @@ static void put_corner(const struct canvas *canvas, uint8_t *bytes, const struct
   const struct layout *layout = canvas->layout;
   uint8_t *at[SLOTS];
   for (unsigned i = 0; i < layout->field_count; bytes += canvas->widths[i], i++)
-    at[i] = bytes;
+    at[canvas->order[i]] = bytes;
   at[0][0] = demand->protocol;
   memcpy(at[layout->destination], destination->bytes, address_length(canvas->family));
   memcpy(at[layout->source], source->bytes, address_length(canvas->family));
   bool icmp = demand->protocol == PROTOCOL_ICMP || demand->protocol == PROTOCOL_ICMPV6;
-  put_word(at[3], last ? UINT16_MAX : 0);
-  put_word(at[4], last ? UINT16_MAX : 0);
+  put_word(at[layout->field_count - 2], last ? UINT16_MAX : 0);
+  put_word(at[layout->field_count - 1], last ? UINT16_MAX : 0);
   if (icmp)
     put_word(at[layout->type], last ? demand->last_type : demand->first_type);
   else
     put_word(at[layout->port], last ? demand->last_port : demand->first_port);
-  if (layout->field_count == SLOTS)
-    at[5][0] = last || demand->readable;
+  if (layout->readable != 0)
+    at[layout->readable][0] = last || demand->readable;
 }
 
 static bool add_box(struct canvas *canvas, const struct address_range *destination, const struct address_range *source,
@@ -356,8 +359,8 @@ static diagram draw_service(const struct canvas *canvas, const struct demand *de
       icmp ? authorised_number(authorised, layout->fields[layout->type], demand->first_type, demand->last_type)
            : authorised_number(authorised, layout->fields[layout->port], demand->first_port, demand->last_port);
   set = diagram_and(authorised->store, set, rest);
-  if (layout->field_count == SLOTS && demand->readable)
-    set = diagram_and(authorised->store, set, authorised_flag(authorised, layout->fields[5]));
+  if (layout->readable != 0 && demand->readable)
+    set = diagram_and(authorised->store, set, authorised_flag(authorised, layout->fields[layout->readable]));
   return set;
 }
 
@@ -426,12 +429,26 @@ static diagram draw(struct canvas *canvas, const struct pair_flows *flows, bool 
   return flow_lists_failed(authorised->lists) ? DIAGRAM_NONE : all;
 }
 
+/* Fields of boxes stand in the order of their variables, whatever that is. */
+static void order_fields(struct canvas *canvas) {
+  const struct layout *layout = canvas->layout;
+  const struct space *space = canvas->authorised->space;
+  for (unsigned i = 0; i < layout->field_count; i++) {
+    unsigned place = i, variable = space_field_variable(space, layout->fields[i], 0);
+    for (; place > 0 && space_field_variable(space, layout->fields[canvas->order[place - 1]], 0) > variable; place--)
+      canvas->order[place] = canvas->order[place - 1];
+    canvas->order[place] = i;
+  }
+}
+
 static void prepare(struct canvas *canvas) {
   const struct layout *layout = canvas->layout;
+  order_fields(canvas);
   for (unsigned i = 0; i < layout->field_count; i++) {
-    bool address = i == layout->destination || i == layout->source;
+    unsigned slot = canvas->order[i];
+    bool address = slot == layout->destination || slot == layout->source;
     unsigned width = address ? (unsigned)address_length(canvas->family) * 8 : 0;
-    canvas->fields[i] = space_field(canvas->authorised->space, layout->fields[i], width);
+    canvas->fields[i] = space_field(canvas->authorised->space, layout->fields[slot], width);
     canvas->widths[i] = (canvas->fields[i].width + 7) / 8;
     canvas->box_size += canvas->widths[i];
   }
@@ -488,6 +505,8 @@ static diagram draw_openers(struct authorised *authorised, const struct zone_pai
 
 static diagram openers(struct authorised *authorised, const struct zone_pair *pair, enum address_family family,
                        enum layout_name layout, bool in_force) {
+  if (find_pair(authorised, pair) == NULL)
+    return DIAGRAM_FALSE;
   struct opener_drawing wanted = {*pair, family, layout, in_force, DIAGRAM_NONE, authorised->drawings};
   struct opener_drawing *drawing = find_drawing(authorised, &wanted);
   if (drawing != NULL)
@@ -519,4 +538,8 @@ diagram authorised_connections(struct authorised *authorised, const struct zone_
 
 struct flow_list authorised_flows(const struct authorised *authorised, uint32_t leaf) {
   return flow_lists_members(authorised->lists, leaf);
+}
+
+bool authorised_counts(const struct authorised *authorised, const struct flow *flow) {
+  return authorised->in_force[flow->index];
 }
