@@ -219,7 +219,7 @@ static void shift_bits(const struct bit *bits, unsigned count, unsigned shift, b
 static void shift_run(struct run *run, const struct live_expression *expression) {
   struct bit bits[REGISTER_BITS], moved[REGISTER_BITS];
   unsigned whole = (expression->length + 3) / 4 * 4;
-  if (expression->data == NULL || expression->data_length != 4 || number_of(expression->data, false) >= 32) {
+  if (expression->data == NULL || expression->data_length != 4 || number_of(expression->data, false) - 1 >= 31) {
     run_unmodelled(run, run->condition, "shift of an unknown kind");
     return;
   }

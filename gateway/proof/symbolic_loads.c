@@ -61,14 +61,32 @@ static bool fragments_are_told(struct run *run) {
   return run->condition != DIAGRAM_FALSE;
 }
 
-static void transport_needs(struct run *run) {
+/*
+ * Small aligned loads have a quick way through the kernel that does not ask whether this is a later fragment: it reads
+ * what stands where a transport header would be, in IPv6 the IP header itself (the search for the transport header
+ * ended before it began). Where the bytes are not at hand in one piece, the slow way is taken, and that finds nothing.
+ */
+static bool load_is_quick(const struct live_expression *expression) {
+  unsigned length = expression->length;
+  return (length == 1 || length == 2 || length == 4) && expression->offset % length == 0;
+}
+
+/* *ret_strange: packets of which something else than a transport header is read. */
+static void transport_needs(struct run *run, const struct live_expression *expression, diagram *ret_strange) {
   struct diagram_store *store = run->machine->store;
+  *ret_strange = DIAGRAM_FALSE;
   if (!fragments_are_told(run))
     return;
   run_narrow(run, variable_of(run, FIELD_TRANSPORT_READABLE, 0));
   run->condition = diagram_difference(store, run->condition, unfinished_headers(run));
-  if (!stage_of(run)->whole)
-    run->condition = diagram_difference(store, run->condition, later_fragment(run));
+  if (stage_of(run)->whole)
+    return;
+  diagram later = diagram_and(store, run->condition, later_fragment(run));
+  run->condition = diagram_difference(store, run->condition, later);
+  if (later == DIAGRAM_FALSE || !load_is_quick(expression))
+    return;
+  *ret_strange = diagram_and(store, later, run_unknown(run, UNKNOWN_ANSWER, "transport header of a later fragment"));
+  run->condition = diagram_or(store, run->condition, *ret_strange);
 }
 
 static void link_needs(struct run *run) {
@@ -76,8 +94,10 @@ static void link_needs(struct run *run) {
   run->machine->saw |= SAW_IN;
   const struct link *link = run->view->in.link;
   bool ethernet = link == NULL || link->type == ARPHRD_ETHER || link->type == ARPHRD_LOOPBACK;
-  if (!stage->link_header || !ethernet)
-    run->condition = DIAGRAM_FALSE; /* the rule does not match */
+  if (!stage->link_header)
+    run->condition = DIAGRAM_FALSE; /* there is none: the rule does not match */
+  else if (!ethernet)
+    run_unmodelled(run, run->condition, "link header that is not Ethernet's");
 }
 
 static void network_needs(struct run *run, const struct live_expression *expression) {
@@ -101,17 +121,64 @@ static bool bit_of_whole(struct run *run, enum space_base base, unsigned byte, u
   return true;
 }
 
-static bool payload_bits(struct run *run, const struct live_expression *expression, enum space_base base) {
+/* Bytes that another header may have, too, or that drivers take away: no variables of their own. */
+static bool byte_is_elsewhere(struct run *run, enum space_base base, unsigned byte) {
+  if (base == BASE_LINK)
+    return byte >= 12;
+  return base == BASE_NETWORK && byte >= (seen(run, SAW_FAMILY)->family == FAMILY_IPV6 ? 40u : 20u);
+}
+
+/* A bit of the hop limit less one: it turns where all behind it are 0. */
+static struct bit lessened_bit(struct run *run, unsigned bit) {
+  struct diagram_store *store = run->machine->store;
+  diagram zeros = DIAGRAM_TRUE;
+  for (unsigned i = 8; i-- > bit + 1;)
+    zeros = diagram_difference(store, zeros, variable_of(run, FIELD_HOP_LIMIT, i));
+  return bit_function(diagram_xor(store, variable_of(run, FIELD_HOP_LIMIT, bit), zeros));
+}
+
+/* What routers change: the hop limit, and with it the checksum of an IPv4 header. */
+static bool bit_of_hop(struct run *run, enum space_base base, unsigned byte, unsigned bit, struct bit *ret_bit) {
+  bool ipv6 = seen(run, SAW_FAMILY)->family == FAMILY_IPV6;
+  if (base != BASE_NETWORK || !stage_of(run)->hopped)
+    return false;
+  if (byte == (ipv6 ? 7 : 8))
+    *ret_bit = lessened_bit(run, bit);
+  else if (!ipv6 && (byte == 10 || byte == 11))
+    *ret_bit = bit_unknown();
+  else
+    return false;
+  return true;
+}
+
+static struct bit packet_bit(struct run *run, enum space_base base, unsigned byte, unsigned bit) {
   struct symbolic *machine = run->machine;
-  enum address_family family = seen(run, SAW_FAMILY)->family;
+  struct bit known;
+  if (bit_of_whole(run, base, byte, bit, &known) || bit_of_hop(run, base, byte, bit, &known))
+    return known;
+  if (byte_is_elsewhere(run, base, byte))
+    return bit_unknown();
+  unsigned variable = space_packet_variable(machine->space, seen(run, SAW_FAMILY)->family, base, byte, bit);
+  machine->failed = machine->failed || variable == UINT_MAX;
+  return bit_variable(variable);
+}
+
+/* One bit for some packets, another for the rest. */
+static struct bit either_bit(struct symbolic *machine, diagram set, struct bit inside, struct bit outside) {
+  if (inside.kind == BIT_UNKNOWN || outside.kind == BIT_UNKNOWN)
+    return bit_unknown();
+  return bit_function(diagram_choose(machine->store, set, bit_set(machine, inside), bit_set(machine, outside)));
+}
+
+static bool payload_bits(struct run *run, const struct live_expression *expression, enum space_base base,
+                         diagram strange) {
+  bool astray = strange != DIAGRAM_FALSE && seen(run, SAW_FAMILY)->family == FAMILY_IPV6;
   struct bit *bits = registers_write(&run->registers, expression->destination, expression->length);
   for (unsigned i = 0; bits != NULL && i < expression->length * 8; i++) {
     unsigned byte = expression->offset + i / 8;
-    if (bit_of_whole(run, base, byte, i % 8, &bits[i]))
-      continue;
-    unsigned variable = space_packet_variable(machine->space, family, base, byte, i % 8);
-    machine->failed = machine->failed || variable == UINT_MAX;
-    bits[i] = bit_variable(variable);
+    bits[i] = packet_bit(run, base, byte, i % 8);
+    if (astray)
+      bits[i] = either_bit(run->machine, strange, packet_bit(run, BASE_NETWORK, byte, i % 8), bits[i]);
   }
   return bits != NULL;
 }
@@ -133,15 +200,16 @@ void payload_run(struct run *run, const struct live_expression *expression) {
     return;
   }
   enum space_base base = BASES[expression->base];
+  diagram strange = DIAGRAM_FALSE;
   if (base == BASE_TRANSPORT)
-    transport_needs(run);
+    transport_needs(run, expression, &strange);
   else if (base == BASE_LINK)
     link_needs(run);
   else
     network_needs(run, expression);
   if (reads_fragment(run, expression, base) && !fragments_are_told(run))
     return;
-  if (run->condition != DIAGRAM_FALSE && !payload_bits(run, expression, base))
+  if (run->condition != DIAGRAM_FALSE && !payload_bits(run, expression, base, strange))
     run_unmodelled(run, run->condition, NO_ROOM);
 }
 

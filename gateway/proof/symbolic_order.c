@@ -19,22 +19,22 @@ enum { HOOK_INET_INGRESS = 5, NETDEV_INGRESS = 0, NETDEV_EGRESS = 1 };
 /* The hooks of a path. Devices that the kernel has at hand there: see the callers of nf_hook_state_init(). */
 struct hook_facts {
   unsigned hook;
-  bool has_in, has_out, link_header;
+  bool has_in, has_out, link_header, hopped;
 };
 static const struct hook_facts FORWARDED[] = {
-    {HOOK_INET_INGRESS, true, false, true},
-    {NF_INET_PRE_ROUTING, true, false, true},
-    {NF_INET_FORWARD, true, true, true},
-    {NF_INET_POST_ROUTING, true, true, true},
+    {HOOK_INET_INGRESS, true, false, true, false},
+    {NF_INET_PRE_ROUTING, true, false, true, false},
+    {NF_INET_FORWARD, true, true, true, true},
+    {NF_INET_POST_ROUTING, true, true, true, true},
 };
 static const struct hook_facts RECEIVED[] = {
-    {HOOK_INET_INGRESS, true, false, true},
-    {NF_INET_PRE_ROUTING, true, false, true},
-    {NF_INET_LOCAL_IN, true, false, true},
+    {HOOK_INET_INGRESS, true, false, true, false},
+    {NF_INET_PRE_ROUTING, true, false, true, false},
+    {NF_INET_LOCAL_IN, true, false, true, false},
 };
 static const struct hook_facts SENT[] = {
-    {NF_INET_LOCAL_OUT, false, true, false},
-    {NF_INET_POST_ROUTING, false, true, false},
+    {NF_INET_LOCAL_OUT, false, true, false, false},
+    {NF_INET_POST_ROUTING, false, true, false, false},
 };
 struct path_facts {
   const struct hook_facts *hooks;
@@ -160,6 +160,7 @@ static struct stage stage_make(const struct live_chain *chain, const struct hook
                         .hook = (uint8_t)hook->hook,
                         .has_in = hook->has_in,
                         .has_out = hook->has_out,
+                        .hopped = hook->hopped,
                         .link_header = hook->link_header,
                         .whole = true,
                         .connection = true};

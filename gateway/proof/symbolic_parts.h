@@ -52,6 +52,7 @@ struct stage {    /* no padding: compared as bytes */
   uint8_t connection;      /* behind conntrack */
   uint8_t ambiguous;       /* at the priority of defragmentation or conntrack: before or behind it */
   uint8_t route;           /* a mark that is written here changes the way out */
+  uint8_t hopped;          /* on its way through: the hop limit is one less than on the wire */
   uint8_t link_header;     /* an Ethernet header may be read, where the device has one */
 };
 
