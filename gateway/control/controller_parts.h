@@ -256,7 +256,7 @@ void controller_trial_drop(struct controller *controller, struct trial *trial);
 void controller_trial_follow_clock(struct controller *controller);
 struct instant controller_trial_deadline(const struct controller *controller); /* there must be a trial */
 struct person controller_trial_person(const struct controller *controller);
-/* What the trial returns to; NULL: the gate is closed. */
+/* What is confirmed: what a trial returns to, or a load that is being proven; NULL: the gate is closed. */
 const struct generation *controller_trial_confirmed(const struct controller *controller);
 /* Ends a trial whose time is up; false when there is none, or it goes on. */
 bool controller_trial_end_if_due(struct controller *controller);

@@ -100,7 +100,9 @@ struct person controller_trial_person(const struct controller *controller) {
 }
 
 const struct generation *controller_trial_confirmed(const struct controller *controller) {
-  return controller->trial ? controller->trial->confirmed : controller->in_force;
+  return controller->trial          ? controller->trial->confirmed
+         : controller->load.proving ? controller->load.previous
+                                    : controller->in_force;
 }
 
 /* ---- before it is loaded ---- */
