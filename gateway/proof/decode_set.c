@@ -390,17 +390,21 @@ static void decode_element(struct decoder *decoder, const struct live_set *set, 
 
 /* ---- intervals ---- */
 
+struct mark {
+  const struct told *told;
+};
+
 struct pairing {
   struct decoder *decoder;
   struct live_set *set;
-  const struct told **marks; /* sorted */
+  struct mark *marks; /* sorted */
   size_t count;
   uint8_t *keys; /* room for last keys, from here on */
   const uint8_t *highest;
 };
 
 static int compare_marks(const void *left, const void *right, void *context) {
-  const struct told *a = *(const struct told *const *)left, *b = *(const struct told *const *)right;
+  const struct told *a = ((const struct mark *)left)->told, *b = ((const struct mark *)right)->told;
   const struct live_set *set = context;
   int order = memcmp(a->element.first, b->element.first, set->key_length);
   return order != 0 ? order : (int)b->is_end - (int)a->is_end; /* one ends where the next begins */
@@ -437,14 +441,14 @@ static void take_lone_end(struct pairing *pairing, const struct told *end) {
 /* What begins at marks[place]. Returns how many marks it takes. */
 static size_t take_interval(struct pairing *pairing, size_t place) {
   struct live_set *set = pairing->set;
-  const struct told *begin = pairing->marks[place];
+  const struct told *begin = pairing->marks[place].told;
   struct live_element *element = &set->elements[set->element_count++];
   *element = begin->element;
   if (place + 1 == pairing->count) {
     element->last = pairing->highest;
     return 1;
   }
-  const struct told *next = pairing->marks[place + 1];
+  const struct told *next = pairing->marks[place + 1].told;
   if (memcmp(next->element.first, begin->element.first, set->key_length) == 0) {
     set->unmodelled = first_reason(set->unmodelled, "set: two intervals begin at the same key");
     return 1;
@@ -457,8 +461,8 @@ static size_t take_interval(struct pairing *pairing, size_t place) {
 
 static void pair_ends(struct pairing *pairing) {
   for (size_t place = 0; place < pairing->count;) {
-    if (pairing->marks[place]->is_end) {
-      take_lone_end(pairing, pairing->marks[place]);
+    if (pairing->marks[place].told->is_end) {
+      take_lone_end(pairing, pairing->marks[place].told);
       place++;
     } else {
       place += take_interval(pairing, place);
@@ -472,7 +476,7 @@ static bool has_place(const struct live_set *set, const struct told *told) {
 }
 
 static void pair_intervals(struct decoder *decoder, struct live_set *set, const struct told *told, size_t count) {
-  const struct told **marks = ARENA_ARRAY(decoder->arena, count, const struct told *);
+  struct mark *marks = ARENA_ARRAY(decoder->arena, count, struct mark);
   uint8_t *keys = arena_array(decoder->arena, count + 1, set->key_length);
   if (marks == NULL || keys == NULL) {
     return;
@@ -482,7 +486,7 @@ static void pair_intervals(struct decoder *decoder, struct live_set *set, const 
   pairing.keys = keys + set->key_length;
   for (size_t i = 0; i < count; i++) {
     if (has_place(set, &told[i])) {
-      marks[pairing.count++] = &told[i];
+      marks[pairing.count++].told = &told[i];
     } else if (!told[i].is_catch_all) {
       set->elements[set->element_count++] = told[i].element;
     }
@@ -589,7 +593,7 @@ void decode_elements(struct decoder *decoder, const struct message *messages, si
     struct live_set *set = NULL;
     size_t elements = 0;
     size_t taken = gather(decoder, messages + at, count - at, &set, &elements);
-    if (decoder->status != 0) {
+    if (set == NULL || decoder->status != 0) {
       return;
     }
     check_order(decoder, set->elements == NULL, "elements of a set");

@@ -52,7 +52,7 @@ int snapshot_write(const struct snapshot *snapshot, struct arena *arena, const u
   if (bytes == NULL) {
     return -ENOMEM;
   }
-  memcpy(bytes, head, head_length);
+  memcpy(bytes, head, head_length + 1);
   if (snapshot->length > 0) {
     memcpy(bytes + head_length, snapshot->messages, snapshot->length);
   }

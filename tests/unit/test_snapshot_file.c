@@ -118,7 +118,7 @@ START_TEST(a_line_that_is_not_as_it_should_be_is_named) {
   size_t before = (size_t)(place - bytes), skip = before + strlen(changes[_i].from);
   char *changed = arena_alloc(arena, length + 64);
   memcpy(changed, bytes, before);
-  strcpy(changed + before, changes[_i].to);
+  memcpy(changed + before, changes[_i].to, strlen(changes[_i].to));
   size_t behind = before + strlen(changes[_i].to);
   memcpy(changed + behind, bytes + skip, length - skip);
   struct snapshot found;
