@@ -28,6 +28,7 @@
 #include "rules/print.h"
 #include "rules/trial.h"
 #include "sample_ruleset.h"
+#include "shell.h"
 #include "town.h"
 
 static struct arena *arena;
@@ -56,16 +57,10 @@ static char *run(const char *format, ...) {
   va_start(arguments, format);
   char *command = arena_vprintf(arena, format, arguments);
   va_end(arguments);
-  FILE *pipe = popen(command, "r");
-  ck_assert_ptr_nonnull(pipe);
-  size_t room = 32 << 20;
-  char *output = malloc(room);
-  size_t length = fread(output, 1, room - 1, pipe);
-  output[length] = '\0';
-  ck_assert_msg(pclose(pipe) == 0, "'%s' failed: %s", command, output);
-  char *copy = arena_strdup(arena, output);
-  free(output);
-  return copy;
+  int status = -1;
+  char *output = shell_output(arena, command, &status);
+  ck_assert_msg(output != NULL && status == 0, "'%s' failed: %s", command, output != NULL ? output : "-");
+  return output;
 }
 
 static struct ruleset *read_back(void) {
