@@ -248,6 +248,27 @@ static void print_conditions(const struct page *page, const json_t *answer) {
   print_beyond(page, json_array_size(conditions));
 }
 
+static void print_connections(const struct page *page, const json_t *answer) {
+  const json_t *connections = json_object_get(answer, "connections");
+  const json_t *one, *examples = json_object_get(connections, "examples");
+  size_t index;
+  if (json_array_size(examples) > 0) {
+    print_heading(page, "今のポリシーなら開かない、続いている通信",
+                  "Live connections that the policy would not open now");
+  }
+  json_array_foreach((json_t *)(uintptr_t)examples, index, one) {
+    if (index < SHOWN_LIMIT) {
+      const char *flow = answer_text(one, "flow");
+      fprintf(page->stream, "  %s:%" PRId64 " → %s:%" PRId64 "  %s%s%s  %s\n", escape(page, answer_text(one, "src")),
+              answer_number(one, "sport"), escape(page, answer_text(one, "dst")), answer_number(one, "dport"),
+              escape(page, flow), flow[0] != '\0' ? "  " : "", escape(page, answer_text(one, "reason")),
+              json_is_true(json_object_get(one, "passes")) ? choose(page, "まだ通ります", "still passes")
+                                                           : choose(page, "もう通りません", "passes no more"));
+    }
+  }
+  print_beyond(page, (size_t)answer_number(connections, "found"));
+}
+
 static void print_assumptions(const struct page *page, const json_t *answer) {
   const json_t *assumption, *assumptions = json_object_get(answer, "assumptions");
   size_t index;
@@ -285,6 +306,7 @@ void proof_print(FILE *stream, const struct invocation *invocation, const json_t
   print_bypasses(&page, answer);
   print_gaps(&page, answer);
   print_conditions(&page, answer);
+  print_connections(&page, answer);
   print_assumptions(&page, answer);
 }
 

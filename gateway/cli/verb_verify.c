@@ -13,6 +13,7 @@
 #include "control/keep.h"
 #include "control/proof_json.h"
 #include "control/proof_material.h"
+#include "control/sweeping.h"
 #include "kernel/snapshot.h"
 
 /*
@@ -281,6 +282,20 @@ static const char *explain(const struct verification *verification) {
   return NULL;
 }
 
+/* Live connections that the policy would not create now: told beside the proof, which is about what may open one. */
+static void add_connections(const struct verification *verification, json_t *object) {
+  const struct sweep_question question = {.policy = verification->subject.policy,
+                                          .restrictions = verification->subject.restrictions,
+                                          .own = &verification->material.surroundings->own,
+                                          .now = verification->now};
+  struct sweeping sweeping;
+  struct error error = {0};
+  bool looked = object && !verification->offline && verification->proven_once &&
+                sweeping_take(&question, verification->arena, &sweeping, &error) == 0;
+  json_object_set_new(object, "connections",
+                      looked ? sweeping_to_json(&sweeping, verification->subject.policy) : json_null());
+}
+
 static int answer(const struct verification *verification) {
   const struct invocation *invocation = verification->invocation;
   bool read = verification->material.ruleset != NULL;
@@ -298,6 +313,7 @@ static int answer(const struct verification *verification) {
                                                                     : verification->subject.policy->header.language};
   json_t *object = verification->arena ? proof_to_json(&view, verification->arena) : NULL;
   int code = proof_exit_code(object);
+  add_connections(verification, object);
   if (!invocation->json && object) {
     proof_print(stdout, invocation, object, invocation->colour_output);
     json_decref(object);

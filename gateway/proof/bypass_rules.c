@@ -110,13 +110,12 @@ static int tell(struct search *search, const struct circumstance *at, struct byp
   finding->chain = at->chain;
   finding->rule = at->rule;
   const struct live_table *table = at->chain->table;
-  const char *text = live_rule_text(at->rule, search->arena);
   return search_add(search, finding,
                     search_printf(search,
-                                  search_words(search, "%s（表 %s %s のチェイン %s、規則 handle %llu：%s）",
-                                               "%s (table %s %s, chain %s, rule handle %llu: %s)"),
+                                  search_words(search, "%s（表 %s %s のチェイン %s、handle %llu）",
+                                               "%s (table %s %s, chain %s, handle %llu)"),
                                   found, live_family_name(table->family), table->name, at->chain->name,
-                                  (unsigned long long)at->rule->handle, text != NULL ? text : "?"));
+                                  (unsigned long long)at->rule->handle));
 }
 
 static struct bypass finding_of(const char *kind, enum bypass_state state) {

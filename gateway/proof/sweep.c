@@ -82,6 +82,7 @@ int sweep_find(const struct sweep_question *question, const struct sweep_connect
         .connection = i,
         .from = decision.from_zone,
         .to = decision.to_zone,
+        .flow = connection->flow,
         .decision = decision,
         .passes = still_passes(question, connection, &decision),
     };

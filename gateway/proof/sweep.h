@@ -33,6 +33,7 @@ struct sweep_question {
 struct sweep_finding {
   size_t connection; /* its place in the array */
   zone_index from, to;
+  const struct flow *flow;  /* of its mark; NULL */
   struct decision decision; /* why not */
   bool passes;              /* its mark is of a flow in force between these zones: the rules let it go on */
 };

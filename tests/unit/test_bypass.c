@@ -638,6 +638,130 @@ START_TEST(a_bridge_table_counts_where_a_zone_has_a_bridge) {
 }
 END_TEST
 
+/* ---- programs ---- */
+
+static struct listener listener_of(uint8_t protocol, const char *address, uint16_t port) {
+  struct listener listener = {.protocol = protocol, .port = port, .process = 700, .program = "relay"};
+  ck_assert(address[0] == '\0' || address_parse(address, &listener.address));
+  return listener;
+}
+
+static struct service service_of(uint8_t protocol, uint16_t first, uint16_t last) {
+  return (struct service){.protocol = protocol, .first_port = first, .last_port = last};
+}
+
+START_TEST(a_program_that_listens_in_two_zones_is_told) {
+  static const struct {
+    const char *addresses[2]; /* "-": no second socket */
+    bool told;
+  } cases[] = {
+      {{"", "-"}, true},
+      {{"10.1.0.1", "10.2.0.1"}, true},
+      {{"10.1.0.1", "-"}, false},
+      {{"10.1.0.1", "10.1.0.1"}, false},
+      {{"127.0.0.1", "10.1.0.1"}, false},
+      {{"::1", "-"}, false},
+      {{"192.0.2.7", "10.1.0.1"}, false}, /* no zone's */
+  };
+  for (size_t i = 0; i < 2 && strcmp(cases[_i].addresses[i], "-") != 0; i++) {
+    listeners[machine.listener_count++] = listener_of(6, cases[_i].addresses[i], 8080);
+  }
+  if (!cases[_i].told) {
+    expect_none();
+    return;
+  }
+  search();
+  ck_assert_msg(found_count == 1 && found[0].state == BYPASS_UNKNOWN, "%s", all_found());
+  mentions(&found[0], "relay (700)");
+  mentions(&found[0], "tcp/8080");
+}
+END_TEST
+
+START_TEST(sockets_of_different_programs_do_not_count_together) {
+  listeners[0] = listener_of(6, "10.1.0.1", 8080);
+  listeners[1] = listener_of(6, "10.2.0.1", 8080);
+  listeners[1].process = 701;
+  machine.listener_count = 2;
+  expect_none();
+  listeners[0].process = listeners[1].process = 0; /* not seen: each by itself */
+  expect_none();
+}
+END_TEST
+
+START_TEST(a_socket_bound_to_an_interface_listens_there_alone) {
+  listeners[0] = listener_of(17, "", 68);
+  listeners[0].link = "left0";
+  machine.listener_count = 1;
+  expect_none();
+  listeners[1] = listeners[0];
+  listeners[1].link = "right1";
+  machine.listener_count = 2;
+  expect_one("listener", BYPASS_UNKNOWN, LEFT, RIGHT);
+}
+END_TEST
+
+START_TEST(what_flows_name_is_assumed) {
+  static struct service services[2];
+  static struct flow flows[2];
+  services[0] = service_of(6, 8000, 8999);
+  services[1] = service_of(17, 53, 53);
+  flows[0] = (struct flow){
+      .name = "F-left", .from_zone = LEFT, .to_zone = ZONE_GATEWAY, .services = &services[0], .service_count = 1};
+  flows[1] = (struct flow){
+      .name = "F-right", .from_zone = RIGHT, .to_zone = ZONE_GATEWAY, .services = &services[0], .service_count = 1};
+  policy.flows = flows;
+  policy.flow_count = 1;
+  listeners[0] = listener_of(6, "", 8080);
+  machine.listener_count = 1;
+  expect_none(); /* one zone only */
+  policy.flow_count = 2;
+  const struct bypass *bypass = expect_one("listener", BYPASS_ASSUMED, LEFT, RIGHT);
+  mentions(bypass, "F-left");
+  mentions(bypass, "F-right");
+  listeners[0].port = 9000;
+  search();
+  ck_assert_msg(found_count == 1 && found[0].state == BYPASS_UNKNOWN, "%s", all_found());
+  flows[0].services = flows[1].services = &services[1];
+  listeners[0].port = 53; /* by another protocol */
+  search();
+  ck_assert_msg(found_count == 1 && found[0].state == BYPASS_UNKNOWN, "%s", all_found());
+  listeners[0].protocol = 17;
+  flows[0].to_zone = flows[1].to_zone = OFFICE; /* not to the gateway */
+  search();
+  ck_assert_msg(found_count == 1 && found[0].state == BYPASS_UNKNOWN, "%s", all_found());
+}
+END_TEST
+
+START_TEST(a_client_s_port_is_assumed) {
+  listeners[0] = listener_of(17, "", 40000);
+  listeners[0].passing = true;
+  machine.listener_count = 1;
+  search();
+  ck_assert_msg(found_count == 1 && found[0].state == BYPASS_ASSUMED, "%s", all_found());
+}
+END_TEST
+
+START_TEST(packet_sockets_of_others_are_told) {
+  listeners[0] = (struct listener){.packet = true, .process = 700, .program = "relay"};
+  machine.listener_count = 1;
+  search();
+  ck_assert_msg(found_count == 1 && found[0].state == BYPASS_UNKNOWN, "%s", all_found());
+  ck_assert_str_eq(found[0].kind, "packet-socket");
+  listeners[0].program = "";
+  listeners[0].process = 0;
+  search();
+  ck_assert_msg(found_count == 1 && found[0].state == BYPASS_ASSUMED, "%s", all_found());
+  listeners[0].link = "left0";
+  expect_none();
+  listeners[0] = (struct listener){.packet = true, .process = 700, .program = "relay", .link = "left0"};
+  listeners[1] = (struct listener){.packet = true, .process = 700, .program = "relay", .link = "eth9"};
+  machine.listener_count = 2;
+  expect_one("packet-socket", BYPASS_UNKNOWN, LEFT, OFFICE);
+  listeners[0].program = listeners[1].program = "kidoban";
+  expect_none();
+}
+END_TEST
+
 /* ---- what was not looked at ---- */
 
 START_TEST(without_a_machine_everything_about_it_is_assumed) {
@@ -705,6 +829,12 @@ int main(void) {
   tcase_add_test(tests, a_netdev_rule_that_is_not_understood_is_not_known);
   tcase_add_test(tests, a_flowtable_alone_is_not_known);
   tcase_add_test(tests, a_bridge_table_counts_where_a_zone_has_a_bridge);
+  tcase_add_loop_test(tests, a_program_that_listens_in_two_zones_is_told, 0, 7);
+  tcase_add_test(tests, sockets_of_different_programs_do_not_count_together);
+  tcase_add_test(tests, a_socket_bound_to_an_interface_listens_there_alone);
+  tcase_add_test(tests, what_flows_name_is_assumed);
+  tcase_add_test(tests, a_client_s_port_is_assumed);
+  tcase_add_test(tests, packet_sockets_of_others_are_told);
   tcase_add_test(tests, without_a_machine_everything_about_it_is_assumed);
   tcase_add_test(tests, it_is_said_in_the_policy_s_language);
   suite_add_tcase(suite, tests);

@@ -92,6 +92,7 @@ START_TEST(what_the_policy_would_not_create_is_listed) {
   if (count > 0) {
     ck_assert_str_eq(reason_name(findings[0].decision.reason), reason_name(cases[_i].reason));
     ck_assert_int_eq(findings[0].passes, cases[_i].passes);
+    ck_assert_ptr_eq(findings[0].flow, connection.flow);
   }
 }
 END_TEST
