@@ -78,6 +78,21 @@ START_TEST(a_diagram_has_the_values_of_its_table) {
 }
 END_TEST
 
+START_TEST(each_variable_is_a_function_of_its_own) {
+  static diagram variables[DIAGRAM_VARIABLES];
+  for (unsigned v = 256; v < DIAGRAM_VARIABLES; v *= 2) /* those that share a place while the store is small */
+    ck_assert_uint_ne(diagram_variable(store, v), diagram_variable(store, 0));
+  tear_down();
+  set_up();
+  for (unsigned v = 0; v < DIAGRAM_VARIABLES; v++) {
+    variables[v] = diagram_variable(store, v);
+    ck_assert(v == 0 || variables[v] > variables[v - 1]); /* made now: none is one of the earlier ones */
+  }
+  for (unsigned v = 0; v < DIAGRAM_VARIABLES; v++)
+    ck_assert_uint_eq(diagram_variable(store, v), variables[v]);
+}
+END_TEST
+
 /* ---- operations on sets ---- */
 
 typedef diagram (*set_operation)(struct diagram_store *, diagram, diagram);
@@ -305,7 +320,7 @@ static diagram random_set(unsigned depth) {
 
 START_TEST(sets_obey_the_laws_of_algebra) {
   for (int round = 0; round < 40; round++) {
-    diagram a = random_set(4), b = random_set(4), c = random_set(4);
+    diagram a = random_set(3), b = random_set(3), c = random_set(3);
     diagram not_a = diagram_not(store, a), not_b = diagram_not(store, b);
     ck_assert_uint_eq(diagram_not(store, not_a), a);
     ck_assert_uint_eq(diagram_and(store, a, b), diagram_and(store, b, a));
@@ -488,6 +503,9 @@ START_TEST(boxes_that_hold_nothing_are_nothing) {
   struct diagram_box empty = {first, last, 7}, worthless = {first, first, 0};
   ck_assert_uint_eq(diagram_boxes(store, FIELD_LIST, FIELDS, &empty, 1, 0, NULL, NULL), DIAGRAM_FALSE);
   ck_assert_uint_eq(diagram_boxes(store, FIELD_LIST, FIELDS, &worthless, 1, 0, NULL, NULL), DIAGRAM_FALSE);
+  struct diagram_box list[] = {worthless, {first, first, 7}, {first, first, 8}};
+  ck_assert_uint_eq(diagram_boxes(store, FIELD_LIST, FIELDS, list, 3, 0, NULL, NULL),
+                    diagram_boxes(store, FIELD_LIST, FIELDS, list + 1, 1, 0, NULL, NULL));
   ck_assert_uint_eq(diagram_boxes(store, FIELD_LIST, FIELDS, NULL, 0, 0, NULL, NULL), DIAGRAM_FALSE);
   ck_assert_uint_eq(diagram_range(store, &FIELD_LIST[1], first + 1, last + 1), DIAGRAM_FALSE);
 }
@@ -761,6 +779,7 @@ int main(void) {
     suite_add_tcase(suite, cases[i]);
   }
   tcase_add_test(sets, a_diagram_has_the_values_of_its_table);
+  tcase_add_test(sets, each_variable_is_a_function_of_its_own);
   tcase_add_loop_test(sets, operations_on_sets_agree_with_tables, 0, sizeof SET_CASES / sizeof *SET_CASES);
   tcase_add_test(sets, choose_takes_each_side_where_it_belongs);
   tcase_add_test(sets, combine_and_map_go_leaf_by_leaf);
