@@ -59,24 +59,33 @@ enum flow_worth {
   WORTH_USED,
   WORTH_NEVER_MATCHES, /* covers no packet that the guard lets pass */
   WORTH_SHADOWED,      /* all that it covers is covered by earlier flows: it never decides */
-  WORTH_REDUNDANT,     /* all that it covers is covered by other flows together: taking it out changes nothing */
+  WORTH_REDUNDANT,     /* all that it covers is covered by other flows: taking it out changes no verdict */
 };
 struct flow_use {
   enum flow_worth worth;
-  const struct flow *const *by; /* the flows that cover it; NULL when none */
+  const struct flow *const *by; /* few flows that cover it, one if one does; NULL when none */
   size_t by_count;
 };
-/* One for each flow of the policy, in its order. *ret_complete: false when the budget did not suffice for some. */
-int exact_flow_use(const struct policy *policy, struct arena *arena, struct flow_use **ret_uses, bool *ret_complete);
+/* One for each flow of the policy, in its order. Flows that are over, and those with a limit, are WORTH_USED; only
+ * flows that are in force whenever the covered one is, and have no limit, cover it. All flows that are called shadowed
+ * or redundant may be taken out together. *ret_complete: false when the budget did not suffice for some. 0 or -ENOMEM.
+ */
+int exact_flow_use(const struct policy *policy, struct instant now, struct arena *arena, struct flow_use **ret_uses,
+                   bool *ret_complete);
 
 /* Everything that may open a connection to a zone (destination NULL) or a host of it, from anywhere. */
 int exact_who_can_reach(const struct policy *policy, const struct restrictions *restrictions, zone_index zone,
                         const struct address_range *destination, struct instant now, bool at_any_time,
                         struct arena *arena, struct exact_box **ret_boxes, size_t *ret_count, bool *ret_complete);
 
-/* Universal `expect`: whether any packet passes from one zone to the other, now or at any instant after it; a box that
- * does. 0, -ENOMEM, or -E2BIG when the budget did not suffice. */
-int exact_any_packet(const struct policy *policy, zone_index from, zone_index to, struct instant now,
-                     struct arena *arena, bool *ret_any, struct exact_box *ret_example);
+/* Universal `expect`: for each pair of zones whether any packet passes from the one to the other, now or at any instant
+ * after it, and a box that does. 0, -ENOMEM, or -E2BIG when the budget did not suffice. */
+struct exact_pair {
+  zone_index from, to;
+  bool any; /* this and the rest: the answer */
+  struct exact_box example;
+};
+int exact_any_packet(const struct policy *policy, struct instant now, struct arena *arena, struct exact_pair *pairs,
+                     size_t pair_count);
 
 #endif

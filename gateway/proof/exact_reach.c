@@ -60,20 +60,20 @@ int exact_who_can_reach(const struct policy *policy, const struct restrictions *
   return result;
 }
 
-int exact_any_packet(const struct policy *policy, zone_index from, zone_index to, struct instant now,
-                     struct arena *arena, bool *ret_any, struct exact_box *ret_example) {
+int exact_any_packet(const struct policy *policy, struct instant now, struct arena *arena, struct exact_pair *pairs,
+                     size_t pair_count) {
   const struct authorised_question question = {.policy = policy, .now = now, .when = WHEN_FROM_NOW_ON};
   struct inquiry inquiry;
   int result = begin(&inquiry, &question, arena);
-  if (result == 0)
-    result = list_both(&inquiry, from, to, NULL);
+  for (size_t i = 0; result == 0 && i < pair_count; i++) {
+    inquiry.found = (struct box_list){0};
+    result = list_both(&inquiry, pairs[i].from, pairs[i].to, NULL);
+    pairs[i].any = inquiry.found.count != 0;
+    if (pairs[i].any)
+      pairs[i].example = inquiry.found.boxes[0];
+  }
   if (result == 0 && desk_overdrawn(&inquiry.desk))
     result = -E2BIG;
-  if (result == 0) {
-    *ret_any = inquiry.found.count != 0;
-    if (*ret_any)
-      *ret_example = inquiry.found.boxes[0];
-  }
   desk_close(&inquiry.desk);
   return result;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dice.h"
+#include "policy/check.h"
 #include "policy/decide.h"
 #include "policy/print.h"
 #include "policy/read.h"
@@ -576,12 +577,214 @@ START_TEST(any_packet_at_any_time_is_found) {
     struct arena *arena = arena_new(0);
     char *text = arena_printf(arena, "%s flows = { %s };", HEAD HOSTS(""), cases[i].flow);
     const struct policy *policy = read_text(arena, text);
-    bool any = false;
-    struct exact_box box;
-    ck_assert_int_eq(exact_any_packet(policy, 0, 1, instant(NOON), arena, &any, &box), 0);
-    ck_assert_msg(any == cases[i].any, "%s", cases[i].flow);
+    struct exact_pair pair = {.from = 0, .to = 1};
+    ck_assert_int_eq(exact_any_packet(policy, instant(NOON), arena, &pair, 1), 0);
+    ck_assert_msg(pair.any == cases[i].any, "%s", cases[i].flow);
     arena_free(arena);
   }
+}
+END_TEST
+
+/* Two judges of one sentence: policy/expect looks for a packet flow by flow, the sets know all of them. */
+START_TEST(universal_expectations_are_judged_alike) {
+  unsigned any = 0, none = 0;
+  for (uint64_t round = 0; round < 20; round++) {
+    struct arena *arena = arena_new(0);
+    struct dice dice = {round + 500};
+    struct instant now = instant(NOON);
+    struct policy policy = *read_text(arena, random_policy_text(&dice, now, arena));
+    for (zone_index from = ZONE_GATEWAY; from < (zone_index)policy.zone_count; from++)
+      for (zone_index to = ZONE_GATEWAY; to < (zone_index)policy.zone_count; to++) {
+        if (from == ZONE_NONE || to == ZONE_NONE || (from == ZONE_GATEWAY && to == ZONE_GATEWAY))
+          continue;
+        struct expectation expectation = {.name = "case", .universal = true, .valid = true};
+        expectation.from = (struct expectation_end){.kind = EXPECT_ZONE, .zone = from};
+        expectation.to = (struct expectation_end){.kind = EXPECT_ZONE, .zone = to};
+        policy.expectations = &expectation;
+        policy.expectation_count = 1;
+        struct diagnostic_list diagnostics;
+        diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
+        struct expectation_result result = policy_check_expectations(&policy, now, &diagnostics);
+        struct exact_pair pair = {.from = from, .to = to};
+        ck_assert_int_eq(exact_any_packet(&policy, now, arena, &pair, 1), 0);
+        ck_assert_msg(pair.any == (result.failed == 1), "round %u: %s to %s: %d", (unsigned)round,
+                      policy_zone_name(&policy, from), policy_zone_name(&policy, to), pair.any);
+        any += pair.any;
+        none += !pair.any;
+      }
+    arena_free(arena);
+  }
+  ck_assert_uint_gt(any, 20);
+  ck_assert_uint_gt(none, 20);
+}
+END_TEST
+
+/* ---- flows that are for nothing ---- */
+
+static const char *worth_name(enum flow_worth worth) {
+  static const char *const names[] = {"used", "never matches", "shadowed", "redundant"};
+  return names[worth];
+}
+
+/* "F3 shadowed by F1 F2; ..." */
+static const char *uses_text(struct arena *arena, const struct policy *policy, struct instant now) {
+  struct flow_use *uses = NULL;
+  bool complete = false;
+  const char *text = "";
+  ck_assert_int_eq(exact_flow_use(policy, now, arena, &uses, &complete), 0);
+  ck_assert(complete);
+  for (size_t i = 0; i < policy->flow_count; i++) {
+    if (uses[i].worth == WORTH_USED)
+      continue;
+    text = arena_printf(arena, "%s%s %s", text, policy->flows[i].name, worth_name(uses[i].worth));
+    for (size_t j = 0; j < uses[i].by_count; j++)
+      text = arena_printf(arena, "%s %s", text, uses[i].by[j]->name);
+    text = arena_printf(arena, "%s; ", text);
+  }
+  return text;
+}
+
+START_TEST(flows_that_are_for_nothing_are_told) {
+  static const struct {
+    const char *flows, *expected;
+  } cases[] = {
+      {FLOW("F1", "h", "\"tcp/80\"") FLOW("F2", "h", "\"tcp/81\""), ""},
+      {FLOW("F1", "h", "\"tcp/1-100\"") FLOW("F2", "h", "\"tcp/80\""), "F2 shadowed F1; "},
+      {FLOW("F1", "h", "\"tcp/80\"") FLOW("F2", "h", "\"tcp/1-100\""), "F1 redundant F2; "},
+      {FLOW("F1", "h", "\"tcp/80\"") FLOW("F2", "h", "\"tcp/80\""), "F2 shadowed F1; "},
+      {FLOW("F1", "h", "\"tcp/80\"") FLOW("F2", "h", "\"tcp/80\"") FLOW("F3", "h", "\"tcp/80\""),
+       "F2 shadowed F1; F3 shadowed F1; "},
+      {FLOW("F1", "h", "\"tcp/1-50\"") FLOW("F2", "h", "\"tcp/51-90\"") FLOW("F3", "h", "\"tcp/40-60\""),
+       "F3 shadowed F1 F2; "},
+      {FLOW("F1", "h", "\"tcp/40-60\"") FLOW("F2", "h", "\"tcp/1-50\"") FLOW("F3", "h", "\"tcp/51-90\""),
+       "F1 redundant F2 F3; "},
+      /* time: what ends does not cover what goes on */
+      {FLOW_WITH("F1", "h", "\"tcp/1-100\"", "expires = \"2027-01-01\";") FLOW("F2", "h", "\"tcp/80\""), ""},
+      {FLOW("F1", "h", "\"tcp/1-100\"") FLOW_WITH("F2", "h", "\"tcp/80\"", "expires = \"2027-01-01\";"),
+       "F2 shadowed F1; "},
+      {FLOW_WITH("F1", "h", "\"tcp/1-100\"", "hours = \"mon-fri 08:30-17:15\";")
+           FLOW_WITH("F2", "h", "\"tcp/80\"", "hours = \"mon-fri 08:30-17:15\";"),
+       "F2 shadowed F1; "},
+      {FLOW_WITH("F1", "h", "\"tcp/1-100\"", "hours = \"mon-fri 08:30-17:15\";")
+           FLOW_WITH("F2", "h", "\"tcp/80\"", "hours = \"mon-fri 08:30-17:16\";"),
+       ""},
+      {FLOW_WITH("F1", "h", "\"tcp/80\"", "expires = \"2026-01-01\";") FLOW("F2", "h", "\"tcp/80\""), ""},
+      /* a pinned sender is within an unpinned zone only by the guard */
+      {"F1 = { from = \"zone:a\"; to = \"s\"; services = [ \"tcp/80\" ]; method = \"ops\"; };" FLOW("F2", "i",
+                                                                                                    "\"tcp/80\""),
+       "F2 shadowed F1; "},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct arena *arena = arena_new(0);
+    const struct policy *policy =
+        read_text(arena, arena_printf(arena, "%s flows = { %s };", HEAD HOSTS(""), cases[i].flows));
+    ck_assert_str_eq(uses_text(arena, policy, instant(NOON)), cases[i].expected);
+    arena_free(arena);
+  }
+}
+END_TEST
+
+START_TEST(a_flow_of_which_the_guard_refuses_everything_never_matches) {
+  static const char hosts[] = "hosts = { h = { zone = \"a\"; address = \"10.0.0.255\"; };\n"
+                              " i = { zone = \"a\"; address = \"10.0.0.6\"; };\n"
+                              " s = { zone = \"b\"; address = \"10.1.0.1\"; }; };\n";
+  static const char flows[] =
+      FLOW("F1", "h", "\"tcp/80\"") FLOW("F2", "i", "\"icmpv6/echo-request\"") FLOW("F3", "i", "\"tcp/80\"");
+  struct arena *arena = arena_new(0);
+  const struct policy *policy = read_text(arena, arena_printf(arena, "%s%sflows = { %s };", HEAD, hosts, flows));
+  ck_assert_str_eq(uses_text(arena, policy, instant(NOON)), "F1 never matches; F2 never matches; ");
+  arena_free(arena);
+}
+END_TEST
+
+/* The policy without these flows. */
+static const struct policy *without_flows(struct arena *arena, const struct policy *policy, const bool *gone) {
+  struct policy *rest = arena_memdup(arena, policy, sizeof *policy);
+  rest->flows = ARENA_ARRAY(arena, policy->flow_count + 1, struct flow);
+  rest->flow_count = 0;
+  for (size_t i = 0; i < policy->flow_count; i++)
+    if (!gone[i]) {
+      rest->flows[rest->flow_count] = policy->flows[i];
+      rest->flows[rest->flow_count].index = rest->flow_count;
+      rest->flow_count++;
+    }
+  return rest;
+}
+
+static bool change_nothing(struct arena *arena, const struct policy *policy, const bool *gone, struct instant now,
+                           enum authorised_when when) {
+  const struct exact_side before = {.policy = policy}, after = {.policy = without_flows(arena, policy, gone)};
+  struct exact_difference difference;
+  ck_assert_int_eq(exact_compare(&before, &after, NULL, now, when, arena, &difference), 0);
+  return difference.equal;
+}
+
+static bool depends_on_time(const struct flow *flow) {
+  return flow->expires_set || flow->window_count != 0 || flow->hours.set;
+}
+
+/* Each flow a second time, before or behind it, often only a part of it. */
+static const struct policy *doubled(struct arena *arena, const struct policy *policy, struct dice *dice) {
+  struct policy *more = arena_memdup(arena, policy, sizeof *policy);
+  more->flows = ARENA_ARRAY(arena, policy->flow_count * 2 + 1, struct flow);
+  more->flow_count = 0;
+  for (size_t i = 0; i < policy->flow_count; i++) {
+    struct flow part = policy->flows[i];
+    bool first = dice_percent(dice, 50);
+    part.name = arena_printf(arena, "%s-part", part.name);
+    part.service_count = dice_percent(dice, 50) ? 1 : part.service_count;
+    part.from_count = dice_percent(dice, 50) ? 1 : part.from_count;
+    part.to_count = dice_percent(dice, 50) ? 1 : part.to_count;
+    part.expires_set = part.expires_set && dice_percent(dice, 80);
+    more->flows[more->flow_count++] = first ? part : policy->flows[i];
+    more->flows[more->flow_count++] = first ? policy->flows[i] : part;
+  }
+  for (size_t i = 0; i < more->flow_count; i++)
+    more->flows[i].index = i;
+  return more;
+}
+
+/* What is told may go, all of it at once; of what is left nothing may. */
+START_TEST(what_is_for_nothing_may_go_and_nothing_else) {
+  unsigned told = 0, kept = 0;
+  for (uint64_t round = 0; round < 10; round++) {
+    struct arena *arena = arena_new(0);
+    struct dice dice = {round + 300};
+    struct instant now = instant(NOON);
+    const struct policy *policy = doubled(arena, read_text(arena, random_policy_text(&dice, now, arena)), &dice);
+    struct flow_use *uses = NULL;
+    bool complete = false;
+    ck_assert_int_eq(exact_flow_use(policy, now, arena, &uses, &complete), 0);
+    ck_assert(complete);
+    bool *gone = ARENA_ARRAY(arena, policy->flow_count + 1, bool);
+    for (size_t i = 0; i < policy->flow_count; i++) {
+      gone[i] = uses[i].worth == WORTH_SHADOWED || uses[i].worth == WORTH_REDUNDANT;
+      told += gone[i];
+    }
+    ck_assert(change_nothing(arena, policy, gone, now, WHEN_NOW));
+    ck_assert(change_nothing(arena, policy, gone, now, WHEN_FROM_NOW_ON));
+    now.seconds += 5 * 86400;
+    ck_assert(change_nothing(arena, policy, gone, now, WHEN_NOW));
+    for (size_t i = 0; i < policy->flow_count && i < 30; i++) {
+      const struct flow *flow = &policy->flows[i];
+      if (gone[i] || depends_on_time(flow) || flow->limit.set || flow->from_zone == flow->to_zone ||
+          uses[i].worth == WORTH_NEVER_MATCHES)
+        continue;
+      const struct policy *rest = without_flows(arena, policy, gone);
+      bool *alone = ARENA_ARRAY(arena, policy->flow_count + 1, bool);
+      for (size_t j = 0; j < rest->flow_count; j++) /* what ends, or has a limit, covers nothing: out with it, too */
+        alone[j] = depends_on_time(&rest->flows[j]) || rest->flows[j].limit.set;
+      const struct policy *lasting = without_flows(arena, rest, alone);
+      bool *one = ARENA_ARRAY(arena, policy->flow_count + 1, bool);
+      for (size_t j = 0; j < lasting->flow_count; j++)
+        one[j] = strcmp(lasting->flows[j].name, flow->name) == 0;
+      ck_assert_msg(!change_nothing(arena, lasting, one, now, WHEN_EVER), "round %u: %s", (unsigned)round, flow->name);
+      kept++;
+    }
+    arena_free(arena);
+  }
+  ck_assert_uint_gt(told, 3);
+  ck_assert_uint_gt(kept, 15);
 }
 END_TEST
 
@@ -610,6 +813,10 @@ int main(void) {
   tcase_add_test(all, who_can_reach_a_zone_is_who_is_allowed_to);
   tcase_add_test(all, a_host_is_asked_about_alone);
   tcase_add_test(all, any_packet_at_any_time_is_found);
+  tcase_add_test(all, universal_expectations_are_judged_alike);
+  tcase_add_test(all, flows_that_are_for_nothing_are_told);
+  tcase_add_test(all, a_flow_of_which_the_guard_refuses_everything_never_matches);
+  tcase_add_test(all, what_is_for_nothing_may_go_and_nothing_else);
   tcase_add_test(all, an_edited_town_is_told_exactly);
   suite_add_tcase(suite, all);
   SRunner *runner = srunner_create(suite);
