@@ -229,20 +229,22 @@ static const char *const directions[] = {[XFRM_POLICY_IN] = "in", [XFRM_POLICY_O
 
 static int take_policy(void *context, const struct nlmsghdr *message) {
   struct telling *telling = context;
-  const struct xfrm_userpolicy_info *policy = mnl_nlmsg_get_payload(message);
-  bool named = policy->dir < sizeof(directions) / sizeof(directions[0]);
-  return tell(telling, "xfrm", arena_printf(telling->collection->arena, "xfrm policy %u", policy->index),
-              arena_printf(telling->collection->arena, "%s, dir %s", family_name((uint8_t)policy->sel.family),
-                           named ? directions[policy->dir] : "?"));
+  struct xfrm_userpolicy_info policy; /* copied: it wants more alignment than a message has */
+  memcpy(&policy, mnl_nlmsg_get_payload(message), sizeof(policy));
+  bool named = policy.dir < sizeof(directions) / sizeof(directions[0]);
+  return tell(telling, "xfrm", arena_printf(telling->collection->arena, "xfrm policy %u", policy.index),
+              arena_printf(telling->collection->arena, "%s, dir %s", family_name((uint8_t)policy.sel.family),
+                           named ? directions[policy.dir] : "?"));
 }
 
 static int take_state(void *context, const struct nlmsghdr *message) {
   struct telling *telling = context;
-  const struct xfrm_usersa_info *state = mnl_nlmsg_get_payload(message);
-  return tell(telling, "xfrm",
-              arena_printf(telling->collection->arena, "xfrm state %08x", (unsigned)__builtin_bswap32(state->id.spi)),
-              arena_printf(telling->collection->arena, "%s, protocol %u", family_name((uint8_t)state->family),
-                           state->id.proto));
+  struct xfrm_usersa_info state;
+  memcpy(&state, mnl_nlmsg_get_payload(message), sizeof(state));
+  return tell(
+      telling, "xfrm",
+      arena_printf(telling->collection->arena, "xfrm state %08x", (unsigned)__builtin_bswap32(state.id.spi)),
+      arena_printf(telling->collection->arena, "%s, protocol %u", family_name((uint8_t)state.family), state.id.proto));
 }
 
 int policies_take(struct collection *collection, const void *data, size_t length) {
