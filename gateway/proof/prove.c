@@ -14,7 +14,7 @@
  * the result.
  */
 
-enum { NODE_BUDGET = 64 * 1024 * 1024, NODES_BEFORE_A_NEW_BENCH = 1024 * 1024 };
+enum { NODE_BUDGET = 64 * 1024 * 1024, NODES_BEFORE_A_NEW_BENCH = 4 * 1024 * 1024 };
 
 const char *proof_claim_name(enum proof_claim claim) {
   static const char *const names[CLAIM_COUNT_] = {"new",   "mark",         "established", "time",
@@ -143,12 +143,15 @@ struct pair_walk {
   bool failed;
 };
 
+struct bench *bench_renew(const struct prover *prover, struct bench *bench) {
+  if (bench != NULL &&
+      (diagram_store_nodes(bench->store) > NODES_BEFORE_A_NEW_BENCH || diagram_store_failed(bench->store)))
+    bench = bench_free(bench);
+  return bench != NULL ? bench : bench_new(prover);
+}
+
 static void walk_pair(struct pair_walk *walk, zone_index left, zone_index right) {
-  if (walk->bench != NULL &&
-      (diagram_store_nodes(walk->bench->store) > NODES_BEFORE_A_NEW_BENCH || diagram_store_failed(walk->bench->store)))
-    walk->bench = bench_free(walk->bench);
-  if (walk->bench == NULL)
-    walk->bench = bench_new(walk->prover);
+  walk->bench = bench_renew(walk->prover, walk->bench);
   if (walk->bench == NULL) {
     walk->failed = true;
     return;

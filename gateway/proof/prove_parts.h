@@ -108,6 +108,8 @@ void prove_times(struct prover *prover);
 void prove_canary(struct prover *prover);
 
 struct bench *bench_new(const struct prover *prover);
+/* The same one, or a new one in its place where it has grown; NULL without memory. NULL may be given. */
+struct bench *bench_renew(const struct prover *prover, struct bench *bench);
 struct bench *bench_free(struct bench *bench); /* NULL is allowed; returns NULL */
 
 /* Parts of prove_pair() that others use: openers (later packets) that may pass beyond what flows of prover->in_force,

@@ -61,20 +61,23 @@ static bool pair_has_ends(const struct prover *prover, zone_index left, zone_ind
 
 static void check_pairs_with_ends(struct prover *prover) {
   zone_index count = (zone_index)prover->question->policy->zone_count;
+  struct bench *bench = NULL;
   for (zone_index left = 0; left < count; left++)
     for (zone_index right = left; right <= count; right++) {
       zone_index other = right == count ? ZONE_GATEWAY : right;
       if (!pair_has_ends(prover, left, other))
         continue;
-      struct bench *bench = bench_new(prover);
+      struct bench *before = bench;
+      bench = bench_renew(prover, bench);
       if (bench == NULL) {
         prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
         return;
       }
-      symbolic_leave_out(bench->machine, is_timed, NULL);
+      if (bench != before)
+        symbolic_leave_out(bench->machine, is_timed, NULL);
       check_lasting(prover, bench, left, other);
-      bench_free(bench);
     }
+  bench_free(bench);
 }
 
 /* ---- each timer ---- */

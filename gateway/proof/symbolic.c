@@ -10,6 +10,22 @@
 
 /* The machine, a packet's way through all base chains, and the answer without what cannot be known. */
 
+/* The same diagrams come back with every interface and tracking, so what became of them is kept. */
+enum settling {
+  SETTLE_SOMEHOW,          /* exists over all that is unknown */
+  SETTLE_SOMEHOW_THROTTLE, /* exists over throttles */
+  SETTLE_ANYHOW_ANSWER,    /* for all answers */
+  SETTLE_ANYHOW_THROTTLE,
+  SETTLE_WORDS,
+};
+
+struct settled {
+  diagram of, result;
+  enum settling how;
+};
+
+enum { SETTLED_SLOTS = 1 << 14 };
+
 struct symbolic *symbolic_new(const struct live_ruleset *ruleset, const struct surroundings *surroundings,
                               struct space *space, struct diagram_store *store, struct arena *arena) {
   struct symbolic *machine = ARENA_NEW(arena, struct symbolic);
@@ -20,6 +36,9 @@ struct symbolic *symbolic_new(const struct live_ruleset *ruleset, const struct s
   machine->space = space;
   machine->store = store;
   machine->arena = arena;
+  machine->settled = ARENA_ARRAY(arena, SETTLED_SLOTS, struct settled);
+  if (machine->settled == NULL)
+    return NULL;
   machine->merge_words = diagram_operation(store);
   machine->merge_leaves = diagram_operation(store);
   sets_prepare(machine);
@@ -149,9 +168,13 @@ static int way_run(struct symbolic *machine, const struct situation *situation, 
 
 /* ---- without what cannot be known ---- */
 
+static struct settled *settled_slot(struct symbolic *machine, diagram of, enum settling how) {
+  return &machine->settled[(of * UINT32_C(2654435761) + (uint32_t)how) % SETTLED_SLOTS];
+}
+
 struct choice {
   const struct space *space;
-  bool throttles, answers;
+  enum settling how;
 };
 
 static bool chosen(void *context, unsigned variable) {
@@ -159,17 +182,23 @@ static bool chosen(void *context, unsigned variable) {
   const struct unknown *unknown = space_unknown(choice->space, variable);
   if (unknown == NULL)
     return false;
-  return unknown->kind == UNKNOWN_THROTTLE ? choice->throttles : choice->answers;
+  if (choice->how == SETTLE_SOMEHOW)
+    return true;
+  return (unknown->kind == UNKNOWN_THROTTLE) == (choice->how != SETTLE_ANYHOW_ANSWER);
 }
 
-static diagram somehow(struct symbolic *machine, diagram set, bool throttles, bool answers) {
-  struct choice choice = {machine->space, throttles, answers};
-  return machine->met_unknown ? diagram_exists(machine->store, set, chosen, &choice) : set;
-}
-
-static diagram anyhow(struct symbolic *machine, diagram set, bool throttles, bool answers) {
-  struct choice choice = {machine->space, throttles, answers};
-  return machine->met_unknown ? diagram_for_all(machine->store, set, chosen, &choice) : set;
+static diagram settle(struct symbolic *machine, diagram set, enum settling how) {
+  if (!machine->met_unknown || set == DIAGRAM_FALSE || set == DIAGRAM_TRUE)
+    return set;
+  struct settled *slot = settled_slot(machine, set, how);
+  if (slot->of == set && slot->how == how)
+    return slot->result;
+  struct choice choice = {machine->space, how};
+  bool anyhow = how == SETTLE_ANYHOW_ANSWER || how == SETTLE_ANYHOW_THROTTLE;
+  diagram result = anyhow ? diagram_for_all(machine->store, set, chosen, &choice)
+                          : diagram_exists(machine->store, set, chosen, &choice);
+  *slot = (struct settled){set, result, how};
+  return result;
 }
 
 struct merging {
@@ -189,20 +218,33 @@ static diagram words_together(struct symbolic *machine, diagram left, diagram ri
   return diagram_combine(machine->store, machine->merge_words, words_merge, &merging, left, right);
 }
 
+static bool note_unknown(void *context, unsigned variable) {
+  const struct symbolic *machine = context;
+  if (space_unknown(machine->space, variable) != NULL)
+    machine->asked[variable] = true;
+  return true;
+}
+
 /* Words whatever the unknown answers are. */
-static diagram words_somehow(struct symbolic *machine, diagram words) {
+static diagram words_settle(struct symbolic *machine, diagram words) {
   struct diagram_store *store = machine->store;
-  unsigned count = machine->met_unknown ? space_variable_count(machine->space) : 0;
-  for (unsigned variable = count; variable-- > 0;) {
-    if (space_unknown(machine->space, variable) == NULL)
-      continue;
-    diagram low = diagram_fix(store, words, variable, false), high = diagram_fix(store, words, variable, true);
-    if (low != high)
-      words = words_together(machine, low, high);
-    else
-      words = low;
-  }
-  return words;
+  if (!machine->met_unknown || words == DIAGRAM_FALSE)
+    return words;
+  struct settled *slot = settled_slot(machine, words, SETTLE_WORDS);
+  if (slot->of == words && slot->how == SETTLE_WORDS)
+    return slot->result;
+  unsigned count = space_variable_count(machine->space);
+  diagram result = words;
+  machine->asked = ARENA_ARRAY(machine->arena, count, bool);
+  if (machine->asked == NULL)
+    return DIAGRAM_NONE;
+  diagram_variables(store, words, note_unknown, machine);
+  for (unsigned variable = count; variable-- > 0;)
+    if (machine->asked[variable])
+      result = words_together(machine, diagram_fix(store, result, variable, false),
+                              diagram_fix(store, result, variable, true));
+  *slot = (struct settled){words, result, SETTLE_WORDS};
+  return result;
 }
 
 /* ---- the answer ---- */
@@ -213,7 +255,7 @@ static bool same_place(const struct unmodelled *there, const struct journal_entr
 
 static void answer_unmodelled(struct symbolic *machine, const struct journal_entry *entry, struct unmodelled *list,
                               size_t *count) {
-  diagram where = somehow(machine, entry->where, true, true);
+  diagram where = settle(machine, entry->where, SETTLE_SOMEHOW);
   for (size_t i = 0; i < *count; i++) {
     if (same_place(&list[i], entry)) {
       list[i].where = diagram_or(machine->store, list[i].where, where);
@@ -225,7 +267,7 @@ static void answer_unmodelled(struct symbolic *machine, const struct journal_ent
 
 static void answer_write(struct symbolic *machine, const struct journal_entry *entry, struct mark_write *list,
                          size_t *count) {
-  diagram words = words_somehow(machine, entry->where);
+  diagram words = words_settle(machine, entry->where);
   for (size_t i = 0; i < *count; i++) {
     if (list[i].rule == entry->rule && list[i].chain == entry->chain) {
       list[i].words = words_together(machine, list[i].words, words);
@@ -266,13 +308,13 @@ static int answer_journal(struct symbolic *machine, size_t first, struct symboli
 
 static int answer_make(struct symbolic *machine, const struct way *way, size_t first, struct symbolic_result *result) {
   struct diagram_store *store = machine->store;
-  diagram sure = anyhow(machine, way->passed, false, true);
-  result->may = somehow(machine, way->passed, true, true);
-  result->must = somehow(machine, sure, true, false);
-  result->throttled = diagram_difference(store, result->must, anyhow(machine, sure, true, false));
-  result->undecided = somehow(machine, way->undecided, true, true);
+  diagram sure = settle(machine, way->passed, SETTLE_ANYHOW_ANSWER);
+  result->may = settle(machine, way->passed, SETTLE_SOMEHOW);
+  result->must = settle(machine, sure, SETTLE_SOMEHOW_THROTTLE);
+  result->throttled = diagram_difference(store, result->must, settle(machine, sure, SETTLE_ANYHOW_THROTTLE));
+  result->undecided = settle(machine, way->undecided, SETTLE_SOMEHOW);
   diagram kept = diagram_and(store, way->passed, result->must);
-  result->mark = words_somehow(machine, diagram_choose(store, kept, way->effects.mark, DIAGRAM_FALSE));
+  result->mark = words_settle(machine, diagram_choose(store, kept, way->effects.mark, DIAGRAM_FALSE));
   return answer_journal(machine, first, result);
 }
 

@@ -144,6 +144,8 @@ struct symbolic {
   unsigned saw;
   unsigned merge_words, merge_leaves; /* operations */
   bool met_unknown;
+  bool *asked;             /* while words are settled: unknown variables that they ask */
+  struct settled *settled; /* what became of a diagram without its unknown variables: one of each slot is kept */
 };
 
 /* The run of one rule. */
