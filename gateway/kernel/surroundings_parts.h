@@ -91,6 +91,7 @@ int sockets_take(struct collection *collection, uint8_t protocol, const void *da
 /* Devices of another namespace; own_number: of ours, there. */
 int far_links_take(struct collection *collection, size_t space, int own_number, const void *data, size_t length);
 /* These change the text. */
+int socket_table_take(struct collection *collection, uint8_t protocol, char *text); /* of /proc/net */
 int legacy_take(struct collection *collection, const char *tool, char *text);
 int services_take(struct collection *collection, char *text);
 int boot_settings_take(struct collection *collection, const char *path, char *text);

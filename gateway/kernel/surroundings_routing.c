@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -242,8 +243,7 @@ static int take_state(void *context, const struct nlmsghdr *message) {
   struct xfrm_usersa_info state;
   memcpy(&state, mnl_nlmsg_get_payload(message), sizeof(state));
   return tell(
-      telling, "xfrm",
-      arena_printf(telling->collection->arena, "xfrm state %08x", (unsigned)__builtin_bswap32(state.id.spi)),
+      telling, "xfrm", arena_printf(telling->collection->arena, "xfrm state %08x", (unsigned)ntohl(state.id.spi)),
       arena_printf(telling->collection->arena, "%s, protocol %u", family_name((uint8_t)state.family), state.id.proto));
 }
 

@@ -23,15 +23,11 @@
  * and waits for anybody, packet sockets. The kernel knows a socket's inode; whose it is stands in /proc/PID/fd, for
  * those who may look there.
  */
+enum { TABLE_LIMIT = 4 * 1024 * 1024, WORD_DIGITS = 8 };
 enum { REQUEST_ROOM = 256, LINK_ROOM = 64, FIRST_PORT = 32768, LAST_PORT = 60999, PROGRAM_ROOM = 256 };
-
-struct port_range {
-  long first, last;
-};
 
 struct socket_survey {
   struct collection *collection;
-  struct port_range passing; /* that the kernel gives to those who name no port */
   uint8_t protocol;
 };
 
@@ -50,24 +46,48 @@ static bool is_any(const struct address *address) {
   return memcmp(address->bytes, zero, address_length(address->family)) == 0;
 }
 
-static int take_internet(void *context, const struct nlmsghdr *message) {
-  const struct socket_survey *survey = context;
-  const struct inet_diag_msg *found = mnl_nlmsg_get_payload(message);
-  struct address address = {.family = found->idiag_family == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6};
-  memcpy(address.bytes, found->id.idiag_src, address_length(address.family));
-  uint16_t port = ntohs(found->id.idiag_sport);
-  if (port == 0 || found->id.idiag_dport != 0) { /* speaks with one other only */
+struct seen_socket {
+  struct address address;
+  uint16_t port, peer_port;
+  uint32_t interface;
+  uint64_t inode;
+};
+
+static int keep_internet(const struct socket_survey *survey, const struct seen_socket *seen) {
+  if (seen->port == 0 || seen->peer_port != 0) { /* speaks with one other only */
     return 0;
   }
   struct listener listener = {
       .protocol = survey->protocol,
-      .address = is_any(&address) ? (struct address){0} : address,
-      .port = port,
-      .link = found->id.idiag_if != 0 ? collection_link_name(survey->collection, found->id.idiag_if) : NULL,
-      .passing = survey->protocol == IPPROTO_UDP && port >= survey->passing.first && port <= survey->passing.last,
+      .address = is_any(&seen->address) ? (struct address){0} : seen->address,
+      .port = seen->port,
+      .link = seen->interface != 0 ? collection_link_name(survey->collection, seen->interface) : NULL,
+      .passing = survey->protocol == IPPROTO_UDP && seen->port >= FIRST_PORT && seen->port <= LAST_PORT,
       .program = "",
   };
-  return keep(survey->collection, &listener, found->idiag_inode);
+  return keep(survey->collection, &listener, seen->inode);
+}
+
+static int keep_packet(struct collection *collection, uint32_t interface, uint64_t inode) {
+  struct listener listener = {
+      .packet = true,
+      .link = interface != 0 ? collection_link_name(collection, interface) : NULL,
+      .program = "",
+  };
+  return keep(collection, &listener, inode);
+}
+
+static int take_internet(void *context, const struct nlmsghdr *message) {
+  const struct inet_diag_msg *found = mnl_nlmsg_get_payload(message);
+  struct seen_socket seen = {
+      .address.family = found->idiag_family == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6,
+      .port = ntohs(found->id.idiag_sport),
+      .peer_port = ntohs(found->id.idiag_dport),
+      .interface = found->id.idiag_if,
+      .inode = found->idiag_inode,
+  };
+  memcpy(seen.address.bytes, found->id.idiag_src, address_length(seen.address.family));
+  return keep_internet(context, &seen);
 }
 
 static int take_packet(void *context, const struct nlmsghdr *message) {
@@ -78,19 +98,69 @@ static int take_packet(void *context, const struct nlmsghdr *message) {
   if (attribute != NULL && mnl_attr_get_payload_len(attribute) >= sizeof(information)) {
     memcpy(&information, mnl_attr_get_payload(attribute), sizeof(information));
   }
-  struct listener listener = {
-      .packet = true,
-      .link = information.pdi_index != 0 ? collection_link_name(survey->collection, information.pdi_index) : NULL,
-      .program = "",
-  };
-  return keep(survey->collection, &listener, found->pdiag_ino);
+  return keep_packet(survey->collection, information.pdi_index, found->pdiag_ino);
 }
 
 int sockets_take(struct collection *collection, uint8_t protocol, const void *data, size_t length) {
-  struct socket_survey survey = {collection, {FIRST_PORT, LAST_PORT}, protocol};
+  struct socket_survey survey = {collection, protocol};
   return protocol == 0
              ? messages_each(data, length, SOCK_DIAG_BY_FAMILY, sizeof(struct packet_diag_msg), take_packet, &survey)
              : messages_each(data, length, SOCK_DIAG_BY_FAMILY, sizeof(struct inet_diag_msg), take_internet, &survey);
+}
+
+/* ---- the same from /proc, where the kernel has no module for the question ---- */
+
+/* "0100007F:1F90": words of the address as this machine writes numbers. */
+static bool read_end(const char *text, struct address *ret_address, uint16_t *ret_port) {
+  size_t digits = strcspn(text, ":");
+  struct address address = {.family = digits == WORD_DIGITS ? FAMILY_IPV4 : FAMILY_IPV6};
+  if (digits != 2 * address_length(address.family) || text[digits] != ':') {
+    return false;
+  }
+  for (size_t i = 0; i < digits; i += WORD_DIGITS) {
+    char word[WORD_DIGITS + 1] = "";
+    memcpy(word, text + i, WORD_DIGITS);
+    uint32_t number = (uint32_t)strtoul(word, NULL, 16);
+    memcpy(&address.bytes[i / 2], &number, sizeof(number));
+  }
+  *ret_address = address;
+  *ret_port = (uint16_t)strtoul(text + digits + 1, NULL, 16);
+  return true;
+}
+
+static int take_internet_line(const struct socket_survey *survey, const char *line) {
+  char local[LINK_ROOM], peer[LINK_ROOM];
+  unsigned state;
+  unsigned long inode;
+  struct seen_socket seen = {0};
+  struct address other;
+  bool read = sscanf(line, " %*u: %63s %63s %x %*s %*s %*s %*u %*u %lu", local, peer, &state, &inode) == 4 &&
+              read_end(local, &seen.address, &seen.port) && read_end(peer, &other, &seen.peer_port);
+  seen.inode = read ? inode : 0;
+  return read && state == (survey->protocol == IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE) ? keep_internet(survey, &seen) : 0;
+}
+
+static int take_packet_line(struct collection *collection, const char *line) {
+  unsigned interface;
+  unsigned long inode;
+  bool read = sscanf(line, "%*s %*u %*u %*x %u %*u %*u %*u %lu", &interface, &inode) == 2;
+  return read ? keep_packet(collection, interface, inode) : 0;
+}
+
+int socket_table_take(struct collection *collection, uint8_t protocol, char *text) {
+  struct socket_survey survey = {collection, protocol};
+  char *place = NULL;
+  int status = 0;
+  for (char *line = strtok_r(text, "\n", &place); status == 0 && line != NULL; line = strtok_r(NULL, "\n", &place)) {
+    status = protocol == 0 ? take_packet_line(collection, line) : take_internet_line(&survey, line);
+  }
+  return status;
+}
+
+static int read_table(struct collection *collection, uint8_t protocol, const char *path) {
+  int code;
+  char *text = file_read(collection->arena, path, TABLE_LIMIT, &code);
+  return text != NULL ? socket_table_take(collection, protocol, text) : -code;
 }
 
 /* ---- asking ---- */
@@ -204,20 +274,21 @@ static void find_programs(struct collection *collection) {
 int collect_sockets(struct collection *collection) {
   static const struct {
     uint8_t family, protocol;
-    const char *name;
-  } kinds[] = {{AF_INET, IPPROTO_TCP, "SOCK_DIAG (TCP)"},          {AF_INET6, IPPROTO_TCP, "SOCK_DIAG (TCP, IPv6)"},
-               {AF_INET, IPPROTO_UDP, "SOCK_DIAG (UDP)"},          {AF_INET6, IPPROTO_UDP, "SOCK_DIAG (UDP, IPv6)"},
-               {AF_INET, IPPROTO_UDPLITE, "SOCK_DIAG (UDP-Lite)"}, {AF_PACKET, 0, "SOCK_DIAG (packet)"}};
+    const char *table;
+  } kinds[] = {{AF_INET, IPPROTO_TCP, "/proc/self/net/tcp"},         {AF_INET6, IPPROTO_TCP, "/proc/self/net/tcp6"},
+               {AF_INET, IPPROTO_UDP, "/proc/self/net/udp"},         {AF_INET6, IPPROTO_UDP, "/proc/self/net/udp6"},
+               {AF_INET, IPPROTO_UDPLITE, "/proc/self/net/udplite"}, {AF_PACKET, 0, "/proc/self/net/packet"}};
   collection->result->listeners_known = true;
   for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
     int status = ask(collection, kinds[i].family, kinds[i].protocol);
-    bool absent = status == -ENOENT && kinds[i].protocol == IPPROTO_UDPLITE;
-    if (status == 0 || absent) {
-      continue;
+    if (status < 0 && status != -ENOMEM) {
+      status = read_table(collection, kinds[i].protocol, kinds[i].table);
     }
-    collection->result->listeners_known = false;
-    status = status == -ENOMEM ? status : collection_add_failure(collection, "listener", kinds[i].name, -status);
-    if (status < 0) {
+    if (status < 0 && status != -ENOMEM && status != -ENOENT) { /* ENOENT: the kernel has no such sockets */
+      collection->result->listeners_known = false;
+      status = collection_add_failure(collection, "listener", kinds[i].table, -status);
+    }
+    if (status == -ENOMEM) {
       return status;
     }
   }

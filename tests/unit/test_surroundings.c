@@ -91,6 +91,10 @@ static void says(const char *text, const char *word) {
   ck_assert_msg(strstr(text, word) != NULL, "'%s' not in '%s'", word, text);
 }
 
+static char *text_of(const char *text) {
+  return arena_strdup(arena, text);
+}
+
 /* ---- links ---- */
 
 START_TEST(links_are_read_whole) {
@@ -393,6 +397,37 @@ START_TEST(packet_sockets_are_kept_with_their_interface) {
 }
 END_TEST
 
+START_TEST(the_tables_of_proc_say_the_same) {
+  static const char tcp[] =
+      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+      "   0: %s:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 77 1 0000000000000000 100\n"
+      "   1: %s:0016 0900010A:9C40 01 00000000:00000000 00:00000000 00000000     0        0 78 4 0000000000000000 20\n"
+      "   2: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 0A 00000000:00000000 "
+      "00:00000000 00000000     0        0 79 1 0000000000000000 100\n"
+      "   3: junk\n";
+  static const char packet[] = "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"
+                               "0000000000000000 3      3    0003   3     1 0      0      55  \n"
+                               "0000000000000000 3      3    0003   0     1 0      0      56  \n";
+  with_links();
+  uint32_t number;
+  memcpy(&number, "\x0a\x01\x00\x01", sizeof(number));
+  const char *local = arena_printf(arena, "%08X", number);
+  const char *table = arena_printf(arena, tcp, local, local);
+  ck_assert_int_eq(socket_table_take(&collection, IPPROTO_TCP, text_of(table)), 0);
+  ck_assert_uint_eq(surroundings.listener_count, 2);
+  const struct listener *listeners = surroundings.listeners;
+  char address[ADDRESS_TEXT_SIZE];
+  ck_assert_str_eq(address_format(&listeners[0].address, address), "10.1.0.1");
+  ck_assert_uint_eq(listeners[0].port, 8080);
+  ck_assert_uint_eq(collection.inodes[0], 77);
+  ck_assert(listeners[1].port == 53 && listeners[1].address.family == FAMILY_NONE);
+  ck_assert_int_eq(socket_table_take(&collection, 0, text_of(packet)), 0);
+  ck_assert_uint_eq(surroundings.listener_count, 4);
+  ck_assert_str_eq(surroundings.listeners[2].link, "right0");
+  ck_assert(surroundings.listeners[3].packet && surroundings.listeners[3].link == NULL);
+}
+END_TEST
+
 /* ---- other namespaces ---- */
 
 START_TEST(devices_elsewhere_that_lead_here_are_passages) {
@@ -414,10 +449,6 @@ START_TEST(devices_elsewhere_that_lead_here_are_passages) {
 END_TEST
 
 /* ---- files ---- */
-
-static char *text_of(const char *text) {
-  return arena_strdup(arena, text);
-}
 
 START_TEST(old_tables_and_modules_are_read) {
   ck_assert_int_eq(legacy_take(&collection, "iptables-legacy", text_of("")), 0);
@@ -563,6 +594,7 @@ int main(void) {
   tcase_add_loop_test(tests, policies_and_states_of_ipsec_are_told, 0, 2);
   tcase_add_test(tests, sockets_that_wait_for_anybody_are_kept);
   tcase_add_test(tests, packet_sockets_are_kept_with_their_interface);
+  tcase_add_test(tests, the_tables_of_proc_say_the_same);
   tcase_add_test(tests, devices_elsewhere_that_lead_here_are_passages);
   tcase_add_test(tests, old_tables_and_modules_are_read);
   tcase_add_test(tests, services_of_ipvs_are_read);
