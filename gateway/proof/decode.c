@@ -202,7 +202,7 @@ static void decode_all(struct sorting *sorting, const struct snapshot *snapshot)
 
 int decode_ruleset(const struct snapshot *snapshot, struct arena *arena, struct live_ruleset **ret_ruleset,
                    struct error *error) {
-  struct error unseen;
+  struct error unseen = {0};
   struct live_ruleset *ruleset = ARENA_NEW(arena, struct live_ruleset);
   struct decoder decoder = {.arena = arena, .error = error != NULL ? error : &unseen, .ruleset = ruleset};
   struct sorting sorting = {.decoder = &decoder, .generation = snapshot->generation};

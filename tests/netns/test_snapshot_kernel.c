@@ -558,21 +558,31 @@ END_TEST
 
 /* ---- speed, and what nft cannot show ---- */
 
-START_TEST(a_hundred_thousand_elements_are_read_in_a_second) {
+static double seconds_since(const struct timespec *start) {
+  struct timespec end;
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  return (double)(end.tv_sec - start->tv_sec) + (double)(end.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+/* A tenth of a second where nothing else runs. The kernel's part is most of it, so that a slow machine shows in both.
+ */
+START_TEST(a_hundred_thousand_elements_are_read_as_fast_as_by_the_other_reader) {
   enum { COUNT = 100000 };
   struct nftables *nftables = NULL;
   struct refusal refusal = {0};
-  struct ruleset *wanted = sample_large_ruleset(arena, COUNT);
+  struct ruleset *wanted = sample_large_ruleset(arena, COUNT), *found = NULL;
+  struct timespec start;
   ck_assert_int_eq(nftables_open(&nftables, &error), 0);
   ck_assert_msg(nftables_apply(nftables, wanted, now, NULL, &refusal, &error) == 0, "%s", error.message);
-  struct timespec start, end;
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  ck_assert_msg(nftables_read(nftables, wanted->table, now, arena, &found, &error) == 0, "%s", error.message);
+  double other = seconds_since(&start);
   clock_gettime(CLOCK_MONOTONIC, &start);
   struct live_ruleset *live = live_from_kernel(arena);
-  clock_gettime(CLOCK_MONOTONIC, &end);
-  double seconds = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
-  printf("%d elements in %.3f s\n", COUNT, seconds);
+  double seconds = seconds_since(&start);
+  printf("%d elements in %.3f s, by the other reader in %.3f s\n", COUNT, seconds, other);
   ck_assert_uint_eq(live->tables[0].sets[0].element_count, COUNT);
-  ck_assert_double_le(seconds, 5); /* instrumented, on a busy machine; else a tenth of a second */
+  ck_assert_double_le(seconds, 2 * other + 0.2);
   nftables_close(nftables);
 }
 END_TEST
@@ -660,7 +670,7 @@ int main(void) {
   tcase_add_test(tests, both_readers_understand_a_town_alike);
   tcase_add_test(tests, a_snapshot_among_changes_is_of_one_moment);
   tcase_add_test(tests, a_ruleset_that_never_stands_still_is_not_read);
-  tcase_add_test(tests, a_hundred_thousand_elements_are_read_in_a_second);
+  tcase_add_test(tests, a_hundred_thousand_elements_are_read_as_fast_as_by_the_other_reader);
   tcase_add_test(tests, a_rule_that_debians_nft_cannot_list_is_understood);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
