@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "control/casualties.h"
-#include "policy/read.h"
 #include "rules/compile.h"
+#include "sample_town.h"
 
 static struct arena *arena;
 static const struct policy *town;
@@ -14,12 +14,9 @@ static uint32_t *marks;
 static struct instant noon;
 
 static void set_up(void) {
-  struct diagnostic_list diagnostics;
-  struct error error = {0};
   arena = arena_new(0);
-  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
-  ck_assert_int_eq(
-      policy_read(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", arena, false, &town, &diagnostics, &error), 0);
+  town = sample_town(arena);
+  ck_assert_ptr_nonnull(town);
   ck_assert_int_eq(flow_marks(town, arena, &marks), 0);
   bool without_offset;
   ck_assert(instant_parse("2026-11-24T12:00:00+09:00", &noon, &without_offset));

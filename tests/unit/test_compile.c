@@ -12,6 +12,7 @@
 #include "rules/difference.h"
 #include "rules/print.h"
 #include "ruleset_machine.h"
+#include "sample_town.h"
 
 #define NOON "2026-11-24T12:00:00+09:00"
 
@@ -32,18 +33,9 @@ static struct instant at(const char *text) {
   return instant;
 }
 
-static char *town_text(void) {
-  static char text[256 * 1024];
-  FILE *file = fopen(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", "r");
-  ck_assert_ptr_nonnull(file);
-  text[fread(text, 1, sizeof text - 1, file)] = '\0';
-  fclose(file);
-  return text;
-}
-
 /* The town with the first occurrence of `find` replaced. */
 static const struct policy *town_with(const char *find, const char *replace) {
-  char *text = town_text(), *place = strstr(text, find);
+  char *text = sample_town_text(arena), *place = text != NULL ? strstr(text, find) : NULL;
   struct diagnostic_list diagnostics;
   struct error error;
   const struct policy *policy;

@@ -5,6 +5,7 @@
 
 #include "policy/decide.h"
 #include "policy/read.h"
+#include "sample_town.h"
 
 /* Tuesday; inside no maintenance window of the sample. */
 static const char NOON[] = "2026-11-24T12:00:00+09:00";
@@ -13,14 +14,9 @@ static struct arena *arena;
 static const struct policy *town;
 
 static void read_town(void) {
-  struct diagnostic_list diagnostics;
-  struct error error;
   arena = arena_new(0);
-  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
-  int result =
-      policy_read(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", arena, false, &town, &diagnostics, &error);
-  ck_assert_msg(result == 0, "%s", error.message);
-  ck_assert_uint_eq(diagnostics.errors, 0);
+  town = sample_town(arena);
+  ck_assert_ptr_nonnull(town);
 }
 
 static void free_town(void) {

@@ -6,6 +6,7 @@
 #include "policy/read.h"
 #include "rules/compile.h"
 #include "rules/difference.h"
+#include "sample_town.h"
 
 /*
  * Deltas are applied to a ruleset in memory that refuses what the kernel would refuse: objects that exist or are
@@ -268,18 +269,9 @@ static void teardown(void) {
   arena = arena_free(arena);
 }
 
-static char *town_text(void) {
-  static char text[256 * 1024];
-  FILE *file = fopen(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", "r");
-  ck_assert_ptr_nonnull(file);
-  text[fread(text, 1, sizeof text - 1, file)] = '\0';
-  fclose(file);
-  return text;
-}
-
 /* The town with the first occurrence of `find` replaced. */
 static struct ruleset *town_with(const char *find, const char *replace, const char *when) {
-  char *text = town_text(), *at = find == NULL ? text : strstr(text, find);
+  char *text = sample_town_text(arena), *at = find == NULL || text == NULL ? text : strstr(text, find);
   ck_assert_ptr_nonnull(at);
   char *changed = arena_printf(arena, "%.*s%s%s", (int)(at - text), text, find == NULL ? "" : replace,
                                at + (find == NULL ? 0 : strlen(find)));

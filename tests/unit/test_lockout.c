@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "control/lockout.h"
 #include "policy/read.h"
+#include "sample_town.h"
 
 static const char NOON[] = "2026-11-24T12:00:00+09:00";
 
@@ -25,18 +25,14 @@ static const struct policy *read_policy(const char *source, size_t size) {
 }
 
 static void set_up(void) {
-  FILE *file = fopen(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", "re");
-  ck_assert_ptr_nonnull(file);
-  text = calloc(1, 1 << 20);
-  size_t size = fread(text, 1, (1 << 20) - 1, file);
-  fclose(file);
   arena = arena_new(0);
-  town = read_policy(text, size);
+  text = sample_town_text(arena);
+  ck_assert_ptr_nonnull(text);
+  town = read_policy(text, strlen(text));
 }
 
 static void tear_down(void) {
   arena_free(arena);
-  free(text);
 }
 
 /* The town with one text in place of another, wherever it stands. */

@@ -9,6 +9,7 @@
 #include "policy/packet.h"
 #include "policy/read.h"
 #include "rules/compile.h"
+#include "sample_town.h"
 
 static const char NOON[] = "2026-11-24T12:00:00+09:00";
 static const char SCREEN[] = "from = \"lg-term\"; to = \"i-vb\"; services = [ \"tcp/443\" ];";
@@ -29,18 +30,14 @@ static const struct policy *read_policy(const char *source, size_t size) {
 }
 
 static void set_up(void) {
-  FILE *file = fopen(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", "re");
-  ck_assert_ptr_nonnull(file);
-  text = calloc(1, 1 << 20);
-  size_t size = fread(text, 1, (1 << 20) - 1, file);
-  fclose(file);
   arena = arena_new(0);
-  town = read_policy(text, size);
+  text = sample_town_text(arena);
+  ck_assert_ptr_nonnull(text);
+  town = read_policy(text, strlen(text));
 }
 
 static void tear_down(void) {
   arena_free(arena);
-  free(text);
 }
 
 static const struct policy *changed(const char *from, const char *to) {

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/read.h"
 #include "rules/compile.h"
 #include "rules/print.h"
 #include "sample_ruleset.h"
+#include "sample_town.h"
 
 static struct arena *arena;
 
@@ -30,15 +30,12 @@ static char *print(const struct ruleset *ruleset, struct instant now) {
 }
 
 static struct ruleset *compile_town(struct instant *ret_now) {
-  struct diagnostic_list diagnostics;
   struct error error;
-  const struct policy *policy;
+  const struct policy *policy = sample_town(arena);
   struct ruleset *ruleset;
   bool without_offset;
   struct compile_options options = {0};
-  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
-  ck_assert_int_eq(
-      policy_read(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", arena, false, &policy, &diagnostics, &error), 0);
+  ck_assert_ptr_nonnull(policy);
   ck_assert(instant_parse("2026-11-24T12:00:00+09:00", &options.now, &without_offset));
   ck_assert_int_eq(ruleset_compile(policy, &options, arena, &ruleset, &error), 0);
   *ret_now = options.now;

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "control/timing.h"
-#include "policy/read.h"
 #include "random_restrictions.h"
 #include "rules/compile.h"
 #include "ruleset_machine.h"
+#include "sample_town.h"
 
 /* Rulesets that follow the time against rulesets that were compiled at that time. */
 enum { STATE_NEW = 8, HOUR = 3600, DAY = 24 * HOUR };
@@ -18,13 +18,10 @@ static struct address_set own;
 static struct instant noon; /* a Tuesday */
 
 static void read_town(void) {
-  struct diagnostic_list diagnostics;
-  struct error error;
   bool without_offset;
   arena = arena_new(0);
-  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
-  ck_assert_int_eq(
-      policy_read(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", arena, false, &town, &diagnostics, &error), 0);
+  town = sample_town(arena);
+  ck_assert_ptr_nonnull(town);
   ck_assert(instant_parse("2026-11-24T12:00:00+09:00", &noon, &without_offset));
 }
 

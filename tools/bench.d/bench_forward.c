@@ -13,150 +13,83 @@
  * In each round every ruleset is loaded in turn and measured with every kind of packet, so that what disturbs the
  * machine disturbs all alike. Rulesets: none at all; the minimum of any stateful filter; the compiled policy.
  */
-#include <errno.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/bpf.h>
-
 #include "bench.h"
+#include "bpf.h"
 #include "kernel/nftables.h"
 #include "rules/compile.h"
 
 enum {
   PACKETS = 50000, /* of one measurement, and connections where there are many */
   WARM_UP = 5000,
-  BATCH = 64,
   SOURCE_PORT_OFFSET = 34, /* in an Ethernet frame with an IPv4 header without options */
   DESTINATION_PORT_OFFSET = 36,
   CHECKSUM_OFFSET = 40,
   HEADERS_SIZE = 44, /* Ethernet, IPv4, UDP, and two bytes more: whole words */
-  PROGRAM_MAX = 64,
-  LOG_ROOM = 4096,
 };
 
 /* ---- BPF ---- */
 
-static long bpf(enum bpf_cmd command, union bpf_attr *attributes) {
-  return syscall(SYS_bpf, command, attributes, sizeof(*attributes));
-}
-
 static int make_map(void) {
-  union bpf_attr attributes = {0};
-  attributes.map_type = BPF_MAP_TYPE_ARRAY;
-  attributes.key_size = sizeof(uint32_t);
-  attributes.value_size = sizeof(uint64_t);
-  attributes.max_entries = 1;
-  long fd = bpf(BPF_MAP_CREATE, &attributes);
-  if (fd < 0) {
-    bench_fail("no BPF map: %s", strerror(errno));
+  struct error error;
+  int map = bpf_map_new(1, &error);
+  if (map < 0) {
+    bench_fail("%s", error.message);
   }
-  return (int)fd;
+  return map;
 }
 
 static void reset_map(int map) {
-  uint32_t key = 0;
-  uint64_t value = 0;
-  union bpf_attr attributes = {0};
-  attributes.map_fd = (uint32_t)map;
-  attributes.key = (uintptr_t)&key;
-  attributes.value = (uintptr_t)&value;
-  if (bpf(BPF_MAP_UPDATE_ELEM, &attributes) < 0) {
-    bench_fail("the BPF map cannot be written: %s", strerror(errno));
+  struct error error;
+  if (bpf_map_write(map, 0, 0, &error) < 0) {
+    bench_fail("%s", error.message);
   }
 }
-
-static int load_program(const struct bpf_insn *instructions, size_t count) {
-  char log[LOG_ROOM] = "";
-  union bpf_attr attributes = {0};
-  attributes.prog_type = BPF_PROG_TYPE_XDP;
-  attributes.insns = (uintptr_t)instructions;
-  attributes.insn_cnt = (uint32_t)count;
-  attributes.license = (uintptr_t) "GPL";
-  attributes.log_buf = (uintptr_t)log;
-  attributes.log_size = sizeof(log);
-  attributes.log_level = 1;
-  long fd = bpf(BPF_PROG_LOAD, &attributes);
-  if (fd < 0) {
-    bench_fail("no XDP program: %s\n%s", strerror(errno), log);
-  }
-  return (int)fd;
-}
-
-#define MOVE(to, from)                                                                                                 \
-  { .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = (to), .src_reg = (from) }
-#define CONSTANT(to, value)                                                                                            \
-  { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = (to), .imm = (value) }
-#define ADD(to, value)                                                                                                 \
-  { .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = (to), .imm = (value) }
-#define MODULO(to, value)                                                                                              \
-  { .code = BPF_ALU64 | BPF_MOD | BPF_K, .dst_reg = (to), .imm = (value) }
-#define LOAD(size, to, from, at)                                                                                       \
-  { .code = BPF_LDX | BPF_MEM | (size), .dst_reg = (to), .src_reg = (from), .off = (at) }
-#define STORE(size, to, at, from)                                                                                      \
-  { .code = BPF_STX | BPF_MEM | (size), .dst_reg = (to), .src_reg = (from), .off = (at) }
-#define CALL(function)                                                                                                 \
-  { .code = BPF_JMP | BPF_CALL, .imm = (function) }
-#define EXIT                                                                                                           \
-  { .code = BPF_JMP | BPF_EXIT }
-
-struct program {
-  struct bpf_insn instructions[PROGRAM_MAX];
-  size_t count;
-};
-
-static void append(struct program *program, const struct bpf_insn *instructions, size_t count) {
-  if (program->count + count > PROGRAM_MAX) {
-    bench_fail("the XDP program is too long");
-  }
-  memcpy(program->instructions + program->count, instructions, count * sizeof(*instructions));
-  program->count += count;
-}
-
-#define APPEND(program, ...)                                                                                           \
-  append((program), (const struct bpf_insn[]){__VA_ARGS__},                                                            \
-         sizeof((const struct bpf_insn[]){__VA_ARGS__}) / sizeof(struct bpf_insn))
 
 /* Register 7: the map's number modulo PACKETS, one more each time. */
-static void append_count(struct program *program, int map) {
-  APPEND(program, {.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = 10, .off = -4}, MOVE(2, 10), ADD(2, -4),
-         {.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = map}, {0},
-         CALL(BPF_FUNC_map_lookup_elem), {.code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = 0, .off = 2},
-         CONSTANT(0, XDP_ABORTED), EXIT, LOAD(BPF_DW, 7, 0, 0), MOVE(8, 7), ADD(8, 1), STORE(BPF_DW, 0, 0, 8),
-         MODULO(7, PACKETS));
+static void append_count(struct bpf_program *program, int map) {
+  BPF_APPEND(program, STORE_CONSTANT(10, -4, 0), MOVE(2, 10), ALU(BPF_ADD, 2, -4), LOAD_MAP(1, map),
+             CALL(BPF_FUNC_map_lookup_elem), JUMP(BPF_JNE, 0, 0, 2), CONSTANT(0, XDP_ABORTED), EXIT,
+             LOAD(BPF_DW, 7, 0, 0), MOVE(8, 7), ALU(BPF_ADD, 8, 1), STORE(BPF_DW, 0, 0, 8), ALU(BPF_MOD, 7, PACKETS));
 }
 
 /* Register 2: the frame, of which HEADERS_SIZE bytes may be written. */
-static void append_headers(struct program *program, const struct lab_frame *frame) {
-  APPEND(program, LOAD(BPF_W, 2, 6, offsetof(struct xdp_md, data)),
-         LOAD(BPF_W, 3, 6, offsetof(struct xdp_md, data_end)), MOVE(4, 2), ADD(4, HEADERS_SIZE),
-         {.code = BPF_JMP | BPF_JLE | BPF_X, .dst_reg = 4, .src_reg = 3, .off = 2}, CONSTANT(0, XDP_ABORTED), EXIT);
+static void append_headers(struct bpf_program *program, const struct lab_frame *frame) {
+  BPF_APPEND(program, LOAD(BPF_W, 2, 6, offsetof(struct xdp_md, data)),
+             LOAD(BPF_W, 3, 6, offsetof(struct xdp_md, data_end)), MOVE(4, 2), ALU(BPF_ADD, 4, HEADERS_SIZE),
+             {.code = BPF_JMP | BPF_JLE | BPF_X, .dst_reg = 4, .src_reg = 3, .off = 2}, CONSTANT(0, XDP_ABORTED), EXIT);
   for (int16_t at = 0; at < HEADERS_SIZE; at = (int16_t)(at + 4)) {
     int32_t word;
     memcpy(&word, frame->data + at, sizeof(word));
-    APPEND(program, {.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = 2, .off = at, .imm = word});
+    BPF_APPEND(program, STORE_CONSTANT(2, at, word));
   }
 }
 
 /* A stream of this frame; vary: offset of the two bytes that differ from frame to frame, 0 for none. */
 static int load_stream(int map, const struct lab_frame *frame, int16_t vary) {
-  struct program program = {0};
-  APPEND(&program, MOVE(6, 1));
+  struct bpf_program program = {0};
+  BPF_APPEND(&program, MOVE(6, 1));
   if (vary != 0) {
     append_count(&program, map);
   }
   append_headers(&program, frame);
   if (vary != 0) {
-    APPEND(&program, STORE(BPF_H, 2, vary, 7));
+    BPF_APPEND(&program, STORE(BPF_H, 2, vary, 7));
   }
-  APPEND(&program, CONSTANT(0, XDP_PASS), EXIT);
-  return load_program(program.instructions, program.count);
+  BPF_APPEND(&program, CONSTANT(0, XDP_PASS), EXIT);
+  struct error error;
+  int loaded = bpf_program_load(&program, BPF_PROG_TYPE_XDP, &error);
+  if (loaded < 0) {
+    bench_fail("%s", error.message);
+  }
+  return loaded;
 }
 
 /* ---- the field ---- */
@@ -183,22 +116,11 @@ struct field {
 
 /* Nanoseconds for each of `count` frames. */
 static double inject(const struct field *field, const struct stream *stream, uint32_t count) {
-  struct xdp_md context = {
-      .data_end = (uint32_t)stream->frame.length,
-      .ingress_ifindex = if_nametoindex(lab_interface(field->lab, (size_t)stream->interface)->name),
-  };
-  union bpf_attr attributes = {0};
-  attributes.test.prog_fd = (uint32_t)stream->program;
-  attributes.test.data_in = (uintptr_t)stream->frame.data;
-  attributes.test.data_size_in = (uint32_t)stream->frame.length;
-  attributes.test.ctx_in = (uintptr_t)&context;
-  attributes.test.ctx_size_in = sizeof(context);
-  attributes.test.repeat = count;
-  attributes.test.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
-  attributes.test.batch_size = count < BATCH ? count : BATCH;
+  unsigned interface = if_nametoindex(lab_interface(field->lab, (size_t)stream->interface)->name);
+  struct error error;
   double start = bench_processor_milliseconds();
-  if (bpf(BPF_PROG_TEST_RUN, &attributes) < 0) {
-    bench_fail("frames cannot be injected: %s", strerror(errno));
+  if (bpf_inject(stream->program, stream->frame.data, stream->frame.length, interface, count, &error) < 0) {
+    bench_fail("%s", error.message);
   }
   return (bench_processor_milliseconds() - start) * 1e6 / count;
 }
