@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/check_exact.h"
 #include "cli/verb.h"
 #include "policy/check.h"
 
@@ -39,9 +40,10 @@ static void print_summary(const struct invocation *invocation, const struct poli
          result.passed);
 }
 
-/* Expectations are run whenever the file has a model without holes, whatever the doctrine says of it. */
+/* Expectations are run whenever the file has a model without holes, whatever the doctrine says of it. *ret_complete:
+ * false when something could not be looked at. */
 static int check_policy(const struct invocation *invocation, struct policy_reading *reading,
-                        struct expectation_result *ret_result) {
+                        struct expectation_result *ret_result, bool *ret_complete) {
   struct check_options options = {.now = invocation->now};
   bool whole = reading->diagnostics.errors == 0;
   if (invocation_has(invocation, "this-machine")) {
@@ -53,23 +55,27 @@ static int check_policy(const struct invocation *invocation, struct policy_readi
     }
   }
   policy_check(reading->policy, &options, &reading->diagnostics);
-  if (whole)
-    *ret_result = policy_check_expectations(reading->policy, invocation->now, &reading->diagnostics);
-  return EXIT_CODE_YES;
+  if (!whole)
+    return EXIT_CODE_YES;
+  *ret_result = policy_check_expectations(reading->policy, invocation->now, &reading->diagnostics);
+  return check_exactly(invocation, reading->policy, &reading->diagnostics, ret_result) ? EXIT_CODE_YES
+                                                                                       : EXIT_CODE_NO_ANSWER;
 }
 
 int verb_check(const struct invocation *invocation) {
   struct policy_reading reading;
   struct expectation_result result = {0};
+  bool complete = true;
   int code =
       invocation_read_policy(invocation, invocation->argument_count > 0 ? invocation->arguments[0] : NULL, &reading);
   if (code == EXIT_CODE_YES && reading.policy != NULL)
-    code = check_policy(invocation, &reading, &result);
+    code = check_policy(invocation, &reading, &result, &complete);
   if (code != EXIT_CODE_YES)
     return code;
   code = reading.diagnostics.out_of_memory ? EXIT_CODE_NO_ANSWER
          : reading.diagnostics.errors != 0 ? EXIT_CODE_NO
-                                           : EXIT_CODE_YES;
+         : complete                        ? EXIT_CODE_YES
+                                           : EXIT_CODE_NO_ANSWER;
   diagnostic_sort(&reading.diagnostics);
   if (invocation->json)
     return invocation_print_json(invocation, result_to_json(&reading.diagnostics, result), code);

@@ -68,10 +68,10 @@ struct flow_use {
 };
 /* One for each flow of the policy, in its order. Flows that are over, and those with a limit, are WORTH_USED; only
  * flows that are in force whenever the covered one is, and have no limit, cover it. All flows that are called shadowed
- * or redundant may be taken out together. *ret_complete: false when the budget did not suffice for some. 0 or -ENOMEM.
- */
-int exact_flow_use(const struct policy *policy, struct instant now, struct arena *arena, struct flow_use **ret_uses,
-                   bool *ret_complete);
+ * or redundant may be taken out together. gone: by index, flows that are to be taken out already: they cover nothing
+ * and are not judged; NULL: none. *ret_complete: false when the budget did not suffice for some. 0 or -ENOMEM. */
+int exact_flow_use(const struct policy *policy, struct instant now, const bool *gone, struct arena *arena,
+                   struct flow_use **ret_uses, bool *ret_complete);
 
 /* Everything that may open a connection to a zone (destination NULL) or a host of it, from anywhere. */
 int exact_who_can_reach(const struct policy *policy, const struct restrictions *restrictions, zone_index zone,

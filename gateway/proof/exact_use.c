@@ -216,7 +216,7 @@ static bool is_judged(const struct survey *survey, const struct flow *flow) {
 
 static int judge_flow(struct survey *survey, const struct flow *flow, struct flow_use *ret_use) {
   *ret_use = (struct flow_use){.worth = WORTH_USED};
-  if (!is_judged(survey, flow))
+  if (!is_judged(survey, flow) || survey->taken_out[flow->index])
     return 0;
   if (region_count(survey, flow) == 0) {
     ret_use->worth = WORTH_NEVER_MATCHES;
@@ -228,15 +228,17 @@ static int judge_flow(struct survey *survey, const struct flow *flow, struct flo
   return name_cover(survey, flow, ret_use);
 }
 
-static int judge_all(struct survey *survey, struct flow_use *uses) {
+static int judge_all(struct survey *survey, const bool *gone, struct flow_use *uses) {
   int result = index_regions(survey);
+  for (size_t i = 0; result == 0 && gone != NULL && i < survey->policy->flow_count; i++)
+    survey->taken_out[i] = gone[i];
   for (size_t i = survey->policy->flow_count; result == 0 && i-- > 0;)
     result = judge_flow(survey, &survey->policy->flows[i], &uses[i]);
   return result;
 }
 
-int exact_flow_use(const struct policy *policy, struct instant now, struct arena *arena, struct flow_use **ret_uses,
-                   bool *ret_complete) {
+int exact_flow_use(const struct policy *policy, struct instant now, const bool *gone, struct arena *arena,
+                   struct flow_use **ret_uses, bool *ret_complete) {
   const struct authorised_question question = {.policy = policy, .now = now, .when = WHEN_FROM_NOW_ON};
   struct survey survey = {.policy = policy};
   struct flow_use *uses = ARENA_ARRAY(arena, policy->flow_count + 1, struct flow_use);
@@ -249,7 +251,7 @@ int exact_flow_use(const struct policy *policy, struct instant now, struct arena
     survey_all(&survey);
   bool complete = !survey.more && !survey.failed && !desk_overdrawn(&survey.desk);
   if (result == 0 && complete)
-    result = judge_all(&survey, uses);
+    result = judge_all(&survey, gone, uses);
   desk_close(&survey.desk);
   if (result < 0)
     return result;

@@ -631,7 +631,7 @@ static const char *uses_text(struct arena *arena, const struct policy *policy, s
   struct flow_use *uses = NULL;
   bool complete = false;
   const char *text = "";
-  ck_assert_int_eq(exact_flow_use(policy, now, arena, &uses, &complete), 0);
+  ck_assert_int_eq(exact_flow_use(policy, now, NULL, arena, &uses, &complete), 0);
   ck_assert(complete);
   for (size_t i = 0; i < policy->flow_count; i++) {
     if (uses[i].worth == WORTH_USED)
@@ -754,7 +754,7 @@ START_TEST(what_is_for_nothing_may_go_and_nothing_else) {
     const struct policy *policy = doubled(arena, read_text(arena, random_policy_text(&dice, now, arena)), &dice);
     struct flow_use *uses = NULL;
     bool complete = false;
-    ck_assert_int_eq(exact_flow_use(policy, now, arena, &uses, &complete), 0);
+    ck_assert_int_eq(exact_flow_use(policy, now, NULL, arena, &uses, &complete), 0);
     ck_assert(complete);
     bool *gone = ARENA_ARRAY(arena, policy->flow_count + 1, bool);
     for (size_t i = 0; i < policy->flow_count; i++) {
