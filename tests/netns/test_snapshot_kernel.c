@@ -30,6 +30,7 @@
 #include "live.h"
 #include "live_dump.h"
 #include "proof/decode.h"
+#include "random_policy_text.h"
 #include "rules/compile.h"
 #include "sample_ruleset.h"
 #include "town.h"
@@ -418,6 +419,22 @@ START_TEST(both_readers_understand_a_town_alike) {
 }
 END_TEST
 
+/* Each is loaded over the one before, as a reload. */
+START_TEST(both_readers_understand_random_policies_alike) {
+  enum { POLICIES = 12 };
+  struct dice dice = {dice_seed()};
+  printf("KIDO_SEED=%llu\n", (unsigned long long)dice.state);
+  for (int i = 0; i < POLICIES; i++) {
+    struct compile_options options = {.now = now};
+    const struct policy *policy = town_policy("random", random_policy_text(&dice, now, arena), arena);
+    ck_assert_ptr_nonnull(policy);
+    struct ruleset *ruleset = NULL;
+    ck_assert_msg(ruleset_compile(policy, &options, arena, &ruleset, &error) == 0, "%s", error.message);
+    check_both_readers(ruleset);
+  }
+}
+END_TEST
+
 /* ---- consistency ---- */
 
 static struct nlmsghdr *add_message(char **place, unsigned type, unsigned flags, unsigned family) {
@@ -668,6 +685,7 @@ int main(void) {
   tcase_add_test(tests, an_empty_text_is_an_empty_ruleset);
   tcase_add_test(tests, both_readers_understand_the_sample_ruleset_alike);
   tcase_add_test(tests, both_readers_understand_a_town_alike);
+  tcase_add_test(tests, both_readers_understand_random_policies_alike);
   tcase_add_test(tests, a_snapshot_among_changes_is_of_one_moment);
   tcase_add_test(tests, a_ruleset_that_never_stands_still_is_not_read);
   tcase_add_test(tests, a_hundred_thousand_elements_are_read_as_fast_as_by_the_other_reader);
