@@ -69,19 +69,15 @@ static diagram sound_ipv4(const struct world *world) {
   return authorised_number(world->authorised, FIELD_VERSION_LENGTH, 0x45, 0x4f);
 }
 
-/* nf_conntrack_core.c, get_l4proto(): a later fragment is not tracked. Of what comes in, none is left before
- * connection tracking; a socket may ask that what it sends is left as it is (IP_NODEFRAG, nf_defrag_ipv4.c). */
+/* Packets that arrive, or are sent, in one piece: the claims are about these (symbolic_judge()). What arrives in pieces
+ * is put together by nf_defrag_ipv4 before conntrack. */
 static diagram whole_ipv4(const struct world *world) {
-  if (!is_tracked(world))
-    return DIAGRAM_TRUE;
-  return bits(world, FIELD_FRAGMENT, world->situation->path == PATH_OUTPUT ? OFFSET : OFFSET | MORE_FRAGMENTS, 0);
+  return bits(world, FIELD_FRAGMENT, OFFSET | MORE_FRAGMENTS, 0);
 }
 
 /* net/ipv6/netfilter/nf_conntrack_reasm.c, nf_ct_frag6_reasm(): takes the fragment header out, of atomic fragments
  * too, in both hooks in which packets enter. */
 static diagram whole_ipv6(const struct world *world) {
-  if (!is_tracked(world))
-    return DIAGRAM_TRUE;
   return both(world, diagram_not(world->store, flag(world, FIELD_HAS_FRAGMENT)), number(world, FIELD_FRAGMENT, 0));
 }
 

@@ -143,6 +143,23 @@ static void way_egress(struct symbolic *machine, const struct situation *situati
   }
 }
 
+/*
+ * Packets that arrive whole. What arrives in pieces is put together before the hooks behind conntrack's see it, and
+ * meets the same rules there; what the guard says of each piece is another question (symbolic_early()).
+ */
+static diagram whole_packets(struct symbolic *machine, enum address_family family) {
+  struct diagram_store *store = machine->store;
+  enum { MORE_FRAGMENTS_BIT = 2, BITS = 16 };
+  diagram pieces = DIAGRAM_FALSE;
+  for (unsigned bit = MORE_FRAGMENTS_BIT; bit < BITS; bit++)
+    pieces =
+        diagram_or(store, pieces, diagram_variable(store, space_field_variable(machine->space, FIELD_FRAGMENT, bit)));
+  if (family == FAMILY_IPV6)
+    pieces =
+        diagram_or(store, pieces, diagram_variable(store, space_field_variable(machine->space, FIELD_HAS_FRAGMENT, 0)));
+  return diagram_not(store, pieces);
+}
+
 static int way_run(struct symbolic *machine, const struct situation *situation, bool early, int32_t before_priority,
                    struct way *way) {
   bool opens = situation->tracking == TRACKING_OPENS;
@@ -151,7 +168,7 @@ static int way_run(struct symbolic *machine, const struct situation *situation, 
       .situation = situation, .in = interface_of(machine, situation->in), .out = interface_of(machine, situation->out)};
   struct stop *stops = NULL;
   size_t count = 0;
-  way->passed = DIAGRAM_TRUE;
+  way->passed = early ? DIAGRAM_TRUE : whole_packets(machine, situation->family);
   way->undecided = DIAGRAM_FALSE;
   way->effects = (struct effects){.mark = diagram_leaf(machine->store, word_intern(machine, mark)),
                                   .packet_mark = diagram_leaf(machine->store, word_unknown(machine)),
