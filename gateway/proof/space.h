@@ -57,6 +57,8 @@ enum space_field {
   FIELD_HAS_ROUTING,          /* 1 */
   FIELD_HAS_FRAGMENT,         /* 1: IPv6: there is a fragment header */
   FIELD_TRANSPORT_READABLE,   /* 1: the packet is long enough for what rules read of its transport header */
+  FIELD_TCP_FLAGS,            /* 8: byte 13 of the transport header */
+  FIELD_STATUS,               /* 32: ct status, as a number; CONFIRMED is fixed by the situation */
   FIELD_VERSION_LENGTH,       /* 8: first byte of the IPv4 header, 0x45 without options */
   FIELD_FRAGMENT,             /* 16: bytes 6 and 7 of the IPv4 header: reserved, DF, MF, 13 bits of offset. IPv6: the
                                  same bits, of the fragment header (offset and MF as in IPv4), 0 without one */
@@ -69,11 +71,9 @@ enum space_field {
   FIELD_ORIGINAL_SOURCE,      /* 128 */
   FIELD_ORIGINAL_DESTINATION_PORT,
   FIELD_ORIGINAL_SOURCE_PORT,
-  FIELD_TCP_FLAGS,    /* 8: byte 13 of the transport header */
   FIELD_SOURCE_MAC,   /* 48 */
   FIELD_HOP_LIMIT,    /* 8: byte 8 (IPv4), byte 7 (IPv6) */
   FIELD_ROUTING_TYPE, /* 8 */
-  FIELD_STATUS,       /* 32: ct status, as a number; CONFIRMED is fixed by the situation */
   FIELD_COUNT_,
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -347,7 +348,8 @@ static bool plan_field(struct key_plan *plan, const struct key_field *field, con
       continue;
     if (bits[i].kind != BIT_VARIABLE)
       return false;
-    bool follows = run != NULL && run->count < 128 && run->variables[run->count - 1] < bits[i].number;
+    unsigned before = run != NULL && run->count < 128 ? run->variables[run->count - 1] : UINT_MAX;
+    bool follows = field->single ? before + 1 == bits[i].number && before != UINT_MAX : before < bits[i].number;
     if (!follows && ((run != NULL && !field->single) || !plan_add(plan, &run, field->single ? NULL : field)))
       return false;
     run->variables[run->count] = bits[i].number;
