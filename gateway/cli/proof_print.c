@@ -215,6 +215,22 @@ static void print_bypasses(const struct page *page, const json_t *answer) {
   print_beyond(page, json_array_size(bypasses));
 }
 
+/* What stands open when no rule can be named: a budget that was spent, or a check of the proof itself. */
+static void print_open_claims(const struct page *page, const json_t *answer) {
+  const json_t *result;
+  const char *claim;
+  if (!is_result(answer, "undecided")) {
+    return;
+  }
+  print_label(page, "未判定の項目", "open claims");
+  json_object_foreach((json_t *)(uintptr_t)json_object_get(answer, "claims"), claim, result) {
+    if (strcmp(json_string_value(result) ? json_string_value(result) : "", "undecided") == 0) {
+      fprintf(page->stream, "%s ", claim);
+    }
+  }
+  fputc('\n', page->stream);
+}
+
 static void print_gaps(const struct page *page, const json_t *answer) {
   const json_t *gap, *gaps = json_object_get(answer, "unmodelled");
   size_t index;
@@ -303,6 +319,7 @@ void proof_print(FILE *stream, const struct invocation *invocation, const json_t
   print_origin(&page, answer);
   print_pairs(&page, answer);
   print_examples(&page, answer);
+  print_open_claims(&page, answer);
   print_bypasses(&page, answer);
   print_gaps(&page, answer);
   print_conditions(&page, answer);

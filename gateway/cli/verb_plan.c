@@ -5,6 +5,7 @@
 
 #include "cli/answer.h"
 #include "cli/applying.h"
+#include "cli/plan_exact.h"
 
 /* What a policy would change, in the words of its flows, and which live connections it would cut. */
 enum { EXAMPLES_SHOWN = 10, HOSTS_SHOWN = 20 };
@@ -216,7 +217,8 @@ static const char *number_or_none(const struct sheet *sheet, const json_t *polic
                                 : choose(sheet, "なし (関門は閉じている)", "none (the gate is closed)");
 }
 
-static int print_plan(const struct invocation *invocation, const json_t *plan, int code) {
+static int print_plan(const struct invocation *invocation, const json_t *plan, const struct plan_exact *exact,
+                      int code) {
   struct sheet sheet = {.invocation = invocation, .language = invocation->language};
   printf(choose(&sheet, "いまのポリシー %s から %s へ: ", "from the policy loaded now, %s, to %s: "),
          number_or_none(&sheet, json_object_get(plan, "before")),
@@ -230,6 +232,9 @@ static int print_plan(const struct invocation *invocation, const json_t *plan, i
   print_nodes(&sheet, json_object_get(plan, "hosts"), choose(&sheet, "MACアドレスを固定した機器", "pinned hosts"),
               "host");
   print_keys(&sheet, plan);
+  if (exact) {
+    plan_exact_print(invocation, exact, sheet.language);
+  }
   print_connections(&sheet, plan);
   const json_t *lockout = json_object_get(plan, "lockout");
   if (json_is_object(lockout)) {
@@ -239,15 +244,18 @@ static int print_plan(const struct invocation *invocation, const json_t *plan, i
   return invocation_finish(invocation, code);
 }
 
-static int show(const struct invocation *invocation, const struct client_answer *answer) {
+static int show(const struct invocation *invocation, const struct policy *policy, const struct client_answer *answer) {
+  struct plan_exact exact;
+  bool known = json_is_true(json_object_get(answer->body, "ok")) && plan_exact_find(invocation, policy, &exact);
   if (invocation->json) {
+    plan_exact_to_json(known ? &exact : NULL, answer->body);
     return invocation_print_json(invocation, json_incref(answer->body), answer->code);
   }
   if (!json_is_true(json_object_get(answer->body, "ok"))) {
     invocation_complain(invocation, "比較できません: %s", "cannot compare: %s", answer_text(answer->body, "message"));
     return answer->code;
   }
-  return print_plan(invocation, answer->body, answer->code);
+  return print_plan(invocation, answer->body, known ? &exact : NULL, answer->code);
 }
 
 static int ask(const struct invocation *invocation, const struct policy *policy) {
@@ -264,7 +272,7 @@ static int ask(const struct invocation *invocation, const struct policy *policy)
     client_complain(invocation, &error);
     return EXIT_CODE_NO_ANSWER;
   }
-  int code = show(invocation, &answer);
+  int code = show(invocation, policy, &answer);
   json_decref(answer.body);
   return code;
 }
