@@ -6,9 +6,6 @@
 #include "control/box_json.h"
 #include "proof/exact.h"
 
-#define RED "\033[31m"
-#define GREEN "\033[32m"
-
 struct two_policies {
   const struct invocation *invocation;
   struct policy_reading old, new;
@@ -26,39 +23,54 @@ static int read_side(const struct invocation *invocation, size_t argument, struc
   return EXIT_CODE_NO_ANSWER;
 }
 
+static bool is_equal(const struct exact_difference *difference) {
+  return difference->equal && difference->retimed_count == 0;
+}
+
 static json_t *difference_to_json(const struct two_policies *policies, const struct exact_difference *difference) {
-  return json_pack("{s:s, s:b, s:o, s:o, s:b}", "schema", "kido.diff/1", "equal", difference->equal, "opened",
+  return json_pack("{s:s, s:b, s:o, s:o, s:o, s:b}", "schema", "kido.diff/1", "equal", is_equal(difference), "opened",
                    boxes_to_json(policies->new.policy, difference->opened, difference->opened_count), "closed",
-                   boxes_to_json(policies->old.policy, difference->closed, difference->closed_count), "complete",
+                   boxes_to_json(policies->old.policy, difference->closed, difference->closed_count), "retimed",
+                   boxes_to_json(policies->new.policy, difference->retimed, difference->retimed_count), "complete",
                    difference->complete);
 }
 
-static void print_part(const struct two_policies *policies, bool opened, const struct exact_box *boxes, size_t count) {
-  const char *title = opened ? language_choose(policies->language, "新しく許可される通信", "newly allowed")
-                             : language_choose(policies->language, "新しく拒否される通信", "newly denied");
+/* One kind of change. What opens is what needs a look, so it is red. */
+struct part {
+  const char *japanese, *english, *sign, *colour;
+};
+static const struct part OPENED = {"新しく許可される通信", "newly allowed", "+", "\033[31m"};
+static const struct part CLOSED = {"新しく拒否される通信", "newly denied", "-", "\033[32m"};
+static const struct part RETIMED = {"許可される期間、時間帯、上限が変わる通信",
+                                    "allowed at other times or within other limits", "~", "\033[33m"};
+
+static void print_part(const struct two_policies *policies, const struct part *part, const struct policy *policy,
+                       const struct exact_box *boxes, size_t count) {
   const struct box_page page = {.invocation = policies->invocation,
-                                .policy = opened ? policies->new.policy : policies->old.policy,
+                                .policy = policy,
                                 .language = policies->language,
-                                .sign = opened ? "+" : "-",
-                                .colour = opened ? RED : GREEN}; /* what opens is what needs a look */
+                                .sign = part->sign,
+                                .colour = part->colour};
   if (count == 0)
     return;
-  printf("%s\n", title);
+  printf("%s\n", language_choose(policies->language, part->japanese, part->english));
   box_print_all(&page, boxes, count);
 }
 
 static void print_difference(const struct two_policies *policies, const struct exact_difference *difference) {
-  if (difference->equal)
+  const struct policy *old = policies->old.policy, *new = policies->new.policy;
+  if (is_equal(difference))
     printf("%s\n", language_choose(policies->language, "等しい: どのパケットの判定も変わりません",
                                    "equal: no packet is judged otherwise"));
-  print_part(policies, true, difference->opened, difference->opened_count);
-  print_part(policies, false, difference->closed, difference->closed_count);
+  print_part(policies, &OPENED, new, difference->opened, difference->opened_count);
+  print_part(policies, &CLOSED, old, difference->closed, difference->closed_count);
+  print_part(policies, &RETIMED, new, difference->retimed, difference->retimed_count);
 }
 
 static int answer(const struct two_policies *policies, const struct exact_difference *difference) {
   const struct invocation *invocation = policies->invocation;
-  bool any = difference->opened_count + difference->closed_count != 0;
-  int code = difference->equal ? EXIT_CODE_YES : any ? EXIT_CODE_NO : EXIT_CODE_NO_ANSWER;
+  bool any = difference->opened_count + difference->closed_count + difference->retimed_count != 0;
+  int code = is_equal(difference) ? EXIT_CODE_YES : any ? EXIT_CODE_NO : EXIT_CODE_NO_ANSWER;
   if (!difference->complete)
     invocation_complain(invocation, "違いが多すぎるため、すべては示していません",
                         "there is more than is shown here: too much of it differs");

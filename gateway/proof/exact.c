@@ -22,8 +22,16 @@ struct comparison {
   struct authorised *old, *new;
   struct shared_zone *zones;
   size_t zone_count;
-  struct box_list opened, closed;
+  struct box_list opened, closed, retimed;
   bool unequal;
+  struct time_words *times; /* NULL: time is not compared */
+};
+
+/* The flows that cover a packet, by when they are in force. */
+struct timing {
+  struct authorised *authorised;
+  struct time_words *words;
+  const char *timezone;
 };
 
 static zone_index zone_named(const struct policy *policy, const char *name) {
@@ -58,20 +66,55 @@ static diagram passes(struct comparison *comparison, struct authorised *side, zo
   return desk_passes(&comparison->desk, side, &pair, family);
 }
 
+static uint32_t times_of(void *context, uint32_t leaf) {
+  const struct timing *timing = context;
+  struct flow_list list = authorised_flows(timing->authorised, leaf);
+  return list.count != 0 ? time_words_number(timing->words, list, timing->timezone) : 0;
+}
+
+static diagram draw_times(struct comparison *comparison, struct authorised *side, const struct zone_pair *pair,
+                          enum address_family family, diagram set) {
+  struct diagram_store *store = comparison->desk.store;
+  const struct policy *policy = side == comparison->new ? comparison->after : comparison->before;
+  struct timing timing = {side, comparison->times, policy->header.timezone_name};
+  diagram openers = diagram_choose(store, set, authorised_openers(side, pair, family, true), DIAGRAM_FALSE);
+  return diagram_map(store, diagram_operation(store), times_of, &timing, openers);
+}
+
+static uint32_t differ(void *context, uint32_t left, uint32_t right) {
+  (void)context;
+  return left != right;
+}
+
+/* What passes by both, yet not at the same times. */
+static int compare_times(struct comparison *comparison, const struct zone_pair *before, const struct zone_pair *after,
+                         enum address_family family, diagram both) {
+  struct desk *desk = &comparison->desk;
+  if (comparison->times == NULL || both == DIAGRAM_FALSE || before->from == before->to)
+    return 0;
+  diagram readable = diagram_variable(desk->store, space_field_variable(desk->space, FIELD_TRANSPORT_READABLE, 0));
+  both = diagram_and(desk->store, both, readable);
+  diagram old = draw_times(comparison, comparison->old, before, family, both);
+  diagram new = draw_times(comparison, comparison->new, after, family, both);
+  diagram other = diagram_combine(desk->store, diagram_operation(desk->store), differ, NULL, old, new);
+  return desk_list_boxes(desk, comparison->new, comparison->after, after, family, desk_ordinary(desk, other),
+                         &comparison->retimed);
+}
+
 static int compare_pair(struct comparison *comparison, const struct shared_zone *from, const struct shared_zone *to,
                         enum address_family family) {
   struct desk *desk = &comparison->desk;
   diagram old = passes(comparison, comparison->old, from->before, to->before, family);
   diagram new = passes(comparison, comparison->new, from->after, to->after, family);
-  if (old == new)
-    return 0;
+  struct zone_pair before = {from->before, to->before, false}, after = {from->after, to->after, false};
+  int result = compare_times(comparison, &before, &after, family, diagram_and(desk->store, old, new));
+  if (old == new || result < 0)
+    return result;
   comparison->unequal = true;
-  struct zone_pair pair = {from->after, to->after, false};
-  int result = desk_list_boxes(desk, comparison->new, comparison->after, &pair, family,
-                               diagram_difference(desk->store, new, old), &comparison->opened);
-  pair = (struct zone_pair){from->before, to->before, false};
+  result = desk_list_boxes(desk, comparison->new, comparison->after, &after, family,
+                           diagram_difference(desk->store, new, old), &comparison->opened);
   return result < 0 ? result
-                    : desk_list_boxes(desk, comparison->old, comparison->before, &pair, family,
+                    : desk_list_boxes(desk, comparison->old, comparison->before, &before, family,
                                       diagram_difference(desk->store, old, new), &comparison->closed);
 }
 
@@ -86,14 +129,17 @@ static int compare_all(struct comparison *comparison) {
 }
 
 static void conclude(const struct comparison *comparison, struct exact_difference *ret_difference) {
-  bool overdrawn = desk_overdrawn(&comparison->desk);
+  bool overdrawn =
+      desk_overdrawn(&comparison->desk) || (comparison->times != NULL && time_words_failed(comparison->times));
   *ret_difference = (struct exact_difference){
       .equal = !comparison->unequal && !overdrawn,
-      .complete = !overdrawn && !comparison->opened.more && !comparison->closed.more,
+      .complete = !overdrawn && !comparison->opened.more && !comparison->closed.more && !comparison->retimed.more,
       .opened = comparison->opened.boxes,
       .closed = comparison->closed.boxes,
       .opened_count = comparison->opened.count,
       .closed_count = comparison->closed.count,
+      .retimed = comparison->retimed.boxes,
+      .retimed_count = comparison->retimed.count,
   };
 }
 
@@ -110,6 +156,11 @@ static int compare(const struct authorised_question *before, const struct author
                    struct arena *arena, struct exact_difference *ret_difference) {
   struct comparison comparison = {.before = before->policy, .after = after->policy};
   int result = desk_open(&comparison.desk, arena);
+  bool timed = after->when != WHEN_NOW && before->policy != NULL && after->policy != NULL;
+  if (result == 0 && timed)
+    comparison.times = time_words_new(comparison.desk.scratch, after->now);
+  if (timed && comparison.times == NULL)
+    result = -ENOMEM;
   if (result == 0)
     result = enter(&comparison, before, &comparison.old);
   if (result == 0)

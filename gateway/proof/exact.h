@@ -39,6 +39,10 @@ struct exact_difference {
   bool complete; /* false: budget or EXACT_BOX_LIMIT reached: there is more than is listed */
   struct exact_box *opened, *closed;
   size_t opened_count, closed_count;
+  /* By both, but at other times or within other limits; with the flow of `after`. Not part of `equal`, and empty where
+   * only the instant counts. */
+  struct exact_box *retimed;
+  size_t retimed_count;
 };
 
 /*

@@ -33,6 +33,19 @@ diagram desk_ordinary(struct desk *desk, diagram set);
 diagram desk_passes(struct desk *desk, struct authorised *authorised, const struct zone_pair *pair,
                     enum address_family family);
 
+/* ---- exact_time.c ---- */
+
+/* Whenever the inner flow is in force the outer one is. */
+bool desk_outlasts(const struct flow *outer, const struct flow *inner);
+/* Numbers for "when does a packet pass that these flows cover, and within which limit": the same for the same times,
+ * from `now` on. timezone: of the policy, which its hours are in. */
+struct time_words;
+struct time_words *time_words_new(struct arena *arena, struct instant now); /* NULL: no memory */
+uint32_t time_words_number(struct time_words *words, struct flow_list list, const char *timezone);
+bool time_words_failed(const struct time_words *words);
+
+/* ---- boxes ---- */
+
 /* A growing list of boxes. */
 struct box_list {
   struct exact_box *boxes;

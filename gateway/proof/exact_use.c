@@ -94,33 +94,8 @@ static int index_regions(struct survey *survey) {
 
 /* ---- who covers whom ---- */
 
-static bool same_hours(const struct hours *left, const struct hours *right) {
-  return left->set == right->set &&
-         (!left->set || (left->weekdays == right->weekdays && left->first_minute == right->first_minute &&
-                         left->last_minute == right->last_minute));
-}
-
-static bool same_windows(const struct flow *left, const struct flow *right) {
-  if (left->window_count != right->window_count)
-    return false;
-  for (size_t i = 0; i < left->window_count; i++)
-    if (left->windows[i].start.seconds != right->windows[i].start.seconds ||
-        left->windows[i].end.seconds != right->windows[i].end.seconds ||
-        left->windows[i].valid != right->windows[i].valid)
-      return false;
-  return true;
-}
-
-/* Whenever the inner flow is in force the outer one is. */
-static bool outlasts(const struct flow *outer, const struct flow *inner) {
-  if (outer->expires_set && (!inner->expires_set || inner->expires.seconds > outer->expires.seconds))
-    return false;
-  return (outer->window_count == 0 || same_windows(outer, inner)) &&
-         (!outer->hours.set || same_hours(&outer->hours, &inner->hours));
-}
-
 static bool may_cover(const struct survey *survey, const struct flow *outer, const struct flow *inner) {
-  return outer != inner && !survey->taken_out[outer->index] && !outer->limit.set && outlasts(outer, inner);
+  return outer != inner && !survey->taken_out[outer->index] && !outer->limit.set && desk_outlasts(outer, inner);
 }
 
 static struct region *region_of(const struct survey *survey, const struct flow *flow, size_t number) {

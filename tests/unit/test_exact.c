@@ -459,6 +459,60 @@ START_TEST(time_counts_unless_it_is_not_to) {
 }
 END_TEST
 
+START_TEST(the_same_packets_at_other_times_are_told) {
+  static const struct {
+    const char *before, *after;
+    size_t retimed;
+  } cases[] = {
+      {"expires = \"2027-01-01\";", "expires = \"2027-01-01\";", 0},
+      {"expires = \"2027-01-01\";", "expires = \"2027-01-02\";", 1},
+      {"expires = \"2027-01-01\";", "", 1},
+      {"hours = \"mon-fri 08:30-17:15\";", "hours = \"mon-fri 08:30-17:15\";", 0},
+      {"hours = \"mon-fri 08:30-17:15\";", "hours = \"mon-sat 08:30-17:15\";", 1},
+      {"", "limit = { new_per_second = 5; };", 1},
+      /* windows written otherwise */
+      {"window = ( { start = \"2026-12-01T00:00:00+09:00\"; end = \"2026-12-03T00:00:00+09:00\"; } );",
+       "window = ( { start = \"2026-12-02T00:00:00+09:00\"; end = \"2026-12-03T00:00:00+09:00\"; }, { start = "
+       "\"2026-12-01T00:00:00+09:00\"; end = \"2026-12-02T00:00:00+09:00\"; } );",
+       0},
+      {"window = ( { start = \"2026-12-01T00:00:00+09:00\"; end = \"2026-12-03T00:00:00+09:00\"; } );",
+       "window = ( { start = \"2026-12-01T00:00:00+09:00\"; end = \"2026-12-02T00:00:00+09:00\"; }, { start = "
+       "\"2026-12-02T00:00:01+09:00\"; end = \"2026-12-03T00:00:00+09:00\"; } );",
+       1},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    static struct bench bench;
+    open_bench(&bench, 1);
+    static const char form[] =
+        "%s%sflows = { F1 = { from = \"h\"; to = \"s\"; services = [ \"tcp/80\" ]; method = \"ops\"; %s }; };";
+    take_policies(&bench, arena_printf(bench.arena, form, HEAD, HOSTS(""), cases[i].before),
+                  arena_printf(bench.arena, form, HEAD, HOSTS(""), cases[i].after));
+    ck_assert_int_eq(exact_compare(&bench.sides[0], &bench.sides[1], NULL, bench.now, WHEN_FROM_NOW_ON, bench.arena,
+                                   &bench.difference),
+                     0);
+    ck_assert(bench.difference.equal && bench.difference.complete);
+    ck_assert_msg(bench.difference.retimed_count == cases[i].retimed, "%s / %s", cases[i].before, cases[i].after);
+    arena_free(bench.arena);
+  }
+}
+END_TEST
+
+/* What one flow stops to cover in time another one may still. */
+START_TEST(times_are_those_of_all_flows_together) {
+  static struct bench bench;
+  open_bench(&bench, 1);
+  take_policies(&bench, HEAD HOSTS("") "flows = {" FLOW("F1", "h", "\"tcp/80\"") FLOW("F2", "h", "\"tcp/1-100\"") "};",
+                HEAD HOSTS("") "flows = {" FLOW_WITH("F1", "h", "\"tcp/80\"", "expires = \"2027-01-01\";")
+                    FLOW("F2", "h", "\"tcp/1-100\"") "};");
+  ck_assert_int_eq(exact_compare(&bench.sides[0], &bench.sides[1], NULL, bench.now, WHEN_FROM_NOW_ON, bench.arena,
+                                 &bench.difference),
+                   0);
+  ck_assert(bench.difference.equal);
+  ck_assert_uint_eq(bench.difference.retimed_count, 0);
+  arena_free(bench.arena);
+}
+END_TEST
+
 /* ---- widening ---- */
 
 static void widen(struct bench *bench, const char *before, const char *after) {
@@ -808,6 +862,8 @@ int main(void) {
   tcase_add_test(all, forwarding_within_a_zone_is_told);
   tcase_add_test(all, against_no_policy_everything_is_new);
   tcase_add_test(all, time_counts_unless_it_is_not_to);
+  tcase_add_test(all, the_same_packets_at_other_times_are_told);
+  tcase_add_test(all, times_are_those_of_all_flows_together);
   tcase_add_test(all, a_flow_is_held_against_its_own_past);
   tcase_add_test(all, a_flow_between_other_zones_is_wholly_new);
   tcase_add_test(all, who_can_reach_a_zone_is_who_is_allowed_to);
