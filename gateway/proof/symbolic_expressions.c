@@ -495,24 +495,15 @@ static void reject_run(struct run *run, const struct live_expression *expression
   run_settle(run, run->condition, &DROP);
 }
 
-/* Names of expressions that only read something of the packet or the machine, into any register. */
-static bool other_only_reads(const char *name) {
-  static const char *const READERS[] = {"fib",    "osf",  "socket", "rt",    "xfrm",
-                                        "numgen", "hash", "tunnel", "inner", "match"};
-  for (size_t i = 0; name != NULL && i < sizeof(READERS) / sizeof(READERS[0]); i++)
-    if (strcmp(READERS[i], name) == 0)
-      return true;
-  return false;
+/* What only reads something of the packet or the machine into its register, or stops the rule. */
+static void ask_run(struct run *run, const struct live_expression *expression) {
+  run_narrow(run, run_unknown(run, UNKNOWN_ANSWER, expression->name));
+  if (expression->has_destination)
+    registers_write_unknown(&run->registers, expression->destination, expression->length);
 }
 
 static void other_run(struct run *run, const struct live_expression *expression) {
-  if (!other_only_reads(expression->name)) {
-    run_unmodelled(run, run->condition, expression->unmodelled != NULL ? expression->unmodelled : expression->name);
-    return;
-  }
-  run_narrow(run, run_unknown(run, UNKNOWN_ANSWER, expression->name));
-  for (unsigned i = 16 * 8; i < REGISTER_BITS; i++)
-    run->registers.bits[i] = bit_unknown();
+  run_unmodelled(run, run->condition, expression->unmodelled != NULL ? expression->unmodelled : expression->name);
 }
 
 static void refused_run(struct run *run, const struct live_expression *expression) {
@@ -533,7 +524,8 @@ void expression_run(struct run *run, const struct live_expression *expression) {
       [LIVE_LIMIT] = throttle_run,      [LIVE_QUOTA] = quota_run,
       [LIVE_CONNLIMIT] = throttle_run,  [LIVE_OBJECT_REFERENCE] = object_run,
       [LIVE_REJECT] = reject_run,       [LIVE_NOTRACK] = notrack_run,
-      [LIVE_NAT] = refused_run,         [LIVE_OTHER] = other_run,
+      [LIVE_NAT] = refused_run,         [LIVE_ASK] = ask_run,
+      [LIVE_OTHER] = other_run,
   };
   if (expression->kind >= LIVE_KIND_COUNT_)
     refused_run(run, expression);
