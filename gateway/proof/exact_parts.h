@@ -7,7 +7,7 @@
 
 /* What the files of exact share. Nothing outside of them includes this. */
 
-enum { EXACT_BUDGET = 1 << 26 }; /* nodes of one question */
+enum { EXACT_BUDGET = 1 << 25 }; /* nodes of one question */
 
 /* One policy, or two in one space so that their sets can be compared. */
 struct desk {
