@@ -67,6 +67,11 @@ diagram diagram_support(struct diagram_store *store, diagram of);
 typedef bool (*diagram_chosen_function)(void *context, unsigned variable);
 diagram diagram_exists(struct diagram_store *store, diagram set, diagram_chosen_function chosen, void *context);
 diagram diagram_for_all(struct diagram_store *store, diagram set, diagram_chosen_function chosen, void *context);
+/* The same for any leaves: what is on the two sides of each chosen variable is combined. Order and grouping must not
+ * matter to the function, and of two equal values it must make the same; the number is for the function, its context
+ * and what is chosen together. */
+diagram diagram_gather(struct diagram_store *store, unsigned operation, diagram_combine_function function,
+                       void *context, diagram of, diagram_chosen_function chosen, void *chosen_context);
 /* With one variable fixed. */
 diagram diagram_fix(struct diagram_store *store, diagram of, unsigned variable, bool value);
 

@@ -85,7 +85,7 @@ struct job {
   diagram_combine_function combine;
   diagram_map_function map;
   diagram_chosen_function chosen;
-  void *context;
+  void *context, *chosen_context;
   unsigned variable;
   uint32_t value;
   bool every;
@@ -177,6 +177,11 @@ static diagram settle_nothing(const struct job *job, diagram left, diagram right
   return UNSETTLED;
 }
 
+static diagram settle_equal(const struct job *job, diagram left, diagram right) {
+  (void)job;
+  return left == right ? left : UNSETTLED;
+}
+
 /* 0 gives way. */
 static diagram settle_merge(const struct job *job, diagram left, diagram right) {
   (void)job;
@@ -210,6 +215,10 @@ static diagram xor_step(const struct job *job, diagram left, diagram right) {
 
 static diagram combine_step(const struct job *job, diagram left, diagram right) {
   return walk(job, left, right, job->tag, settle_nothing, combine_step);
+}
+
+static diagram combine_idempotent_step(const struct job *job, diagram left, diagram right) {
+  return walk(job, left, right, job->tag, settle_equal, combine_idempotent_step);
 }
 
 static diagram merge_step(const struct job *job, diagram left, diagram right) {
@@ -378,6 +387,33 @@ diagram diagram_exists(struct diagram_store *store, diagram set, diagram_chosen_
 
 diagram diagram_for_all(struct diagram_store *store, diagram set, diagram_chosen_function chosen, void *context) {
   return quantify(store, set, chosen, context, true);
+}
+
+static diagram gather_step(const struct job *job, uint32_t tag, diagram of) {
+  struct diagram_store *store = job->store;
+  const struct diagram_entry at = store->nodes[of];
+  if (at.variable == LEAF_VARIABLE)
+    return of;
+  diagram known = recall(store, of, 0, tag);
+  if (known != DIAGRAM_NONE || store->failed)
+    return known;
+  diagram low = gather_step(job, tag, at.low), high = gather_step(job, tag, at.high), result;
+  if (!job->chosen(job->chosen_context, at.variable))
+    result = diagram_make(store, at.variable, low, high);
+  else
+    result = start(job, combine_idempotent_step, low, high);
+  return remember(store, of, 0, tag, result);
+}
+
+diagram diagram_gather(struct diagram_store *store, unsigned operation, diagram_combine_function function,
+                       void *context, diagram of, diagram_chosen_function chosen, void *chosen_context) {
+  const struct job job = {.store = store,
+                          .tag = diagram_tag(TAG_COMBINE, operation),
+                          .combine = function,
+                          .context = context,
+                          .chosen = chosen,
+                          .chosen_context = chosen_context};
+  return store->failed || of == DIAGRAM_NONE ? DIAGRAM_NONE : gather_step(&job, diagram_tag(TAG_GATHER, operation), of);
 }
 
 static diagram fix_step(const struct job *job, diagram of) {

@@ -36,7 +36,7 @@ struct diagram_store {
 };
 
 /* Those of two operands first. */
-enum diagram_tag_kind { TAG_COMBINE, TAG_BOXES, TAG_MAP, TAG_QUANTIFY, TAG_KINDS };
+enum diagram_tag_kind { TAG_COMBINE, TAG_BOXES, TAG_MAP, TAG_QUANTIFY, TAG_GATHER, TAG_KINDS };
 enum { TAG_AND, TAG_OR, TAG_DIFFERENCE, TAG_XOR, TAG_FIX, TAG_WHERE, TAG_SUPPORT, TAG_FIRST_FREE };
 #define TAG_BIT 0x80000000u /* no diagram has it: a tag never looks like a third operand */
 

@@ -211,6 +211,26 @@ START_TEST(quantifiers_ask_all_values_of_the_chosen) {
 }
 END_TEST
 
+static uint32_t greater(void *context, uint32_t left, uint32_t right) {
+  (void)context;
+  return left > right ? left : right;
+}
+
+START_TEST(gather_combines_all_values_of_the_chosen) {
+  for (int round = 0; round < ROUNDS; round++) {
+    struct table table = random_table(6), gathered = {{0}};
+    uint32_t mask = random_below(CELLS);
+    unsigned operation = diagram_operation(store);
+    for (uint32_t i = 0; i < CELLS; i++)
+      for (uint32_t j = 0; j < CELLS; j++)
+        if ((i & ~mask) == (j & ~mask))
+          gathered.cells[i] = greater(NULL, gathered.cells[i], table.cells[j]);
+    ck_assert_uint_eq(diagram_gather(store, operation, greater, NULL, from_table(&table), in_mask, &mask),
+                      from_table(&gathered));
+  }
+}
+END_TEST
+
 START_TEST(fix_is_the_function_with_the_bit_given) {
   for (int round = 0; round < ROUNDS; round++) {
     struct table table = random_table(4), fixed;
@@ -663,6 +683,7 @@ static diagram work(struct diagram_store *on) {
   diagram mapped = diagram_map(on, operation, plus_one, &modulus, combined);
   diagram set = diagram_where(on, mapped, 3);
   diagram other = diagram_exists(on, diagram_support(on, boxes), is_even, NULL);
+  mapped = diagram_gather(on, operation, greater, NULL, mapped, is_even, NULL);
   diagram third = diagram_xor(on, set, diagram_fix(on, diagram_for_all(on, other, is_even, NULL), 7, true));
   diagram chosen = diagram_choose(on, diagram_not(on, third), mapped, combined);
   cover.count = 0;
@@ -786,6 +807,7 @@ int main(void) {
   tcase_add_test(sets, operations_with_numbers_of_their_own_do_not_mix);
   tcase_add_test(sets, where_and_support_are_the_sets_of_leaves);
   tcase_add_test(sets, quantifiers_ask_all_values_of_the_chosen);
+  tcase_add_test(sets, gather_combines_all_values_of_the_chosen);
   tcase_add_test(sets, fix_is_the_function_with_the_bit_given);
   tcase_add_test(sets, a_witness_is_the_most_preferred_member);
   tcase_add_test(sets, without_preferences_a_witness_prefers_zeros);
