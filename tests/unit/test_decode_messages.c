@@ -283,6 +283,13 @@ static void two_beginnings(void) {
   put_element(5, 0);
   bytes_close(&bytes);
 }
+static void two_without_an_end_between(void) {
+  put_set("s", NFT_SET_INTERVAL, 2);
+  open_elements("s");
+  put_element(5, 0);
+  put_element(9, 0);
+  bytes_close(&bytes);
+}
 static void end_in_a_plain_set(void) {
   put_set("s", 0, 2);
   open_elements("s");
@@ -348,6 +355,7 @@ static const struct {
     {unknown_template, "'futuristic' is not known"},
     {lone_end, "without its beginning"},
     {two_beginnings, "two intervals begin"},
+    {two_without_an_end_between, "interval without its end"},
     {end_in_a_plain_set, "without intervals"},
     {flag_of_element, "flag 0x10"},
     {unknown_in_element, "element: attribute 60"},
@@ -669,6 +677,7 @@ START_TEST(intervals_are_paired_whatever_their_order) {
   open_elements("s");
   put_element(100, 0); /* to the last key */
   put_element(20, 0);  /* up to 29, where the next one begins */
+  put_element(30, NFT_SET_ELEM_INTERVAL_END);
   put_element(0, NFT_SET_ELEM_INTERVAL_END);
   put_element(40, NFT_SET_ELEM_INTERVAL_END);
   put_element(30, 0);
