@@ -1100,6 +1100,8 @@ static struct situation some_situation(const struct world *world) {
   static const enum situation_path paths[] = {PATH_FORWARD, PATH_FORWARD, PATH_FORWARD, PATH_INPUT, PATH_OUTPUT};
   struct situation situation = {.path = PICK(paths), .tracking = (enum situation_tracking)roll(TRACKING_COUNT_)};
   static const char *const names[] = {"lan0", "lan1", "wan0", "lan2", "tun7"};
+  if (world->early)
+    situation.path = PATH_INPUT;
   situation.in = situation.path == PATH_OUTPUT ? NULL : PICK(names);
   situation.out = situation.path == PATH_INPUT ? NULL : PICK(names);
   bool other = roll(8) == 0;
@@ -1146,7 +1148,9 @@ static void compare_world(struct world *world, struct tally *tally) {
   question.machine = symbolic_new(&world->ruleset, &surroundings, question.space, question.store, arena);
   for (unsigned i = 0; i < 6; i++) {
     question.situation = some_situation(world);
-    if (symbolic_judge(question.machine, &question.situation, &question.result) < 0) {
+    int status = world->early ? symbolic_early(question.machine, &question.situation, -400, &question.result)
+                              : symbolic_judge(question.machine, &question.situation, &question.result);
+    if (status < 0) {
       tally->spent++;
       break;
     }
