@@ -10,11 +10,13 @@
 
 #include "cli/proof_print.h"
 #include "cli/proof_subject.h"
+#include "cli/ruleset_input.h"
 #include "control/keep.h"
 #include "control/proof_json.h"
 #include "control/proof_material.h"
 #include "control/sweeping.h"
 #include "kernel/snapshot.h"
+#include "rules/compile.h"
 
 /*
  * Theory of operation. The policy and the kernel are read by this process itself, so that it answers also when kidod is
@@ -22,10 +24,9 @@
  * neither kidod nor the kernel's generation moved meanwhile, else everything is read again. "Proven" needs no second
  * look: it is about the generation that was read.
  */
-enum { ROUND_LIMIT = 6, RULESET_LIMIT = 512 * 1024 * 1024, PAUSE_NANOSECONDS = 200000000 };
+enum { ROUND_LIMIT = 6, PAUSE_NANOSECONDS = 200000000 };
 
 static const size_t memory_limit = (size_t)4 << 30;
-static const char magic[] = "kido-ruleset/1";
 
 struct verification {
   const struct invocation *invocation;
@@ -68,62 +69,6 @@ static uint64_t milliseconds_since(const struct timespec *began) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)((now.tv_sec - began->tv_sec) * 1000 + (now.tv_nsec - began->tv_nsec) / 1000000);
-}
-
-/* ---- a ruleset from a file ---- */
-
-static int read_descriptor(int fd, struct arena *arena, uint8_t **ret_bytes, size_t *ret_length, struct error *error) {
-  void *bytes = NULL;
-  size_t length = 0, capacity = 0;
-  for (;;) {
-    if (length == capacity && arena_grow(arena, &bytes, length, &capacity, 1) < 0) {
-      return error_set(error, ENOMEM, "no memory");
-    }
-    ssize_t got = read(fd, (uint8_t *)bytes + length, capacity - length);
-    if (got < 0 && errno != EINTR) {
-      return error_set(error, errno, "%s", strerror(errno));
-    }
-    length += got > 0 ? (size_t)got : 0;
-    if (got == 0) {
-      *ret_bytes = bytes;
-      *ret_length = length;
-      return 0;
-    }
-    if (length > RULESET_LIMIT) {
-      return error_set(error, EFBIG, "more than %d bytes", RULESET_LIMIT);
-    }
-  }
-}
-
-static int read_file(const char *path, struct arena *arena, uint8_t **ret_bytes, size_t *ret_length,
-                     struct error *error) {
-  int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-  int result = fd < 0 ? error_set(error, errno, "%s", strerror(errno))
-                      : read_descriptor(fd, arena, ret_bytes, ret_length, error);
-  if (fd > STDIN_FILENO) {
-    close(fd);
-  }
-  return result < 0 ? error_wrap(error, "%s", path) : 0;
-}
-
-/* A recording speaks of its own moment; a text is loaded now, or at --now. */
-static int take_file(struct verification *verification) {
-  const struct invocation *invocation = verification->invocation;
-  struct snapshot *snapshot = &verification->material.snapshot;
-  uint8_t *bytes = NULL;
-  size_t length = 0;
-  int result = read_file(verification->file, verification->arena, &bytes, &length, &verification->error);
-  if (result < 0) {
-    return result;
-  }
-  if (length >= sizeof magic - 1 && memcmp(bytes, magic, sizeof magic - 1) == 0) {
-    return snapshot_parse(bytes, length, verification->arena, snapshot, &verification->error);
-  }
-  result = snapshot_of_text((const char *)bytes, length, verification->arena, snapshot, &verification->error);
-  if (result == 0 && invocation->now_given) {
-    snapshot->taken_at = invocation->now.seconds * 1000;
-  }
-  return result;
 }
 
 static int record(struct verification *verification, const char *path) {
@@ -177,7 +122,9 @@ static int take(struct verification *verification) {
     return error_set(&verification->error, ENOMEM, "no memory");
   }
   int result = verification->offline
-                   ? take_file(verification)
+                   ? ruleset_input_take(verification->file,
+                                        verification->invocation->now_given ? &verification->invocation->now : NULL,
+                                        verification->arena, &verification->material.snapshot, &verification->error)
                    : proof_material_take(verification->arena, &verification->material, &verification->error);
   if (result == 0) {
     result = proof_material_decode(&verification->material, verification->arena, &verification->error);
@@ -192,10 +139,15 @@ static int take(struct verification *verification) {
 }
 
 static int judge_as(struct verification *verification, bool closed) {
+  uint32_t *identities;
+  if (flow_marks(verification->subject.policy, verification->arena, &identities) < 0) {
+    return error_set(&verification->error, ENOMEM, "no memory for the proof");
+  }
   struct proof_question question = {.policy = verification->subject.policy,
                                     .restrictions = verification->subject.restrictions,
                                     .own = verification->offline ? &verification->own : NULL,
                                     .ruleset = verification->material.ruleset,
+                                    .identities = identities,
                                     .surroundings = verification->material.surroundings,
                                     .gate_closed = closed};
   verification->closed = closed;

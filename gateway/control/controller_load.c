@@ -36,9 +36,6 @@
  */
 
 enum { RECORD_ROOM = 64 * 1024 }; /* beside the policy itself, which is kept twice */
-#ifndef REFUSES_REFUTED
-#define REFUSES_REFUTED 0 /* for now a load that is refuted is told, and stands */
-#endif
 
 /* systemd waits for READY after a start and after each RELOADING. */
 void controller_say_ready(const struct controller *controller) {
@@ -418,8 +415,7 @@ static void refuse_refuted(struct controller *controller, struct outcome *outcom
 }
 
 static bool must_refuse(const struct load *load, const json_t *proof) {
-  return REFUSES_REFUTED &&
-         (load->origin == LOAD_START ? is_leak(proof) : !load->allow_unproven && is_refuted_by_packet(proof));
+  return load->origin == LOAD_START ? is_leak(proof) : !load->allow_unproven && is_refuted_by_packet(proof);
 }
 
 /* Confirms what nothing speaks against; on trial it waits for its confirmation. */
@@ -434,8 +430,7 @@ static void settle(struct controller *controller, struct outcome *outcome, struc
     take_back(controller);
     outcome->code = 3;
   } else {
-    outcome->code =
-        REFUSES_REFUTED && is_refuted(outcome->proof) && !load->allow_unproven && load->origin != LOAD_START ? 1 : 0;
+    outcome->code = is_refuted(outcome->proof) && !load->allow_unproven && load->origin != LOAD_START ? 1 : 0;
   }
 }
 

@@ -75,6 +75,12 @@ static json_t *opener_to_json(const struct policy *policy, const struct countere
   return packet_to_json(policy, &opener, &example->opener);
 }
 
+/* The prover speaks the language of the policy; two languages on one page help nobody. */
+static const char *message_of(const struct proof_view *view, const struct counterexample *example,
+                              struct arena *arena) {
+  return view->language == view->policy->header.language ? text_of(example->message, arena) : "";
+}
+
 static json_t *example_to_json(const struct proof_view *view, const struct counterexample *example,
                                struct arena *arena) {
   const struct policy *policy = view->policy;
@@ -88,7 +94,7 @@ static json_t *example_to_json(const struct proof_view *view, const struct count
       reason_name(example->policy.reason), "reason_text", reason_label(example->policy.reason, view->language), "flow",
       example->flow ? example->flow->name : NULL, "opener", opener_to_json(policy, example, arena), "mark",
       (json_int_t)example->connection_mark, "status", (json_int_t)example->connection_status, "tcp_flags",
-      (int)example->packet.tcp_flags, "frame", frame_to_json(example), "message", text_of(example->message, arena));
+      (int)example->packet.tcp_flags, "frame", frame_to_json(example), "message", message_of(view, example, arena));
   if (!object || !more || json_object_update(object, more) < 0) {
     json_decref(object);
     object = NULL;

@@ -18,6 +18,7 @@
 #include "control/privilege.h"
 #include "control/proof_json.h"
 #include "control/proof_material.h"
+#include "rules/compile.h"
 
 enum { REPORT_LIMIT = 16 * 1024 * 1024, GIVE_WAY = 10 };
 
@@ -43,10 +44,15 @@ static int make_proof(const struct proof_job *job, struct proof_material *materi
   if (result < 0) {
     return result;
   }
+  uint32_t *identities;
+  if (flow_marks(job->policy, arena, &identities) < 0) {
+    return error_set(error, ENOMEM, "no memory for the proof");
+  }
   struct proof_question question = {.policy = job->policy,
                                     .restrictions = job->restrictions,
                                     .ruleset = material->ruleset,
                                     .surroundings = material->surroundings,
+                                    .identities = identities,
                                     .gate_closed = job->gate_closed};
   struct instant now = {material->snapshot.taken_at / 1000};
   return prove(&question, now, arena, ret_proof, error);
