@@ -119,10 +119,6 @@ bool diagram_witness(const struct diagram_store *store, diagram set, const uint8
 typedef bool (*diagram_leaf_function)(void *context, uint32_t value);
 void diagram_leaves(struct diagram_store *store, diagram of, diagram_leaf_function function, void *context);
 
-/* Every distinct variable that it asks, each once; stops when the function says false. */
-typedef bool (*diagram_variable_function)(void *context, unsigned variable);
-void diagram_variables(struct diagram_store *store, diagram of, diagram_variable_function function, void *context);
-
 /* Maximal boxes that together are exactly the set, few rather than fewest; first and last as in diagram_box. Variables
  * outside of the fields must not matter. Returns how many were made; *ret_more: limit was reached. */
 typedef void (*diagram_box_function)(void *context, const uint8_t *first, const uint8_t *last);

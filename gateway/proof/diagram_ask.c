@@ -98,31 +98,6 @@ void diagram_leaves(struct diagram_store *store, diagram of, diagram_leaf_functi
   free(list);
 }
 
-void diagram_variables(struct diagram_store *store, diagram of, diagram_variable_function function, void *context) {
-  diagram *list;
-  size_t count;
-  if (!diagram_visit(store, of, &list, &count))
-    return;
-  unsigned most = 0;
-  for (size_t i = 0; i < count; i++) {
-    unsigned variable = store->nodes[list[i]].variable;
-    most = variable != LEAF_VARIABLE && variable > most ? variable : most;
-  }
-  bool *seen = calloc((size_t)most + 1, sizeof *seen);
-  if (seen == NULL)
-    diagram_fail(store);
-  for (size_t i = 0; seen != NULL && i < count; i++) {
-    unsigned variable = store->nodes[list[i]].variable;
-    if (variable == LEAF_VARIABLE || seen[variable])
-      continue;
-    seen[variable] = true;
-    if (!function(context, variable))
-      break;
-  }
-  free(seen);
-  free(list);
-}
-
 /* The part of all assignments that is in the set, of 1. */
 static double part(const struct diagram_store *store, const diagram *list, size_t count, double *parts) {
   for (size_t i = 0; i < count; i++) {

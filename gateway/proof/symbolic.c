@@ -16,7 +16,6 @@ enum settling {
   SETTLE_SOMEHOW_THROTTLE, /* exists over throttles */
   SETTLE_ANYHOW_ANSWER,    /* for all answers */
   SETTLE_ANYHOW_THROTTLE,
-  SETTLE_WORDS,
 };
 
 struct settled {
@@ -170,9 +169,11 @@ static int way_run(struct symbolic *machine, const struct situation *situation, 
   size_t count = 0;
   way->passed = early ? DIAGRAM_TRUE : whole_packets(machine, situation->family);
   way->undecided = DIAGRAM_FALSE;
-  way->effects = (struct effects){.mark = diagram_leaf(machine->store, word_intern(machine, mark)),
-                                  .packet_mark = diagram_leaf(machine->store, word_unknown(machine)),
-                                  .untracked = DIAGRAM_FALSE};
+  way->effects = (struct effects){.mark = DIAGRAM_FALSE,
+                                  .packet_mark = DIAGRAM_FALSE,
+                                  .untracked = DIAGRAM_FALSE,
+                                  .mark_start = word_intern(machine, mark),
+                                  .packet_mark_start = word_unknown(machine)};
   if (order_make(machine, situation, early, before_priority, &stops, &count) < 0)
     return -ENOMEM;
   way_bridges(machine, &view, way);
@@ -235,33 +236,17 @@ static diagram words_together(struct symbolic *machine, diagram left, diagram ri
   return diagram_combine(machine->store, machine->merge_words, words_merge, &merging, left, right);
 }
 
-static bool note_unknown(void *context, unsigned variable) {
+static bool is_unknown(void *context, unsigned variable) {
   const struct symbolic *machine = context;
-  if (space_unknown(machine->space, variable) != NULL)
-    machine->asked[variable] = true;
-  return true;
+  return space_unknown(machine->space, variable) != NULL;
 }
 
 /* Words whatever the unknown answers are. */
 static diagram words_settle(struct symbolic *machine, diagram words) {
-  struct diagram_store *store = machine->store;
-  if (!machine->met_unknown || words == DIAGRAM_FALSE)
+  struct merging merging = {word_unknown(machine)};
+  if (!machine->met_unknown)
     return words;
-  struct settled *slot = settled_slot(machine, words, SETTLE_WORDS);
-  if (slot->of == words && slot->how == SETTLE_WORDS)
-    return slot->result;
-  unsigned count = space_variable_count(machine->space);
-  diagram result = words;
-  machine->asked = ARENA_ARRAY(machine->arena, count, bool);
-  if (machine->asked == NULL)
-    return DIAGRAM_NONE;
-  diagram_variables(store, words, note_unknown, machine);
-  for (unsigned variable = count; variable-- > 0;)
-    if (machine->asked[variable])
-      result = words_together(machine, diagram_fix(store, result, variable, false),
-                              diagram_fix(store, result, variable, true));
-  *slot = (struct settled){words, result, SETTLE_WORDS};
-  return result;
+  return diagram_gather(machine->store, machine->merge_words, words_merge, &merging, words, is_unknown, machine);
 }
 
 /* ---- the answer ---- */
@@ -331,7 +316,7 @@ static int answer_make(struct symbolic *machine, const struct way *way, size_t f
   result->throttled = diagram_difference(store, result->must, settle(machine, sure, SETTLE_ANYHOW_THROTTLE));
   result->undecided = settle(machine, way->undecided, SETTLE_SOMEHOW);
   diagram kept = diagram_and(store, way->passed, result->must);
-  result->mark = words_settle(machine, diagram_choose(store, kept, way->effects.mark, DIAGRAM_FALSE));
+  result->mark = words_settle(machine, words_resolve(machine, kept, way->effects.mark, way->effects.mark_start));
   return answer_journal(machine, first, result);
 }
 
