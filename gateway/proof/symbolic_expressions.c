@@ -26,6 +26,7 @@ static diagram with_doubt(struct run *run, diagram answer, bool doubt, const cha
 struct asked { /* of the leaves of a word */
   struct symbolic *machine;
   const struct live_expression *expression;
+  uint32_t zero;
   bool swapped;
 };
 
@@ -50,6 +51,7 @@ static bool comparison_holds(const struct live_expression *expression, const uin
 
 static uint32_t leaf_holds(void *context, uint32_t leaf) {
   const struct asked *asked = context;
+  leaf = leaf != 0 ? leaf : asked->zero;
   struct mark_word word = symbolic_mark(asked->machine, leaf);
   uint8_t bytes[4];
   if (leaf == 0 || word.unknown || word.keep != 0)
@@ -83,6 +85,7 @@ static diagram compare_bits(struct run *run, const struct live_expression *expre
 
 struct rest {
   struct symbolic *machine;
+  uint32_t zero;
   uint32_t leaves[256];
   size_t count;
   bool more;
@@ -90,8 +93,9 @@ struct rest {
 
 static bool rest_note(void *context, uint32_t leaf) {
   struct rest *rest = context;
-  struct mark_word word = symbolic_mark(rest->machine, leaf);
-  if (leaf == 0 || (!word.unknown && word.keep == 0))
+  uint32_t meant = leaf != 0 ? leaf : rest->zero;
+  struct mark_word word = symbolic_mark(rest->machine, meant);
+  if (meant == 0 || (!word.unknown && word.keep == 0))
     return true;
   rest->more = rest->count == sizeof(rest->leaves) / sizeof(rest->leaves[0]);
   if (!rest->more)
@@ -102,16 +106,20 @@ static bool rest_note(void *context, uint32_t leaf) {
 static void compare_word(struct run *run, const struct live_expression *expression, const struct word *word) {
   struct symbolic *machine = run->machine;
   struct diagram_store *store = machine->store;
-  struct asked asked = {machine, expression, word->swapped};
-  struct rest rest = {.machine = machine};
-  diagram answer = diagram_map(store, operation_number(machine, OPERATION_COMPARE, expression, word->swapped, 0),
-                               leaf_holds, &asked, word->leaves);
+  struct asked asked = {machine, expression, word->zero, word->swapped};
+  struct rest rest = {.machine = machine, .zero = word->zero};
+  diagram answer =
+      diagram_map(store, operation_number(machine, OPERATION_COMPARE, expression, word->swapped, word->zero),
+                  leaf_holds, &asked, word->leaves);
   diagram_leaves(store, word->leaves, rest_note, &rest);
   for (size_t i = 0; i < rest.count && !rest.more; i++) {
     struct bit bits[32];
-    word_bits(machine, symbolic_mark(machine, rest.leaves[i]), word->swapped, bits);
-    answer = diagram_choose(store, diagram_where(store, word->leaves, rest.leaves[i]),
-                            compare_bits(run, expression, bits), answer);
+    uint32_t meant = rest.leaves[i] != 0 ? rest.leaves[i] : word->zero;
+    diagram region = diagram_and(store, run->condition, diagram_where(store, word->leaves, rest.leaves[i]));
+    if (region == DIAGRAM_FALSE)
+      continue;
+    word_bits(machine, symbolic_mark(machine, meant), word->swapped, bits);
+    answer = diagram_choose(store, region, compare_bits(run, expression, bits), answer);
   }
   if (rest.more)
     run_unmodelled(run, run->condition, "comparison of too many kinds of marks");
@@ -171,8 +179,9 @@ static void mask_word(struct run *run, const struct live_expression *expression,
   struct masking masking = {machine, number_of(expression->data, word->swapped),
                             number_of(expression->data_to, word->swapped)};
   unsigned operation = operation_number(machine, OPERATION_MASK, NULL, masking.mask, masking.flip);
-  registers_write_word(&run->registers, expression->destination,
-                       diagram_map(machine->store, operation, leaf_masked, &masking, word->leaves), word->swapped);
+  struct word masked = {diagram_map(machine->store, operation, leaf_masked, &masking, word->leaves),
+                        leaf_masked(&masking, word->zero), word->swapped};
+  registers_write_word(&run->registers, expression->destination, masked);
 }
 
 static bool mask_bits(struct run *run, const struct live_expression *expression) {
@@ -188,7 +197,7 @@ static bool mask_bits(struct run *run, const struct live_expression *expression)
   }
   struct bit *there = registers_write(&run->registers, expression->destination, expression->length);
   if (there != NULL)
-    memcpy(there, bits, expression->length * 8 * sizeof(*bits));
+    memcpy(there, bits, sizeof(*bits) * 8 * expression->length);
   return there != NULL;
 }
 
@@ -285,7 +294,8 @@ static void byteorder_run(struct run *run, const struct live_expression *express
   const struct word *word = size == 4 ? registers_word(&run->registers, expression->source, length) : NULL;
   if (word != NULL) {
     struct word copy = *word;
-    registers_write_word(&run->registers, expression->destination, copy.leaves, copy.swapped != host_is_little());
+    copy.swapped = copy.swapped != host_is_little();
+    registers_write_word(&run->registers, expression->destination, copy);
     return;
   }
   if (!registers_read(run->machine, &run->registers, expression->source, length, bits)) {
@@ -374,7 +384,7 @@ static void lookup_value(struct run *run, const struct live_expression *expressi
   if (found->doubt != DIAGRAM_FALSE)
     leaves = diagram_choose(store, found->doubt, diagram_leaf(store, word_unknown(machine)), leaves);
   run_narrow(run, without_doubtful(run, found, found_hit(run, found)));
-  registers_write_word(&run->registers, expression->destination, leaves, false);
+  registers_write_word(&run->registers, expression->destination, (struct word){leaves, 0, false});
 }
 
 static void lookup_set(struct run *run, const struct live_expression *expression, const struct found *found) {
@@ -396,7 +406,7 @@ static void lookup_changing(struct run *run, const struct live_expression *expre
   run_narrow(run, unknown);
   if (expression->has_destination && expression->set->data_length <= 4)
     registers_write_word(&run->registers, expression->destination,
-                         diagram_leaf(run->machine->store, word_unknown(run->machine)), false);
+                         (struct word){DIAGRAM_FALSE, word_unknown(run->machine), false});
   else if (expression->has_destination)
     registers_write_unknown(&run->registers, expression->destination, expression->set->data_length);
 }
