@@ -22,6 +22,7 @@ enum {
   /* linux/netfilter/nf_conntrack_common.h */
   STATUS_EXPECTED = 1 << 0,
   STATUS_SEEN_REPLY = 1 << 1,
+  STATUS_ASSURED = 1 << 2,
   STATUS_CONFIRMED = 1 << 3,
   NEXT_HOP_BY_HOP = 0,
   NEXT_ROUTING = 43,
@@ -232,7 +233,8 @@ static diagram transport(const struct world *world) {
  * nf_conntrack_core.c: __nf_conntrack_alloc() leaves mark and status 0 (memset_startat), init_conntrack() gives the
  * mark of its master to an expected connection alone, whose packets are related; __nf_conntrack_confirm() marks it
  * confirmed at the end of the first packet's way; resolve_normal_ct() calls a packet new while no answer was seen,
- * nf_conntrack_in() notes an answer before the packet is judged.
+ * nf_conntrack_in() notes an answer before the packet is judged; each protocol calls a connection assured only after an
+ * answer.
  */
 static diagram entry(const struct world *world) {
   switch (world->situation->tracking) {
@@ -240,7 +242,8 @@ static diagram entry(const struct world *world) {
     return both(world, number(world, FIELD_MARK, 0),
                 bits(world, FIELD_STATUS, STATUS_CONFIRMED | STATUS_SEEN_REPLY | STATUS_EXPECTED, 0));
   case TRACKING_OPENS_AGAIN:
-    return bits(world, FIELD_STATUS, STATUS_CONFIRMED | STATUS_SEEN_REPLY | STATUS_EXPECTED, STATUS_CONFIRMED);
+    return bits(world, FIELD_STATUS, STATUS_CONFIRMED | STATUS_SEEN_REPLY | STATUS_ASSURED | STATUS_EXPECTED,
+                STATUS_CONFIRMED);
   case TRACKING_ORIGINAL:
   case TRACKING_REPLY:
     return bits(world, FIELD_STATUS, STATUS_CONFIRMED | STATUS_SEEN_REPLY, STATUS_CONFIRMED | STATUS_SEEN_REPLY);

@@ -39,7 +39,7 @@ struct flat_tuple {
 /* A packet as fields. */
 struct flat {
   enum address_family family;
-  struct flat_tuple tuple, original;
+  struct flat_tuple tuple, original, quoted;
   bool quotes; /* an ICMP error, which quotes a packet of the original tuple */
   uint8_t tcp_flags, version_length, next_header, hop_limit, routing_type;
   uint16_t fragment;
@@ -156,10 +156,10 @@ static void write_transport(struct writer *writer, const struct flat_tuple *tupl
 
 static void write_quotation(struct writer *writer, const struct flat *flat) {
   if (flat->family == FAMILY_IPV4)
-    write_ipv4(writer, &flat->original, PLAIN_IPV4, 0, HOP_LIMIT);
+    write_ipv4(writer, &flat->quoted, PLAIN_IPV4, 0, HOP_LIMIT);
   else
-    write_ipv6(writer, &flat->original, flat->original.protocol, HOP_LIMIT);
-  write_transport(writer, &flat->original, TCP_SYN);
+    write_ipv6(writer, &flat->quoted, flat->quoted.protocol, HOP_LIMIT);
+  write_transport(writer, &flat->quoted, TCP_ACK);
 }
 
 /* Lengths and checksums of one IP packet that begins at `begin`. */
@@ -217,7 +217,7 @@ static void seal_frame(const struct flat *flat, const struct layout *layout, uin
   if (flat->transport_readable && flat->quotes) {
     size_t begin = transport + 8, header = flat->family == FAMILY_IPV4 ? 20 : 40;
     if (begin + header <= layout->length)
-      seal_ip(bytes, begin, begin + header, layout->length, flat->family, flat->original.protocol, true);
+      seal_ip(bytes, begin, begin + header, layout->length, flat->family, flat->quoted.protocol, true);
   }
   bool whole = (flat->fragment & OFFSET_MASK) == 0 && flat->transport_readable;
   seal_ip(bytes, layout->begin[BASE_NETWORK], transport, layout->length, flat->family, flat->tuple.protocol, whole);
@@ -285,6 +285,8 @@ static struct flat read_flat(const struct space *space, const uint8_t *bits, con
   flat.original = flat.quotes                             ? read_tuple(space, bits, situation->family, true)
                   : situation->tracking == TRACKING_REPLY ? turn(flat.tuple)
                                                           : flat.tuple;
+  /* An error that travels with the opener is about an answer to it. */
+  flat.quoted = situation->tracking == TRACKING_RELATED_ORIGINAL ? turn(flat.original) : flat.original;
   return flat;
 }
 
@@ -382,7 +384,26 @@ static void prefer_other_bits(const struct space *space, const struct flat *flat
   }
 }
 
-bool witness_choose(const struct space *space, const struct diagram_store *store, diagram set,
+/*
+ * An ICMP error goes to whoever sent what it quotes: conntrack takes no other (nf_conntrack_proto.c,
+ * nf_conntrack_inet_error()). As a condition on all packets this would be a diagram without end; for one destination it
+ * is small.
+ */
+static diagram quoting(const struct space *space, struct diagram_store *store, const struct situation *situation,
+                       const uint8_t *bits) {
+  bool reply = situation->tracking == TRACKING_RELATED_REPLY;
+  enum space_field sender = reply ? FIELD_ORIGINAL_SOURCE : FIELD_ORIGINAL_DESTINATION;
+  unsigned width = (unsigned)address_length(situation->family) * 8;
+  diagram set = DIAGRAM_TRUE;
+  for (unsigned bit = width; bit-- > 0;) {
+    unsigned variable = space_field_variable(space, sender, bit);
+    bool value = bits[space_field_variable(space, FIELD_DESTINATION, bit)] != 0;
+    set = diagram_node(store, variable, value ? DIAGRAM_FALSE : set, value ? set : DIAGRAM_FALSE);
+  }
+  return set;
+}
+
+bool witness_choose(const struct space *space, struct diagram_store *store, diagram set,
                     const struct situation *situation, const struct witness_wishes *wishes, struct arena *arena,
                     uint8_t **ret_bits) {
   unsigned count = space_variable_count(space);
@@ -394,6 +415,11 @@ bool witness_choose(const struct space *space, const struct diagram_store *store
   prefer_other_bits(space, &flat, count, preferred);
   if (!diagram_witness(store, set, preferred, count, bits))
     return false;
+  if (is_related(situation)) {
+    diagram real = diagram_and(store, set, quoting(space, store, situation, bits));
+    if (real != DIAGRAM_FALSE && real != DIAGRAM_NONE)
+      diagram_witness(store, real, preferred, count, bits);
+  }
   *ret_bits = bits;
   return true;
 }
@@ -470,8 +496,8 @@ void witness_build(const struct space *space, const uint8_t *bits, const struct 
   struct flat flat = read_flat(space, bits, situation);
   *ret_witness = (struct witness){.query = query_of(&flat, situation, pair)};
   struct layout layout = write_frame(&flat, ret_witness->frame, sizeof(ret_witness->frame));
-  seal_frame(&flat, &layout, ret_witness->frame);
   put_other_bits(space, bits, situation->family, &layout, ret_witness->frame);
+  seal_frame(&flat, &layout, ret_witness->frame); /* last: a rule that reads a word next to a checksum has bits of it */
   ret_witness->frame_length = layout.length;
   ret_witness->probe = (struct probe){
       .situation = *situation,

@@ -28,7 +28,7 @@ struct witness_wishes {
 };
 
 /* False when the set is empty. *ret_bits (of space_variable_count() bytes, from the arena) is the assignment. */
-bool witness_choose(const struct space *space, const struct diagram_store *store, diagram set,
+bool witness_choose(const struct space *space, struct diagram_store *store, diagram set,
                     const struct situation *situation, const struct witness_wishes *wishes, struct arena *arena,
                     uint8_t **ret_bits);
 

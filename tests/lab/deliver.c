@@ -34,7 +34,7 @@ static bool is_martian(const struct lab *lab, const struct packet *packet, enum 
   if (path == PATH_FORWARD && in_prefix(&packet->source, "fe80::/10"))
     return true;
   if (lab_route(lab, &packet->source).kind == LAB_ROUTE_BROADCAST ||
-      (path == PATH_FORWARD && lab_route(lab, &packet->destination).kind == LAB_ROUTE_BROADCAST))
+      lab_route(lab, &packet->destination).kind == LAB_ROUTE_BROADCAST)
     return true;
   bool own_source = address_set_contains(lab_own(lab), &packet->source);
   return path != PATH_OUTPUT && own_source;
@@ -98,7 +98,8 @@ static void set_transport(struct nf_conntrack *entry, const struct counterexampl
     nfct_set_attr_u16(entry, ATTR_PORT_DST, htons(opener->destination_port));
   }
   if (opener->protocol == PROTOCOL_TCP) {
-    nfct_set_attr_u8(entry, ATTR_TCP_STATE, TCP_CONNTRACK_ESTABLISHED);
+    bool opening = example->situation.tracking == TRACKING_OPENS_AGAIN;
+    nfct_set_attr_u8(entry, ATTR_TCP_STATE, opening ? TCP_CONNTRACK_SYN_SENT : TCP_CONNTRACK_ESTABLISHED);
     nfct_set_attr_u8(entry, ATTR_TCP_FLAGS_ORIG, IP_CT_TCP_FLAG_BE_LIBERAL);
     nfct_set_attr_u8(entry, ATTR_TCP_MASK_ORIG, IP_CT_TCP_FLAG_BE_LIBERAL);
     nfct_set_attr_u8(entry, ATTR_TCP_FLAGS_REPL, IP_CT_TCP_FLAG_BE_LIBERAL);

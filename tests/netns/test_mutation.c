@@ -110,6 +110,13 @@ static bool send_examples(const struct bout *bout, const struct proof *proof, st
   return good;
 }
 
+/* While packets are played the gateway keeps its own answers back; to the prover that would be somebody's table. */
+static void silence(bool silent) {
+  const char *line = silent ? "nft 'add table inet laboratory'" : "nft 'add table inet laboratory { flags dormant ; }'";
+  if (system(line) != 0) // NOLINT(cert-env33-c): in a namespace of our own
+    printf("    the laboratory's own table cannot be switched\n");
+}
+
 /* Whether packets at all edges of the policy meet the kernel as they should. */
 static bool packets_agree(struct bout *bout) {
   struct duel_list list = {0};
@@ -118,7 +125,9 @@ static bool packets_agree(struct bout *bout) {
   field.log = stdout;
   field.log_limit = 2;
   random_duels(&bout->dice, &field, 400, &list);
+  silence(true);
   long wrong = duel_run(&field, list.items, list.count);
+  silence(false);
   duel_list_clear(&list);
   return wrong == 0;
 }
@@ -268,7 +277,7 @@ int main(int count, char **words) {
   printf("seed %llu\n", (unsigned long long)settings.seed);
   struct error error = {0};
   struct arena *arena = arena_new(0);
-  struct lab_options options = {.loud = true, .spare_interfaces = random_spare_interfaces};
+  struct lab_options options = {.spare_interfaces = random_spare_interfaces};
   const struct policy *topology = town_policy("topology.conf", random_topology(), arena);
   struct bout bout = {0};
   if (topology == NULL || lab_new(topology, &options, &bout.lab, &error) < 0 ||
@@ -276,6 +285,7 @@ int main(int count, char **words) {
     fprintf(stderr, "%s\n", error.message);
     return EXIT_FAILURE;
   }
+  silence(false);
   struct score *scores = ARENA_ARRAY(arena, mutation_operator_count, struct score);
   unsigned wrong = scores == NULL ? 1 : 0;
   double end = clock_seconds() + (double)settings.seconds;
