@@ -61,11 +61,12 @@ static void read_state(struct run *run, const struct live_expression *expression
   if (untracked == DIAGRAM_FALSE)
     registers_write_number(&run->registers, expression->destination, 4, facts->state);
   else
-    registers_write_word(&run->registers, expression->destination,
-                         diagram_choose(machine->store, run->effects->untracked,
-                                        diagram_leaf(machine->store, word_constant(machine, STATE_UNTRACKED)),
-                                        diagram_leaf(machine->store, word_constant(machine, facts->state))),
-                         false);
+    registers_write_word(
+        &run->registers, expression->destination,
+        (struct word){diagram_choose(machine->store, run->effects->untracked,
+                                     diagram_leaf(machine->store, word_constant(machine, STATE_UNTRACKED)),
+                                     DIAGRAM_FALSE),
+                      word_constant(machine, facts->state), false});
 }
 
 static void read_direction(struct run *run, const struct live_expression *expression,
@@ -84,7 +85,8 @@ static void read_status(struct run *run, const struct live_expression *expressio
 
 static void read_mark(struct run *run, const struct live_expression *expression, const struct tracking_facts *facts) {
   (void)facts;
-  registers_write_word(&run->registers, expression->destination, run->effects->mark, false);
+  registers_write_word(&run->registers, expression->destination,
+                       (struct word){run->effects->mark, run->effects->mark_start, false});
 }
 
 static void read_l3protocol(struct run *run, const struct live_expression *expression,
@@ -262,13 +264,13 @@ void ct_run(struct run *run, const struct live_expression *expression) {
 
 /* ---- writing ---- */
 
-bool run_mark_value(struct run *run, unsigned source, diagram *ret_leaves) {
+bool run_mark_value(struct run *run, unsigned source, struct word *ret_word) {
   struct symbolic *machine = run->machine;
   struct bit bits[32];
   uint32_t number = 0;
   const struct word *word = registers_word(&run->registers, source, 4);
   if (word != NULL && !word->swapped) {
-    *ret_leaves = word->leaves;
+    *ret_word = *word;
     return true;
   }
   if (word == NULL && !registers_read(machine, &run->registers, source, 4, bits))
@@ -278,25 +280,34 @@ bool run_mark_value(struct run *run, unsigned source, diagram *ret_leaves) {
     constant = bits[host_bit(4, i)].kind == BIT_CONSTANT;
     number = number << 1 | (bits[host_bit(4, i)].number & 1);
   }
-  *ret_leaves = diagram_leaf(machine->store, constant ? word_constant(machine, number) : word_unknown(machine));
+  uint32_t leaf = constant ? word_constant(machine, number) : word_unknown(machine);
+  *ret_word = (struct word){diagram_leaf(machine->store, leaf), 0, false};
   return true;
+}
+
+diagram mark_written(struct symbolic *machine, diagram mark, uint32_t start, diagram here, const struct word *word) {
+  diagram leaves = word->leaves;
+  if (word->zero != 0 && word->zero != start)
+    leaves = words_resolve(machine, here, leaves, word->zero);
+  return diagram_choose(machine->store, here, leaves, mark);
 }
 
 static void set_mark(struct run *run, const struct live_expression *expression) {
   struct symbolic *machine = run->machine;
-  diagram leaves;
+  struct effects *effects = run->effects;
+  struct word word;
   diagram here = diagram_difference(machine->store, run->condition, run->effects->untracked);
-  if (!run_mark_value(run, expression->source, &leaves)) {
+  if (!run_mark_value(run, expression->source, &word)) {
     run_unmodelled(run, run->condition, "read of a register that this rule did not write");
     return;
   }
   if (here == DIAGRAM_FALSE)
     return;
-  run->effects->mark = diagram_choose(machine->store, here, leaves, run->effects->mark);
+  effects->mark = mark_written(machine, effects->mark, effects->mark_start, here, &word);
   journal_add(machine, (struct journal_entry){.kind = JOURNAL_WRITE,
                                               .chain = run->chain,
                                               .rule = run->rule,
-                                              .where = diagram_choose(machine->store, here, leaves, DIAGRAM_FALSE)});
+                                              .where = words_resolve(machine, here, word.leaves, word.zero)});
 }
 
 void ct_set_run(struct run *run, const struct live_expression *expression) {

@@ -378,7 +378,8 @@ static void meta_l4proto(struct run *run, const struct live_expression *expressi
 }
 
 static void meta_mark(struct run *run, const struct live_expression *expression) {
-  registers_write_word(&run->registers, expression->destination, run->effects->packet_mark, false);
+  registers_write_word(&run->registers, expression->destination,
+                       (struct word){run->effects->packet_mark, run->effects->packet_mark_start, false});
 }
 
 struct meta_facts {
@@ -442,8 +443,8 @@ void meta_run(struct run *run, const struct live_expression *expression) {
 }
 
 void meta_set_run(struct run *run, const struct live_expression *expression) {
-  struct diagram_store *store = run->machine->store;
-  diagram leaves;
+  struct effects *effects = run->effects;
+  struct word word;
   if (expression->key == NFT_META_NFTRACE)
     return;
   if (expression->key != NFT_META_MARK) {
@@ -452,8 +453,9 @@ void meta_set_run(struct run *run, const struct live_expression *expression) {
   }
   if (stage_of(run)->route)
     run_unmodelled(run, run->condition, "mark that changes the way out");
-  else if (!run_mark_value(run, expression->source, &leaves))
+  else if (!run_mark_value(run, expression->source, &word))
     run_unmodelled(run, run->condition, "read of a register that this rule did not write");
   else
-    run->effects->packet_mark = diagram_choose(store, run->condition, leaves, run->effects->packet_mark);
+    effects->packet_mark =
+        mark_written(run->machine, effects->packet_mark, effects->packet_mark_start, run->condition, &word);
 }

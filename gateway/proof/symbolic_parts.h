@@ -34,7 +34,8 @@ struct bit { /* no padding: it is hashed and compared as bytes */
 /* Four bytes of registers, a number in the order of this machine. Leaves: words_intern(). */
 struct word {
   diagram leaves;
-  bool swapped; /* the bytes lie in the other order */
+  uint32_t zero; /* leaf for which 0 stands; 0: nothing, where the rule's condition cannot be */
+  bool swapped;  /* the bytes lie in the other order */
 };
 
 struct registers {
@@ -73,9 +74,10 @@ struct view {
 
 /* ---- chains ---- */
 
-struct effects {             /* of the packets that passed: functions over all packets */
-  diagram mark, packet_mark; /* leaves: words */
-  diagram untracked;         /* set: notrack was met */
+struct effects {                          /* of the packets that passed: functions over all packets */
+  diagram mark, packet_mark;              /* leaves: words; 0: what it was at the start */
+  diagram untracked;                      /* set: notrack was met */
+  uint32_t mark_start, packet_mark_start; /* leaves */
 };
 
 struct outcome {
@@ -186,7 +188,7 @@ struct bit *registers_write(struct registers *registers, unsigned byte, unsigned
 void registers_write_bytes(struct registers *registers, unsigned byte, const uint8_t *bytes, unsigned count);
 void registers_write_number(struct registers *registers, unsigned byte, unsigned bytes, uint32_t number);
 void registers_write_unknown(struct registers *registers, unsigned byte, unsigned bytes);
-void registers_write_word(struct registers *registers, unsigned byte, diagram leaves, bool swapped);
+void registers_write_word(struct registers *registers, unsigned byte, struct word word);
 /* The word that these bytes are exactly, else NULL. */
 const struct word *registers_word(const struct registers *registers, unsigned byte, unsigned bytes);
 /* Bits to read; false when one of them was never written, or when a word among them is too rich to be made bits. */
@@ -195,6 +197,8 @@ bool registers_read(struct symbolic *machine, const struct registers *registers,
 /* Bits of one leaf of a word, as they lie in memory. */
 void word_bits(struct symbolic *machine, struct mark_word word, bool swapped, struct bit ret_bits[static 32]);
 void word_bytes(uint32_t value, bool swapped, uint8_t ret_bytes[static 4]);
+/* Leaves of the set, none of them 0 inside; 0 outside. */
+diagram words_resolve(struct symbolic *machine, diagram set, diagram leaves, uint32_t zero);
 
 enum comparison { COMPARE_EQUAL, COMPARE_LEAST, COMPARE_MOST }; /* as memcmp() does */
 /* Where the bits compare so with the bytes; *ret_doubt: where that cannot be known. */
@@ -234,7 +238,9 @@ void ct_run(struct run *run, const struct live_expression *expression);
 void ct_set_run(struct run *run, const struct live_expression *expression);
 void notrack_run(struct run *run, const struct live_expression *expression);
 /* Value of a register as a word for a mark; false: it was never written. */
-bool run_mark_value(struct run *run, unsigned source, diagram *ret_leaves);
+bool run_mark_value(struct run *run, unsigned source, struct word *ret_word);
+/* The mark where `here` holds is that word from now on. */
+diagram mark_written(struct symbolic *machine, diagram mark, uint32_t start, diagram here, const struct word *word);
 
 /* symbolic_order.c: base chains of a path, in the order in which a packet meets them. */
 struct stop {

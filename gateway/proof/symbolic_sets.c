@@ -667,11 +667,13 @@ static struct found lookup_bits(struct symbolic *machine, struct set_index *inde
 struct word_key {
   struct symbolic *machine;
   const struct set_index *index;
+  uint32_t zero;
   bool swapped;
 };
 
 static uint32_t word_lookup(void *context, uint32_t leaf) {
   const struct word_key *key = context;
+  leaf = leaf != 0 ? leaf : key->zero;
   struct mark_word word = symbolic_mark(key->machine, leaf);
   uint8_t bytes[KEY_MOST] = {0};
   uint32_t found;
@@ -684,6 +686,7 @@ static uint32_t word_lookup(void *context, uint32_t leaf) {
 
 static uint32_t word_doubtful(void *context, uint32_t leaf) {
   const struct word_key *key = context;
+  leaf = leaf != 0 ? leaf : key->zero;
   struct mark_word word = symbolic_mark(key->machine, leaf);
   uint8_t bytes[KEY_MOST] = {0};
   uint32_t found;
@@ -695,6 +698,7 @@ static uint32_t word_doubtful(void *context, uint32_t leaf) {
 
 struct kept_leaves {
   struct symbolic *machine;
+  uint32_t zero;
   uint32_t leaves[256];
   size_t count;
   bool more;
@@ -702,8 +706,9 @@ struct kept_leaves {
 
 static bool keep_leaf(void *context, uint32_t leaf) {
   struct kept_leaves *kept = context;
-  struct mark_word word = symbolic_mark(kept->machine, leaf);
-  if (leaf == 0 || (!word.unknown && word.keep == 0))
+  uint32_t meant = leaf != 0 ? leaf : kept->zero;
+  struct mark_word word = symbolic_mark(kept->machine, meant);
+  if (meant == 0 || (!word.unknown && word.keep == 0))
     return true;
   if (kept->count == sizeof(kept->leaves) / sizeof(kept->leaves[0]))
     kept->more = true;
@@ -716,10 +721,11 @@ static void lookup_kept(struct symbolic *machine, struct set_index *index, const
                         struct found *found) {
   struct diagram_store *store = machine->store;
   struct bit bits[32];
+  struct mark_word meant = symbolic_mark(machine, leaf != 0 ? leaf : word->zero);
   diagram region = diagram_where(store, word->leaves, leaf);
-  word_bits(machine, symbolic_mark(machine, leaf), word->swapped, bits);
+  word_bits(machine, meant, word->swapped, bits);
   struct found here = lookup_bits(machine, index, bits);
-  if (symbolic_mark(machine, leaf).unknown)
+  if (meant.unknown)
     here = (struct found){word_unknown(machine), DIAGRAM_FALSE, DIAGRAM_TRUE};
   found->leaf = diagram_choose(store, region, here.leaf, found->leaf);
   found->doubtful = diagram_choose(store, region, here.doubtful, found->doubtful);
@@ -728,14 +734,16 @@ static void lookup_kept(struct symbolic *machine, struct set_index *index, const
 
 static struct found lookup_word(struct symbolic *machine, struct set_index *index, const struct word *word,
                                 const char **ret_unmodelled) {
-  struct word_key key = {machine, index, word->swapped};
-  struct kept_leaves kept = {.machine = machine};
+  struct word_key key = {machine, index, word->zero, word->swapped};
+  struct kept_leaves kept = {.machine = machine, .zero = word->zero};
   struct found found = {DIAGRAM_FALSE, DIAGRAM_FALSE, DIAGRAM_FALSE};
-  found.leaf = diagram_map(machine->store, operation_number(machine, OPERATION_LOOKUP, index, word->swapped, 0),
-                           word_lookup, &key, word->leaves);
+  found.leaf =
+      diagram_map(machine->store, operation_number(machine, OPERATION_LOOKUP, index, word->swapped, word->zero),
+                  word_lookup, &key, word->leaves);
   if (index->any_doubtful)
-    found.doubtful = diagram_map(machine->store, operation_number(machine, OPERATION_DOUBTFUL, index, word->swapped, 0),
-                                 word_doubtful, &key, word->leaves);
+    found.doubtful =
+        diagram_map(machine->store, operation_number(machine, OPERATION_DOUBTFUL, index, word->swapped, word->zero),
+                    word_doubtful, &key, word->leaves);
   diagram_leaves(machine->store, word->leaves, keep_leaf, &kept);
   if (kept.more)
     *ret_unmodelled = "lookup of too many kinds of marks";

@@ -175,12 +175,12 @@ void registers_write_unknown(struct registers *registers, unsigned byte, unsigne
     bits[i] = bit_unknown();
 }
 
-void registers_write_word(struct registers *registers, unsigned byte, diagram leaves, bool swapped) {
+void registers_write_word(struct registers *registers, unsigned byte, struct word word) {
   struct bit *bits = byte % 4 == 0 ? registers_write(registers, byte, 4) : NULL;
   for (unsigned i = 0; bits != NULL && i < 32; i++)
     bits[i] = (struct bit){BIT_WORD, 0};
   if (bits != NULL)
-    registers->words[byte / 4] = (struct word){leaves, swapped};
+    registers->words[byte / 4] = word;
 }
 
 const struct word *registers_word(const struct registers *registers, unsigned byte, unsigned bytes) {
@@ -211,6 +211,14 @@ void word_bits(struct symbolic *machine, struct mark_word word, bool swapped, st
   }
 }
 
+diagram words_resolve(struct symbolic *machine, diagram set, diagram leaves, uint32_t zero) {
+  diagram words = diagram_choose(machine->store, set, leaves, DIAGRAM_FALSE);
+  diagram holes = diagram_difference(machine->store, set, diagram_support(machine->store, words));
+  if (holes == DIAGRAM_FALSE)
+    return words;
+  return diagram_choose(machine->store, holes, diagram_leaf(machine->store, zero), words);
+}
+
 struct few {
   uint32_t leaves[FEW_LEAVES];
   size_t count;
@@ -233,10 +241,11 @@ static bool word_spread(struct symbolic *machine, const struct word *word, struc
   diagram_leaves(machine->store, word->leaves, few_note, &few);
   for (size_t k = 0; k < few.count && !few.more; k++) {
     struct bit bits[32];
-    if (few.leaves[k] == 0)
-      continue; /* outside of what the rule's condition can be */
+    uint32_t leaf = few.leaves[k] != 0 ? few.leaves[k] : word->zero;
+    if (leaf == 0)
+      continue;
     diagram region = diagram_where(machine->store, word->leaves, few.leaves[k]);
-    word_bits(machine, symbolic_mark(machine, few.leaves[k]), word->swapped, bits);
+    word_bits(machine, symbolic_mark(machine, leaf), word->swapped, bits);
     for (unsigned i = 0; i < 32; i++) {
       unknown[i] = unknown[i] || bits[i].kind == BIT_UNKNOWN;
       if (bits[i].kind != BIT_UNKNOWN)
