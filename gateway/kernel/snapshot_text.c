@@ -25,6 +25,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel/snapshot_devices.h"
+
 enum { WORDS_MOST = 4096, EXIT_NO_PROGRAM = 127 };
 
 /* ---- files ---- */
@@ -192,11 +194,14 @@ static int take_and_write(struct arena *arena, int output, struct error *error) 
   return status < 0 ? error_set(error, -status, "cannot hand over the ruleset: %s", strerror(-status)) : 0;
 }
 
-static void answer(int input, int output) {
+static void answer(const char *text, size_t length, int input, int output) {
   struct error error = {0};
   struct arena *arena = arena_new(0);
   int status = arena == NULL ? error_set(&error, ENOMEM, "no memory") : enter_namespace(&error);
-  status = status < 0 ? status : load_text(input, &error);
+  if (status == 0) {
+    snapshot_make_devices(text, length);
+    status = load_text(input, &error);
+  }
   status = status < 0 ? status : take_and_write(arena, output, &error);
   if (status < 0) {
     (void)!ftruncate(output, 0);
@@ -231,11 +236,8 @@ static int read_snapshot(int fd, struct arena *arena, struct snapshot *ret_snaps
   return status;
 }
 
-static int ask_child(int input, int output, struct arena *arena, struct snapshot *ret_snapshot, struct error *error) {
-  pid_t pid = fork();
-  if (pid == 0) {
-    answer(input, output);
-  }
+static int wait_for_child(pid_t pid, int output, struct arena *arena, struct snapshot *ret_snapshot,
+                          struct error *error) {
   int status = pid < 0 ? -errno : wait_for(pid);
   if (status < 0) {
     return error_set(error, -status, "no child to read a ruleset from text: %s", strerror(-status));
@@ -249,7 +251,13 @@ int snapshot_of_text(const char *text, size_t length, struct arena *arena, struc
   int input = -1, output = -1;
   int status = memory_file(text, length, &input, error);
   status = status < 0 ? status : memory_file("", 0, &output, error);
-  status = status < 0 ? status : ask_child(input, output, arena, ret_snapshot, error);
+  if (status == 0) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      answer(text, length, input, output);
+    }
+    status = wait_for_child(pid, output, arena, ret_snapshot, error);
+  }
   if (input >= 0) {
     close(input);
   }

@@ -210,6 +210,21 @@ START_TEST(a_text_is_read_without_privileges) {
 }
 END_TEST
 
+/* Interfaces of another machine. */
+START_TEST(a_text_that_needs_interfaces_finds_them) {
+  static const char text[] = "table netdev t {\n"
+                             "  chain c { type filter hook ingress device \"lan7\" priority 0; policy accept; }\n"
+                             "  chain d { type filter hook ingress devices = { lan8, \"lan-9.1\" } priority 0; }\n}\n"
+                             "table inet u { chain c { iif \"lan5\" accept\n oif != { lan7, \"lan6\" } drop\n }\n }\n";
+  struct live_ruleset *ruleset = live_from_text(text, arena);
+  ck_assert_str_eq(live_complaints(ruleset, arena), "");
+  const struct live_table *table = live_find_table(ruleset, NFPROTO_NETDEV, "t");
+  ck_assert_str_eq(live_find_chain(table, "c")->devices[0], "lan7");
+  ck_assert_uint_eq(live_find_chain(table, "d")->device_count, 2);
+  ck_assert_uint_eq(live_find_table(ruleset, NFPROTO_INET, "u")->chains[0].rule_count, 2);
+}
+END_TEST
+
 START_TEST(an_empty_text_is_an_empty_ruleset) {
   struct snapshot snapshot = snapshot_from("");
   struct live_ruleset *ruleset = NULL;
@@ -682,6 +697,7 @@ int main(void) {
   tcase_add_test(tests, a_text_touches_nothing_of_the_namespace_of_its_reader);
   tcase_add_test(tests, a_text_that_nft_does_not_take_is_refused_with_its_line);
   tcase_add_test(tests, a_text_is_read_without_privileges);
+  tcase_add_test(tests, a_text_that_needs_interfaces_finds_them);
   tcase_add_test(tests, an_empty_text_is_an_empty_ruleset);
   tcase_add_test(tests, both_readers_understand_the_sample_ruleset_alike);
   tcase_add_test(tests, both_readers_understand_a_town_alike);
