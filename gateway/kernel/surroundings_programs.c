@@ -24,8 +24,9 @@ enum {
   ATTACH_NETKIT_PEER = 55,
   LINK_NETFILTER = 10,
   LINK_LIMIT = 4096,
-  FIRST_MAJOR = 6, /* kernel 6.4 is the first with programs on netfilter's hooks */
-  FIRST_MINOR = 4,
+  FIRST_MAJOR = 6,
+  FIRST_MINOR_HOOKS = 4, /* kernel 6.4 is the first with programs on netfilter's hooks, 6.6 with TCX */
+  FIRST_MINOR_TCX = 6,
 };
 
 /* What BPF_PROG_QUERY reads and writes: newer kernels write up to the end of this. */
@@ -50,6 +51,18 @@ static long bpf(int command, void *attributes, unsigned size) {
 }
 
 /* ---- on interfaces ---- */
+
+/* Older ones are not asked: a filter of system calls may stand before the answer. */
+static bool kernel_is_from(long wanted_minor) {
+  struct utsname name;
+  if (uname(&name) < 0) {
+    return true;
+  }
+  char *end;
+  long major = strtol(name.release, &end, 10);
+  long minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+  return major > FIRST_MAJOR || (major == FIRST_MAJOR && minor >= wanted_minor);
+}
 
 static int query(const struct link *link, uint32_t attach_type, uint32_t *ret_count) {
   struct program_query query = {.interface = link->index, .attach_type = attach_type};
@@ -80,6 +93,9 @@ static int collect_on_interfaces(struct collection *collection) {
                 {ATTACH_TCX_EGRESS, "tcx egress"},
                 {ATTACH_NETKIT_PRIMARY, "netkit primary"},
                 {ATTACH_NETKIT_PEER, "netkit peer"}};
+  if (!kernel_is_from(FIRST_MINOR_TCX)) {
+    return 0;
+  }
   for (size_t i = 0; i < collection->result->link_count * (sizeof(places) / sizeof(places[0])); i++) {
     const struct link *link = &collection->result->links[i / (sizeof(places) / sizeof(places[0]))];
     size_t place = i % (sizeof(places) / sizeof(places[0]));
@@ -97,17 +113,6 @@ static int collect_on_interfaces(struct collection *collection) {
 }
 
 /* ---- on netfilter's hooks ---- */
-
-static bool kernel_may_have_links(void) {
-  struct utsname name;
-  if (uname(&name) < 0) {
-    return true;
-  }
-  char *end;
-  long major = strtol(name.release, &end, 10);
-  long minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
-  return major > FIRST_MAJOR || (major == FIRST_MAJOR && minor >= FIRST_MINOR);
-}
 
 /* 0, or a negative errno: -ENOENT for a link that has just gone. */
 static int read_link(uint32_t id, struct link_information *ret_information) {
@@ -141,7 +146,7 @@ static int tell_hook(struct collection *collection, const struct link_informatio
 
 static int collect_on_hooks(struct collection *collection) {
   uint32_t id = 0;
-  for (unsigned count = 0; kernel_may_have_links() && count < LINK_LIMIT; count++) {
+  for (unsigned count = 0; kernel_is_from(FIRST_MINOR_HOOKS) && count < LINK_LIMIT; count++) {
     union bpf_attr attributes = {0};
     attributes.start_id = id;
     if (bpf(BPF_LINK_GET_NEXT_ID, &attributes, sizeof(attributes)) < 0) {

@@ -55,6 +55,20 @@ static bool wants_stranger(const struct search *search, const struct circumstanc
          (out != NULL && out[0] != '\0' && search_zone_of(search, out) == ZONE_NONE);
 }
 
+/* Whether only IPv4 packets get through the rule, so that a place in the header means what it means there. */
+static bool is_ipv4_only(const struct circumstance *at) {
+  bool only = at->chain->table->family == NFPROTO_IPV4;
+  for (size_t i = 0; !only && i < at->rule->expression_count; i++) {
+    const struct live_expression *compare = &at->rule->expressions[i];
+    const struct live_expression *load = compare->kind == LIVE_COMPARE && compare->operation == NFT_CMP_EQ
+                                             ? writer_of(at, compare, compare->source)
+                                             : NULL;
+    only = load != NULL && load->kind == LIVE_META && load->key == NFT_META_NFPROTO && compare->data_length == 1 &&
+           compare->data[0] == NFPROTO_IPV4;
+  }
+  return only;
+}
+
 /* "ip saddr 172.17.0.0/16", as a range; false for anything else, and for less than eight bits of prefix. */
 static bool source_asked(const struct circumstance *at, const struct live_expression *compare,
                          struct address_range *ret_range) {
@@ -95,7 +109,7 @@ static bool is_claimed(const struct search *search, const struct address_range *
 
 /* A source that no zone claims: our rules drop such packets before anything is done with them. */
 static bool wants_strange_source(const struct search *search, const struct circumstance *at) {
-  for (size_t i = 0; i < at->rule->expression_count; i++) {
+  for (size_t i = 0; is_ipv4_only(at) && i < at->rule->expression_count; i++) {
     struct address_range range;
     if (source_asked(at, &at->rule->expressions[i], &range) && !is_claimed(search, &range)) {
       return true;

@@ -499,6 +499,30 @@ START_TEST(translation_of_what_is_no_zone_s_is_no_finding) {
 }
 END_TEST
 
+START_TEST(a_source_counts_only_in_rules_for_ipv4) {
+  static const uint8_t ipv4 = NFPROTO_IPV4, ipv6 = NFPROTO_IPV6;
+  add_table(_i == 0 ? NFPROTO_IPV6 : NFPROTO_INET, "nat");
+  if (_i >= 2) {
+    add_expression(
+        0, (struct live_expression){
+               .kind = LIVE_META, .name = "meta", .key = NFT_META_NFPROTO, .destination = 16, .has_destination = true});
+    add_expression(0, (struct live_expression){.kind = LIVE_COMPARE,
+                                               .name = "cmp",
+                                               .operation = NFT_CMP_EQ,
+                                               .source = 16,
+                                               .data = _i == 2 ? &ipv6 : &ipv4,
+                                               .data_length = 1});
+  }
+  add_source_match(0, "\xac\x11");
+  add_named(0, LIVE_NAT, "masq");
+  if (_i == 3) {
+    expect_none();
+  } else {
+    expect_one("nat", BYPASS_OPEN, ZONE_NONE, ZONE_NONE);
+  }
+}
+END_TEST
+
 START_TEST(translation_that_may_be_a_zone_s_is_open) {
   add_table(NFPROTO_IPV4, "nat");
   switch (_i) {
@@ -821,6 +845,7 @@ int main(void) {
   tcase_add_test(tests, a_rule_counts_only_where_packets_reach_it);
   tcase_add_loop_test(tests, a_verdict_map_leads_to_chains_too, 0, 2);
   tcase_add_loop_test(tests, translation_of_what_is_no_zone_s_is_no_finding, 0, 3);
+  tcase_add_loop_test(tests, a_source_counts_only_in_rules_for_ipv4, 0, 4);
   tcase_add_loop_test(tests, translation_that_may_be_a_zone_s_is_open, 0, 5);
   tcase_add_test(tests, a_verdict_that_asks_a_program_is_told);
   tcase_add_loop_test(tests, rewriting_is_open_where_the_rules_judge_by_it, 0, 9);
