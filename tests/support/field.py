@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 
 CLONE_NEWNET = 0x40000000
 
@@ -105,17 +106,19 @@ def add_namespaces(*names):
 
 # ---- policies ----
 
-def papers():
+def papers(document="d"):
     """What a flow must have, with dates that hold today."""
     today = datetime.date.today()
-    return ('method = "ops"; purpose = "p"; owner = "o"; approval = { by = "b"; role = "ciso"; document = "d"; '
-            f'date = "{today - datetime.timedelta(days=7)}"; author = "a"; }}; '
+    return ('method = "ops"; purpose = "p"; owner = "o"; approval = { by = "b"; role = "ciso"; document = '
+            f'"{document}"; date = "{today - datetime.timedelta(days=7)}"; author = "a"; }}; '
             f'review = "{today + datetime.timedelta(days=60)}";')
 
 
 def flow_text(name, source, destination, services):
+    """Another meaning has another approval."""
+    document = f"{zlib.crc32(repr((source, destination, services)).encode()):08x}"
     quoted = ", ".join(f'"{service}"' for service in services)
-    return f'  {name} = {{ from = "{source}"; to = "{destination}"; services = [ {quoted} ]; {papers()} }};\n'
+    return f'  {name} = {{ from = "{source}"; to = "{destination}"; services = [ {quoted} ]; {papers(document)} }};\n'
 
 
 def policy_text(zones, hosts, flows, number="1"):

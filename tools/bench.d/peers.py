@@ -39,7 +39,7 @@ def kido_policy(flows):
     approval = ('approval = { by = "b"; role = "ciso"; document = "d"; date = "2026-04-01"; author = "a"; }; '
                 'purpose = "p"; owner = "o"; review = "2027-02-28"; };')
     classes = {"lgwan": "lgwan", "inet": "internet", "mgmt": "management"}
-    text = ['policy = { name = "bench"; number = "1"; basis = "b"; effective = "2026-04-01"; model = "alpha"; '
+    text = [f'policy = {{ name = "bench"; number = "{len(flows)}"; basis = "b"; effective = "2026-04-01"; model = "alpha"; '
             'timezone = "Asia/Tokyo"; language = "en"; };', "zones = {"]
     for zone, (interface, network) in ZONES.items():
         text.append(f'  {zone} = {{ class = "{classes[zone]}"; interfaces = [ "{interface}" ]; '
