@@ -23,12 +23,30 @@ struct question {
   struct service_argument service; /* the one that is judged */
 };
 
+/* The packet that the question means, everything that was left out filled in. */
+struct query explain_query(const struct question *question);
+/* Whether there can be a packet of this service between these ends: their IP versions fit. */
+bool explain_fits(const struct question *question, const struct service_argument *service);
+
 /* "deny: 10.211.0.5 (lgwan) -> 8.8.8.8 (seccloud) udp/53 - no flow allows it", in the arena of the invocation; of an
  * emergency cut also which one, since when, by whom and why. */
 const char *explain_sentence(const struct question *question, const struct query *query,
                              const struct decision *decision);
+/* The same for people, with the flow and the place in the policy. */
+void explain_print(const struct question *question, const struct query *query, const struct decision *decision);
 /* Schema kido.explain/1; a new reference, NULL when there is no memory. */
 json_t *explain_to_json(const struct question *question, const struct decision *decision, const char *message);
+
+/*
+ * --kernel: what the rules that the kernel holds (or --ruleset) do with the packet, rule by rule, beside the verdict of
+ * the policy. Several services: the first that is denied, not understood, or on which both differ. Returns an exit
+ * code.
+ */
+int explain_kernel(struct question *question, const struct service_argument *services, size_t count);
+
+/* A frame of the packet; returns its length. */
+enum { EXPLAIN_FRAME_SIZE = 128 };
+size_t explain_frame(const struct packet *packet, uint8_t frame[static EXPLAIN_FRAME_SIZE]);
 
 /* Judges every packet of a capture file, connections included; returns an exit code. */
 int explain_capture(struct question *question, const char *path);

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "cli/explain.h"
+#include "cli/proof_subject.h"
 #include "cli/published.h"
 
 enum { CLIENT_PORT = 50000 };
@@ -166,7 +167,7 @@ static void turn_to_reply(const struct question *question, struct query *query) 
   query->opener = opener;
 }
 
-static struct query make_query(const struct question *question) {
+struct query explain_query(const struct question *question) {
   struct query query = {.packet = make_packet(question), .role = question->role};
   query.opener = query.packet;
   query.in_zone = question->source.gateway  ? ZONE_GATEWAY
@@ -227,22 +228,26 @@ static void print_place(const struct question *question, const struct decision *
   place_print(stdout, &place, '^', question->invocation->colour_output);
 }
 
-static int answer(const struct question *question, const struct query *query, const struct decision *decision) {
-  int code = decision->allow ? EXIT_CODE_YES : EXIT_CODE_NO;
-  const char *message = explain_sentence(question, query, decision);
-  if (question->invocation->json)
-    return invocation_print_json(question->invocation, explain_to_json(question, decision, message), code);
-  printf("%s (%s)\n", message, reason_name(decision->reason));
+void explain_print(const struct question *question, const struct query *query, const struct decision *decision) {
+  printf("%s (%s)\n", explain_sentence(question, query, decision), reason_name(decision->reason));
   if (decision->flow != NULL)
     print_flow(question, decision->flow);
   if (decision->place.file != NULL)
     print_place(question, decision);
   print_part_judged(question, &question->source);
   print_part_judged(question, &question->destination);
+}
+
+static int answer(const struct question *question, const struct query *query, const struct decision *decision) {
+  int code = decision->allow ? EXIT_CODE_YES : EXIT_CODE_NO;
+  if (question->invocation->json)
+    return invocation_print_json(
+        question->invocation, explain_to_json(question, decision, explain_sentence(question, query, decision)), code);
+  explain_print(question, query, decision);
   return invocation_finish(question->invocation, code);
 }
 
-static bool families_fit(const struct question *question, const struct service_argument *service) {
+bool explain_fits(const struct question *question, const struct service_argument *service) {
   enum address_family family = question->source.address.family;
   return family == question->destination.address.family &&
          (service->protocol != PROTOCOL_ICMP || family == FAMILY_IPV4) &&
@@ -255,11 +260,11 @@ static int judge(struct question *question, const struct service_argument *servi
   struct query query = {0};
   bool judged = false;
   for (size_t i = 0; i < count && decision.allow; i++) {
-    if (!families_fit(question, &services[i]))
+    if (!explain_fits(question, &services[i]))
       continue;
     struct service_argument previous = question->service;
     question->service = services[i];
-    struct query next_query = make_query(question);
+    struct query next_query = explain_query(question);
     struct decision next = policy_decide(question->policy, &circumstances, &next_query);
     if (judged && next.allow) {
       question->service = previous;
@@ -289,7 +294,37 @@ static int ask(struct question *question) {
                                      &error);
   if (count < 0)
     return invocation_usage(question->invocation, "%s", "%s", error.message);
+  if (invocation_has(question->invocation, "kernel"))
+    return explain_kernel(question, services, (size_t)count);
   return judge(question, services, (size_t)count);
+}
+
+/* Without a file the kernel is held to what is in force. */
+static int ask_of_what_is_in_force(const struct invocation *invocation) {
+  struct proof_subject subject = {.policy = NULL};
+  int code = proof_subject_find(invocation, &subject);
+  if (code != EXIT_CODE_YES)
+    return code == EXIT_CODE_NO ? EXIT_CODE_NO_ANSWER : code;
+  struct question question = {.invocation = invocation,
+                              .policy = subject.policy,
+                              .restrictions = subject.restrictions,
+                              .language =
+                                  invocation->language_forced ? invocation->language : subject.policy->header.language,
+                              .in_zone = ZONE_NONE};
+  code = ask(&question);
+  proof_subject_release(&subject);
+  return code;
+}
+
+static int check_kernel_options(const struct invocation *invocation, bool packet) {
+  bool kernel = invocation_has(invocation, "kernel");
+  if (kernel && !packet)
+    return invocation_usage(invocation, "--kernel には SRC DST SERVICE が必要です", "--kernel takes SRC DST SERVICE");
+  static const char *const of_kernel[] = {"ruleset", "out"};
+  for (size_t i = 0; !kernel && i < sizeof(of_kernel) / sizeof(of_kernel[0]); i++)
+    if (invocation_has(invocation, of_kernel[i]))
+      return invocation_usage(invocation, "--%s は --kernel と使います", "--%s goes with --kernel", of_kernel[i]);
+  return EXIT_CODE_YES;
 }
 
 static int ask_capture(struct question *question) {
@@ -331,8 +366,12 @@ int verb_explain(const struct invocation *invocation) {
   bool reach = invocation_has(invocation, "who-can-reach"), capture = !reach && invocation->argument_count <= 2;
   const char *file = NULL;
   int usage = count_arguments(invocation, reach, &file);
+  if (usage == EXIT_CODE_YES)
+    usage = check_kernel_options(invocation, !reach && !capture);
   if (usage != EXIT_CODE_YES)
     return usage;
+  if (invocation_has(invocation, "kernel") && file == NULL)
+    return ask_of_what_is_in_force(invocation);
   if (capture && access(invocation->arguments[0], F_OK) < 0)
     return invocation_usage(invocation, "SRC DST SERVICE か記録ファイルが必要です（「%s」というファイルはありません）",
                             "this takes SRC DST SERVICE, or a capture file (there is no file '%s')",

@@ -24,6 +24,13 @@ static const struct option_rule explain_options[] = {
      "judge it as a later packet of a connection"},
     {"who-can-reach", OPTION_VALUE, "ZONE|HOST", "パケットの代わりに、そこへ通信を始められるものをすべて挙げる",
      "not a packet: everything that may open a connection to it"},
+    {"kernel", OPTION_FLAG, NULL, "カーネルが今持つルールをたどり、ポリシーの判定と並べて示す",
+     "the way through the rules that the kernel holds, beside the verdict"},
+    {"ruleset", OPTION_VALUE, "FILE",
+     "--kernel で、カーネルの代わりに読む記録 (kido verify --record) か nft の書式のファイル",
+     "with --kernel: a recording of verify, or nft text instead; - is stdin"},
+    {"out", OPTION_VALUE, "INTERFACE", "--kernel で、パケットが出るインターフェース",
+     "with --kernel: interface by which it leaves"},
 };
 
 static const struct option_rule compile_options_of_verb[] = {

@@ -169,12 +169,26 @@ static void meet_conntrack(struct concrete_machine *machine, int32_t priority) {
 }
 
 /* Conntrack puts fragments together wherever a rule asks about connections. */
+static bool wakes_conntrack(const struct live_expression *expression) {
+  switch (expression->kind) {
+  case LIVE_CT:
+  case LIVE_CT_SET:
+  case LIVE_NOTRACK:
+  case LIVE_CONNLIMIT:
+  case LIVE_NAT:
+  case LIVE_OTHER:
+    return true;
+  case LIVE_OBJECT_REFERENCE:
+    return expression->operation != NFT_OBJECT_COUNTER && expression->operation != NFT_OBJECT_QUOTA &&
+           expression->operation != NFT_OBJECT_LIMIT;
+  default:
+    return false;
+  }
+}
+
 static bool asks_about_connections(const struct live_rule *rule) {
-  static const bool asks[LIVE_KIND_COUNT_] = {
-      [LIVE_CT] = true,  [LIVE_CT_SET] = true,           [LIVE_NOTRACK] = true, [LIVE_CONNLIMIT] = true,
-      [LIVE_NAT] = true, [LIVE_OBJECT_REFERENCE] = true, [LIVE_OTHER] = true};
   for (size_t i = 0; i < rule->expression_count; i++)
-    if ((unsigned)rule->expressions[i].kind < LIVE_KIND_COUNT_ && asks[rule->expressions[i].kind])
+    if (wakes_conntrack(&rule->expressions[i]))
       return true;
   return false;
 }

@@ -317,7 +317,8 @@ static bool follow(struct field *field, const struct shot *opener, struct shot *
     probe.original.destination_port = first->destination_port;
   } else if (first->protocol == PROTOCOL_ICMP || first->protocol == PROTOCOL_ICMPV6) {
     probe.original.source_port = opener->recipe.icmp_id;
-    probe.original.destination_port = (uint16_t)(first->icmp_type << 8);
+    uint16_t type_and_code = (uint16_t)(first->icmp_type << 8);
+    probe.original.destination_port = type_and_code;
   }
   field->later++;
   bool agreed = compare(field, later, &probe);

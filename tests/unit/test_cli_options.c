@@ -76,7 +76,7 @@ static const struct {
     {"check --policy --json", "needs a value"},
     {"check -j", "two dashes"},
     {"check a b", "usage: kido check"},
-    {"explain", "usage: kido explain"},
+    {"diff", "usage: kido diff"},
     {"status --language fr", "ja or en"},
     {"status --color=blue", "auto, always or never"},
     {"status --now 2026-04-01", "--now is a time"},

@@ -1058,6 +1058,9 @@ START_TEST(fragments_are_put_together_where_connections_matter) {
     }
     struct concrete_result result = judge(&town->ruleset, &probe);
     expect(&result, true, "nobody asks about connections");
+    ADD(behind, (struct live_expression){.kind = LIVE_OBJECT_REFERENCE, .operation = NFT_OBJECT_COUNTER});
+    result = judge(&town->ruleset, &probe);
+    expect(&result, true, "a counter does not");
     ADD(behind, ct(NFT_CT_STATE, -1));
     result = judge(&town->ruleset, &probe);
     expect(&result, false, "whole");
