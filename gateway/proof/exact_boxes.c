@@ -28,7 +28,12 @@ void desk_close(struct desk *desk) {
 }
 
 bool desk_overdrawn(const struct desk *desk) {
-  return diagram_store_failed(desk->store) || arena_failed(desk->scratch);
+  return desk->failed || diagram_store_failed(desk->store) || arena_failed(desk->scratch);
+}
+
+diagram desk_trust(struct desk *desk, diagram set) {
+  desk->failed = desk->failed || set == DIAGRAM_NONE;
+  return set;
 }
 
 static bool names_mac(const struct desk *desk, const struct mac *mac) {
@@ -115,7 +120,7 @@ diagram desk_ordinary(struct desk *desk, diagram set) {
   diagram form = DIAGRAM_TRUE;
   for (size_t i = 0; i < sizeof ordinary / sizeof *ordinary; i++)
     form = diagram_and(desk->store, field_is(desk, ordinary[i].field, ordinary[i].value), form);
-  return diagram_exists(desk->store, diagram_and(desk->store, set, form), is_left_out, desk);
+  return desk_trust(desk, diagram_exists(desk->store, diagram_and(desk->store, set, form), is_left_out, desk));
 }
 
 diagram desk_passes(struct desk *desk, struct authorised *authorised, const struct zone_pair *pair,
@@ -294,7 +299,7 @@ static void cover(struct shelf *shelf, diagram set, const enum space_field *fiel
   shelf->fields = fields;
   shelf->field_count = count;
   bool more = false;
-  if (set != DIAGRAM_FALSE && !shelf->list->more)
+  if (set != DIAGRAM_FALSE && desk_trust(shelf->desk, set) != DIAGRAM_NONE && !shelf->list->more)
     diagram_cover(shelf->desk->store, set, bits, count, EXACT_BOX_LIMIT - shelf->list->count + 1, take_box, shelf,
                   &more);
   shelf->list->more = shelf->list->more || more;
@@ -320,7 +325,7 @@ static void cover_protocols(struct shelf *shelf, diagram set, bool with_mac) {
   static const enum space_field fields[] = {FIELD_PROTOCOL, FIELD_DESTINATION, FIELD_SOURCE, FIELD_SOURCE_MAC};
   struct desk *desk = shelf->desk;
   uint8_t icmp = shelf->family == FAMILY_IPV4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6;
-  if (set == DIAGRAM_FALSE || set == DIAGRAM_NONE)
+  if (set == DIAGRAM_FALSE || desk_trust(desk, set) == DIAGRAM_NONE)
     return;
   cover_protocol(shelf, set, PROTOCOL_TCP, FIELD_DESTINATION_PORT, with_mac);
   cover_protocol(shelf, set, PROTOCOL_UDP, FIELD_DESTINATION_PORT, with_mac);
@@ -390,8 +395,10 @@ static int cover_flows(struct shelf *shelf, struct authorised *authorised, const
   diagram openers = authorised_openers(authorised, pair, shelf->family, true);
   diagram readable = diagram_variable(store, space_field_variable(desk->space, FIELD_TRANSPORT_READABLE, 0));
   diagram here = diagram_choose(store, diagram_and(store, set, readable), openers, DIAGRAM_FALSE);
-  diagram first = diagram_map(store, diagram_operation(store), first_flow, authorised, here);
+  diagram first = desk_trust(desk, diagram_map(store, diagram_operation(store), first_flow, authorised, here));
   struct leaf_list leaves = {.arena = desk->scratch};
+  if (first == DIAGRAM_NONE)
+    return 0;
   diagram_leaves(store, first, note_leaf, &leaves);
   if (leaves.failed)
     return -ENOMEM;
@@ -412,7 +419,7 @@ int desk_list_boxes(struct desk *desk, struct authorised *authorised, const stru
   int result = 0;
   shelf.template.from = pair->from;
   shelf.template.to = pair->to;
-  if (set == DIAGRAM_FALSE || set == DIAGRAM_NONE)
+  if (set == DIAGRAM_FALSE || desk_trust(desk, set) == DIAGRAM_NONE)
     return 0;
   if (pair->from == pair->to)
     cover_macs(&shelf, set);

@@ -17,6 +17,7 @@ struct desk {
   struct diagram_store *store;
   diagram macs;       /* all to which a policy pins somebody, by FIELD_SOURCE_MAC; FALSE: none */
   struct mac strange; /* a MAC that is none of these */
+  bool failed;        /* a set could not be drawn */
 };
 
 int desk_open(struct desk *desk, struct arena *arena); /* 0 or -ENOMEM; close it in any case */
@@ -24,6 +25,8 @@ void desk_close(struct desk *desk);
 /* Its pinned MACs are known from now on. */
 int desk_add_policy(struct desk *desk, const struct policy *policy);
 bool desk_overdrawn(const struct desk *desk); /* the budget or memory is spent: no set can be trusted */
+/* Notes a set that could not be drawn. */
+diagram desk_trust(struct desk *desk, diagram set);
 
 /* The situation of an opener between two zones. */
 struct situation desk_situation(const struct zone_pair *pair, enum address_family family);

@@ -52,11 +52,11 @@ static void survey_pair(struct survey *survey, const struct zone_pair *pair, enu
   struct diagram_store *store = survey->desk.store;
   struct situation situation = desk_situation(pair, family);
   diagram openers = authorised_openers(survey->authorised, pair, family, true);
-  if (openers == DIAGRAM_FALSE || openers == DIAGRAM_NONE)
+  if (openers == DIAGRAM_FALSE || desk_trust(&survey->desk, openers) == DIAGRAM_NONE)
     return;
   diagram passing = authorised_packets(survey->authorised, pair, &situation);
   diagram here = diagram_choose(store, passing, openers, DIAGRAM_FALSE);
-  if (here != DIAGRAM_NONE)
+  if (desk_trust(&survey->desk, here) != DIAGRAM_NONE)
     diagram_leaves(store, here, note_region, survey);
 }
 

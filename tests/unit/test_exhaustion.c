@@ -15,6 +15,7 @@
 #include "policy/check.h"
 #include "policy/print.h"
 #include "policy/read.h"
+#include "proof/exact.h"
 #include "rules/compile.h"
 #include "rules/difference.h"
 #include "rules/print.h"
@@ -205,6 +206,75 @@ START_TEST(a_refused_allocation_is_refused_or_gives_the_same_answer) {
 }
 END_TEST
 
+/* ---- exact answers about policies ---- */
+
+/* The town against itself without its first flows, and which of its flows are for nothing. */
+struct exact_outcome {
+  bool refused, equal, same_equal;
+  size_t opened, closed, needless;
+};
+
+static struct exact_outcome ask_exactly(const struct policy *policy, const struct policy *other, struct arena *arena) {
+  struct exact_outcome outcome = {.refused = true};
+  const struct exact_side one = {.policy = policy}, two = {.policy = other};
+  struct exact_difference different = {0}, same = {0};
+  struct flow_use *uses = NULL;
+  bool complete = false;
+  if (exact_compare(&one, &two, NULL, now, WHEN_FROM_NOW_ON, arena, &different) < 0 || !different.complete ||
+      exact_compare(&one, &one, NULL, now, WHEN_FROM_NOW_ON, arena, &same) < 0 || !same.complete ||
+      exact_flow_use(policy, now, NULL, arena, &uses, &complete) < 0 || !complete)
+    return outcome;
+  outcome = (struct exact_outcome){.equal = different.equal,
+                                   .same_equal = same.equal,
+                                   .opened = different.opened_count,
+                                   .closed = different.closed_count};
+  for (size_t i = 0; i < policy->flow_count; i++)
+    outcome.needless += uses[i].worth != WORTH_USED;
+  return outcome;
+}
+
+static void expect_same_exactly(const struct exact_outcome *wanted, const struct exact_outcome *found, const char *what,
+                                size_t amount) {
+  ck_assert_msg(found->refused || (wanted->equal == found->equal && wanted->same_equal == found->same_equal &&
+                                   wanted->opened == found->opened && wanted->closed == found->closed &&
+                                   wanted->needless == found->needless),
+                "%s %zu: another answer", what, amount);
+}
+
+START_TEST(exact_answers_are_refused_or_the_same) {
+  struct arena *arena = __real_arena_new(0);
+  struct diagnostic_list diagnostics;
+  struct error error = {0};
+  const struct policy *policy = NULL;
+  const char *text = read_file(paths[0]);
+  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
+  ck_assert_int_eq(policy_read_text("p", text, strlen(text), arena, false, &policy, &diagnostics, &error), 0);
+  struct policy other = *policy;
+  other.flow_count = policy->flow_count - 5;
+  calls = 0;
+  struct exact_outcome wanted = ask_exactly(policy, &other, arena);
+  size_t all = calls, refusals = 0;
+  ck_assert(!wanted.refused && !wanted.equal && wanted.same_equal && wanted.opened == 0 && wanted.closed > 0);
+  for (size_t i = 1; i <= all; i += 1 + i / 32) {
+    calls = 0;
+    fail_at = i;
+    struct exact_outcome found = ask_exactly(policy, &other, arena);
+    fail_at = 0;
+    refusals += found.refused;
+    expect_same_exactly(&wanted, &found, "refused allocation", i);
+  }
+  ck_assert_uint_gt(refusals, 10);
+  struct exact_outcome found = {.refused = true};
+  for (scratch_limit = STEP; found.refused; scratch_limit += STEP + scratch_limit / 16) {
+    found = ask_exactly(policy, &other, arena);
+    expect_same_exactly(&wanted, &found, "scratch arenas of bytes", scratch_limit);
+  }
+  ck_assert_uint_gt(scratch_limit, 3 * STEP);
+  scratch_limit = 0;
+  arena_free(arena);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("exhaustion");
   TCase *tcase = tcase_create("exhaustion");
@@ -212,6 +282,7 @@ int main(void) {
   tcase_add_loop_test(tcase, a_small_arena_is_refused_or_gives_the_same_answer, 0, PATHS);
   tcase_add_loop_test(tcase, small_scratch_memory_is_refused_or_gives_the_same_answer, 0, PATHS);
   tcase_add_loop_test(tcase, a_refused_allocation_is_refused_or_gives_the_same_answer, 0, PATHS);
+  tcase_add_test(tcase, exact_answers_are_refused_or_the_same);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
