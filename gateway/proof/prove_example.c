@@ -151,38 +151,74 @@ static void keep(struct prover *prover, const struct cell *cell, enum proof_clai
   example->policy.to_zone = cell->pair.to;
 }
 
+struct asked {
+  struct witness witness;
+  struct concrete_result concrete;
+  struct decision decision;
+};
+
+/* Chooses a packet of the set and asks the other judges. */
+static bool ask_judges(struct pair_work *work, const struct cell *cell, diagram set, bool kernel_allows,
+                       struct asked *ret_asked) {
+  struct prover *prover = work->prover;
+  struct bench *bench = work->bench;
+  struct witness_wishes wishes = wishes_of(prover, cell);
+  uint8_t *bits;
+  if (!witness_choose(bench->space, bench->store, set, &cell->situation, &wishes, bench->arena, &bits))
+    return false;
+  witness_build(bench->space, bits, &cell->situation, &cell->pair, &ret_asked->witness);
+  ret_asked->witness.probe.unknown_passes = kernel_allows;
+  ret_asked->decision = ask_policy(prover, &ret_asked->witness.query);
+  return concrete_judge(prover->question->ruleset, prover->question->surroundings, &ret_asked->witness.probe,
+                        prover->arena, &ret_asked->concrete) == 0;
+}
+
+/* They may differ, but it depends on what cannot be known: the rule at which it was decided is named. */
+static void note_doubt(struct pair_work *work, const struct cell *cell, enum proof_claim claim, diagram set,
+                       bool kernel_allows) {
+  struct asked asked;
+  struct proof_gap gap = {.why = kernel_allows
+                                     ? "may let pass what is not authorised: it depends on what cannot be known"
+                                     : "may drop what is authorised: it depends on what cannot be known",
+                          .from = cell->pair.from,
+                          .to = cell->pair.to};
+  if (ask_judges(work, cell, set, kernel_allows, &asked) && asked.concrete.chain != NULL) {
+    gap.table = asked.concrete.chain->table;
+    gap.chain = asked.concrete.chain;
+    gap.rule = asked.concrete.rule;
+  }
+  prover_note_gap(work->prover, &gap);
+  prover_note_claim(work->prover, claim, PROOF_UNDECIDED);
+  prover_note_pair(work->prover, cell->pair.from, cell->pair.to, PROOF_UNDECIDED, 0);
+}
+
 void prover_refute(struct pair_work *work, const struct cell *cell, enum proof_claim claim, diagram set,
                    bool kernel_allows, const struct flow *subject) {
   struct prover *prover = work->prover;
-  if (set == DIAGRAM_NONE || diagram_store_failed(work->bench->store)) {
+  struct diagram_store *store = work->bench->store;
+  if (set == DIAGRAM_FALSE)
+    return;
+  diagram certain =
+      kernel_allows ? diagram_and(store, set, cell->kernel.must) : diagram_difference(store, set, cell->kernel.may);
+  struct asked asked;
+  if (certain == DIAGRAM_NONE) {
     work->failed = true;
     return;
   }
-  if (set == DIAGRAM_FALSE)
+  if (certain == DIAGRAM_FALSE) {
+    note_doubt(work, cell, claim, set, kernel_allows);
     return;
+  }
   prover_note_claim(prover, claim, PROOF_REFUTED);
   prover_note_pair(prover, cell->pair.from, cell->pair.to, PROOF_REFUTED, 0);
   if (!room_for_another(prover, cell, claim, kernel_allows))
     return;
-  struct witness_wishes wishes = wishes_of(prover, cell);
-  uint8_t *bits;
-  struct witness witness;
-  struct concrete_result concrete;
-  if (!witness_choose(work->bench->space, work->bench->store, set, &cell->situation, &wishes, work->bench->arena,
-                      &bits)) {
+  if (!ask_judges(work, cell, certain, kernel_allows, &asked)) {
     work->failed = true;
     return;
   }
-  witness_build(work->bench->space, bits, &cell->situation, &cell->pair, &witness);
-  witness.probe.unknown_passes = kernel_allows;
-  if (concrete_judge(prover->question->ruleset, prover->question->surroundings, &witness.probe, prover->arena,
-                     &concrete) != 0) {
-    work->failed = true;
-    return;
-  }
-  struct decision decision = ask_policy(prover, &witness.query);
-  if (judges_agree(prover, cell, claim, kernel_allows, &witness, &decision, &concrete))
-    keep(prover, cell, claim, kernel_allows, &witness, &decision, &concrete, subject);
+  if (judges_agree(prover, cell, claim, kernel_allows, &asked.witness, &asked.decision, &asked.concrete))
+    keep(prover, cell, claim, kernel_allows, &asked.witness, &asked.decision, &asked.concrete, subject);
 }
 
 /* The opener that a flow was made for: the first address of each end and its first service. */
