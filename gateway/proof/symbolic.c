@@ -206,6 +206,11 @@ static bool chosen(void *context, unsigned variable) {
 }
 
 static diagram settle(struct symbolic *machine, diagram set, enum settling how) {
+  if (!machine->met_answer) { /* what would be settled last is all there is */
+    if (how == SETTLE_ANYHOW_ANSWER)
+      return set;
+    how = how == SETTLE_SOMEHOW ? SETTLE_SOMEHOW_THROTTLE : how;
+  }
   if (!machine->met_unknown || set == DIAGRAM_FALSE || set == DIAGRAM_TRUE)
     return set;
   struct settled *slot = settled_slot(machine, set, how);

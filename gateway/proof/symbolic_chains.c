@@ -60,6 +60,7 @@ diagram run_unknown(struct run *run, enum unknown_kind kind, const char *what) {
                                   .what = what};
   unsigned variable = space_unknown_variable(machine->space, &unknown);
   machine->met_unknown = true;
+  machine->met_answer = machine->met_answer || kind == UNKNOWN_ANSWER;
   if (kind == UNKNOWN_THROTTLE)
     journal_add(machine, (struct journal_entry){.kind = JOURNAL_THROTTLE, .variable = variable});
   return diagram_variable(machine->store, variable);
@@ -107,6 +108,14 @@ void run_settle(struct run *run, diagram packets, const struct live_verdict *ver
 
 /* ---- running ---- */
 
+/* What stands behind the last expression that matters only counts. */
+static size_t rule_end(const struct live_rule *rule) {
+  size_t end = rule->expression_count;
+  while (end > 0 && !expression_matters(&rule->expressions[end - 1]))
+    end--;
+  return end;
+}
+
 static void rule_run(struct run *run) {
   registers_clear(&run->registers);
   run->condition = run->remaining;
@@ -114,7 +123,8 @@ static void rule_run(struct run *run) {
     run_unmodelled(run, run->condition, run->rule->unmodelled);
     return;
   }
-  for (size_t i = 0; i < run->rule->expression_count && run->condition != DIAGRAM_FALSE; i++) {
+  size_t end = rule_end(run->rule);
+  for (size_t i = 0; i < end && run->condition != DIAGRAM_FALSE; i++) {
     run->expression = (unsigned)i;
     expression_run(run, &run->rule->expressions[i]);
   }

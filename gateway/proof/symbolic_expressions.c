@@ -520,6 +520,38 @@ static void refused_run(struct run *run, const struct live_expression *expressio
   run_unmodelled(run, run->condition, expression->name != NULL ? expression->name : "expression that is not followed");
 }
 
+bool expression_matters(const struct live_expression *expression) {
+  if (expression->unmodelled != NULL)
+    return true;
+  switch (expression->kind) {
+  case LIVE_IMMEDIATE:
+    return expression->is_verdict;
+  case LIVE_LOOKUP:
+    return expression->verdict_map;
+  case LIVE_OBJECT_REFERENCE:
+    return expression->operation != OBJECT_COUNTER;
+  case LIVE_COMPARE:
+  case LIVE_RANGE:
+  case LIVE_BITWISE:
+  case LIVE_BYTEORDER:
+  case LIVE_PAYLOAD:
+  case LIVE_META:
+  case LIVE_CT:
+  case LIVE_DYNSET:
+  case LIVE_EXTHDR:
+  case LIVE_COUNTER:
+  case LIVE_LOG:
+  case LIVE_LAST:
+  case LIVE_LIMIT:
+  case LIVE_QUOTA:
+  case LIVE_CONNLIMIT:
+  case LIVE_ASK:
+    return false;
+  default:
+    return true;
+  }
+}
+
 void expression_run(struct run *run, const struct live_expression *expression) {
   static void (*const MEANINGS[LIVE_KIND_COUNT_])(struct run *, const struct live_expression *) = {
       [LIVE_IMMEDIATE] = immediate_run, [LIVE_COMPARE] = compare_run,

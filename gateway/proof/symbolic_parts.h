@@ -145,7 +145,7 @@ struct symbolic {
   size_t journal_count, journal_capacity;
   unsigned saw;
   unsigned merge_words, merge_leaves; /* operations */
-  bool met_unknown;
+  bool met_unknown, met_answer;       /* variables of any kind; of unknown answers */
   struct settled *settled; /* what became of a diagram without its unknown variables: one of each slot is kept */
 };
 
@@ -226,6 +226,8 @@ void run_narrow(struct run *run, diagram set);
 
 /* symbolic_expressions.c */
 void expression_run(struct run *run, const struct live_expression *expression);
+/* Whether it does more than to narrow and to calculate: decides, writes, or cannot be followed. */
+bool expression_matters(const struct live_expression *expression);
 
 /* symbolic_loads.c */
 void payload_run(struct run *run, const struct live_expression *expression);

@@ -251,7 +251,7 @@ START_TEST(what_cannot_be_followed_is_refused_for_those_that_meet_it) {
   struct live_expression expression = refused((unsigned)_i);
   ck_assert_int_ne(expression.kind, LIVE_KIND_COUNT_);
   new_ruleset();
-  assert_refused(RULE(FORWARD, PROTOCOL(TCP), expression), expression.name);
+  assert_refused(RULE(FORWARD, PROTOCOL(TCP), expression, ACCEPT), expression.name);
 }
 END_TEST
 
@@ -296,7 +296,7 @@ START_TEST(a_register_that_the_rule_did_not_write_is_refused) {
   new_ruleset();
   struct live_expression odd = is(BYTES(1), 1);
   odd.source = R1 + 20;
-  assert_refused(RULE(FORWARD, PROTOCOL(TCP), odd), "cmp");
+  assert_refused(RULE(FORWARD, PROTOCOL(TCP), odd, ACCEPT), "cmp");
 }
 END_TEST
 
@@ -305,12 +305,12 @@ START_TEST(sets_and_elements_that_are_not_understood_are_refused) {
   struct live_set *set = new_set(1, 1);
   set->elements[0] = (struct live_element){.first = BYTES(TCP), .last = BYTES(TCP)};
   set->unmodelled = "flag 0x1000";
-  assert_refused(RULE(FORWARD, PROTOCOL(TCP), look_up(set)), "set");
+  assert_refused(RULE(FORWARD, PROTOCOL(TCP), look_up(set), ACCEPT), "set");
 
   new_ruleset();
   set = new_set(1, 1);
   set->elements[0] = (struct live_element){.first = BYTES(TCP), .last = BYTES(TCP), .unmodelled = "attribute 20"};
-  assert_refused(RULE(FORWARD, PROTOCOL(TCP), look_up(set)), "element");
+  assert_refused(RULE(FORWARD, PROTOCOL(TCP), look_up(set), ACCEPT), "element");
 }
 END_TEST
 
@@ -399,6 +399,20 @@ START_TEST(throttles_are_conditions) {
   ck_assert_ptr_nonnull(unknown);
   ck_assert_int_eq(unknown->kind, UNKNOWN_THROTTLE);
   ck_assert_uint_eq(unknown->rule, 101);
+}
+END_TEST
+
+START_TEST(what_only_counts_is_no_condition) {
+  new_ruleset();
+  struct live_expression slots = throttle(LIVE_DYNSET, "dynset");
+  slots.set = new_set(1, 0);
+  RULE(FORWARD, PROTOCOL(TCP), slots, named(LIVE_COUNTER, "counter"));
+  RULE(FORWARD, PROTOCOL(TCP), throttle(LIVE_LIMIT, "limit"), named(LIVE_LOG, "log"));
+  RULE(FORWARD, ACCEPT);
+  struct symbolic_result result = judge();
+  ck_assert_uint_eq(result.must, all_packets());
+  ck_assert_uint_eq(result.throttled, DIAGRAM_FALSE);
+  ck_assert_uint_eq(result.throttle_count, 0);
 }
 END_TEST
 
@@ -630,6 +644,7 @@ int main(void) {
   tcase_add_test(tests, overlapping_elements_are_refused_where_they_disagree);
   tcase_add_test(tests, chains_of_one_priority_are_refused_only_when_their_order_matters);
   tcase_add_loop_test(tests, throttles_are_conditions, 0, 4);
+  tcase_add_test(tests, what_only_counts_is_no_condition);
   tcase_add_test(tests, a_throttle_that_drops_is_a_condition_too);
   tcase_add_loop_test(tests, unknown_answers_let_pass_and_do_not_promise, 0, 6);
   tcase_add_test(tests, what_packets_change_is_unknown);
