@@ -320,8 +320,10 @@ static int answer_make(struct symbolic *machine, const struct way *way, size_t f
   result->must = settle(machine, sure, SETTLE_SOMEHOW_THROTTLE);
   result->throttled = diagram_difference(store, result->must, settle(machine, sure, SETTLE_ANYHOW_THROTTLE));
   result->undecided = settle(machine, way->undecided, SETTLE_SOMEHOW);
-  diagram kept = diagram_and(store, way->passed, result->must);
-  result->mark = words_settle(machine, words_resolve(machine, kept, way->effects.mark, way->effects.mark_start));
+  diagram mark = way->effects.mark, kept = result->must;
+  if (words_settle(machine, mark) != mark) /* it depends on what let the packet pass */
+    kept = diagram_and(store, way->passed, kept);
+  result->mark = words_settle(machine, words_resolve(machine, kept, mark, way->effects.mark_start));
   return answer_journal(machine, first, result);
 }
 

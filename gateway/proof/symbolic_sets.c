@@ -726,7 +726,7 @@ static void lookup_kept(struct symbolic *machine, struct set_index *index, const
   word_bits(machine, meant, word->swapped, bits);
   struct found here = lookup_bits(machine, index, bits);
   if (meant.unknown)
-    here = (struct found){word_unknown(machine), DIAGRAM_FALSE, DIAGRAM_TRUE};
+    here = (struct found){diagram_leaf(store, word_unknown(machine)), DIAGRAM_FALSE, DIAGRAM_TRUE};
   found->leaf = diagram_choose(store, region, here.leaf, found->leaf);
   found->doubtful = diagram_choose(store, region, here.doubtful, found->doubtful);
   found->doubt = diagram_choose(store, region, here.doubt, found->doubt);

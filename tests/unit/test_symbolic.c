@@ -539,6 +539,17 @@ START_TEST(a_mark_that_is_kept_in_part_says_so) {
 }
 END_TEST
 
+START_TEST(a_mark_that_cannot_be_known_may_be_in_any_set) {
+  new_ruleset();
+  struct live_set *set = new_set(4, 1);
+  set->elements[0] = (struct live_element){.first = BYTES(1, 2, 3, 4), .last = BYTES(1, 2, 3, 4)};
+  RULE(FORWARD, meta(NFT_META_MARK), mark_set(), look_up(set), ACCEPT);
+  struct symbolic_result result = judge();
+  ck_assert_uint_eq(result.may, all_packets());
+  ck_assert_uint_eq(result.must, DIAGRAM_FALSE);
+}
+END_TEST
+
 START_TEST(what_is_remembered_of_a_chain_is_not_taken_for_another_interface) {
   new_ruleset();
   static const uint8_t lan[16] = "lan0";
@@ -653,6 +664,7 @@ int main(void) {
   tcase_add_test(tests, accept_ends_its_own_base_chain_only_and_drop_ends_all);
   tcase_add_test(tests, what_a_rule_did_before_it_ended_stays);
   tcase_add_test(tests, a_mark_that_is_kept_in_part_says_so);
+  tcase_add_test(tests, a_mark_that_cannot_be_known_may_be_in_any_set);
   tcase_add_test(tests, what_is_remembered_of_a_chain_is_not_taken_for_another_interface);
   tcase_add_test(tests, interfaces_are_named_by_name_prefix_and_range);
   tcase_add_test(tests, elements_that_are_left_out_are_not_there);
