@@ -110,7 +110,7 @@ static int compare_pairs(const void *left, const void *right) {
 static int group_by_pair(struct authorised *authorised, const struct flow **flows, size_t count) {
   size_t capacity = 0;
   if (count != 0)
-    qsort(flows, count, sizeof *flows, compare_pairs);
+    qsort(flows, count, sizeof(const struct flow *), compare_pairs);
   for (size_t i = 0; i < count; i++) {
     struct pair_flows *pair = authorised->pair_count != 0 ? &authorised->pairs[authorised->pair_count - 1] : NULL;
     if (pair == NULL || pair->from != flows[i]->from_zone || pair->to != flows[i]->to_zone) {
@@ -197,7 +197,7 @@ struct canvas {
   struct arena *scratch;
   unsigned order[SLOTS];              /* places in the layout, in the order of their variables */
   struct diagram_field fields[SLOTS]; /* in that order */
-  size_t widths[SLOTS];               /* in bytes */
+  size_t offsets[SLOTS];              /* in the bytes of a corner, by place in the layout */
   size_t box_size;
   struct diagram_box *boxes;
   size_t box_count, box_capacity;
@@ -310,21 +310,19 @@ static void put_word(uint8_t *bytes, uint16_t word) {
 static void put_corner(const struct canvas *canvas, uint8_t *bytes, const struct address *destination,
                        const struct address *source, const struct demand *demand, bool last) {
   const struct layout *layout = canvas->layout;
-  uint8_t *at[SLOTS];
-  for (unsigned i = 0; i < layout->field_count; bytes += canvas->widths[i], i++)
-    at[canvas->order[i]] = bytes;
-  at[0][0] = demand->protocol;
-  memcpy(at[layout->destination], destination->bytes, address_length(canvas->family));
-  memcpy(at[layout->source], source->bytes, address_length(canvas->family));
+  const size_t *at = canvas->offsets;
+  bytes[at[0]] = demand->protocol;
+  memcpy(bytes + at[layout->destination], destination->bytes, address_length(canvas->family));
+  memcpy(bytes + at[layout->source], source->bytes, address_length(canvas->family));
   bool icmp = demand->protocol == PROTOCOL_ICMP || demand->protocol == PROTOCOL_ICMPV6;
-  put_word(at[layout->field_count - 2], last ? UINT16_MAX : 0);
-  put_word(at[layout->field_count - 1], last ? UINT16_MAX : 0);
+  put_word(bytes + at[layout->field_count - 2], last ? UINT16_MAX : 0);
+  put_word(bytes + at[layout->field_count - 1], last ? UINT16_MAX : 0);
   if (icmp)
-    put_word(at[layout->type], last ? demand->last_type : demand->first_type);
+    put_word(bytes + at[layout->type], last ? demand->last_type : demand->first_type);
   else
-    put_word(at[layout->port], last ? demand->last_port : demand->first_port);
+    put_word(bytes + at[layout->port], last ? demand->last_port : demand->first_port);
   if (layout->readable != 0)
-    at[layout->readable][0] = last || demand->readable;
+    bytes[at[layout->readable]] = last || demand->readable;
 }
 
 static bool add_box(struct canvas *canvas, const struct address_range *destination, const struct address_range *source,
@@ -449,8 +447,8 @@ static void prepare(struct canvas *canvas) {
     bool address = slot == layout->destination || slot == layout->source;
     unsigned width = address ? (unsigned)address_length(canvas->family) * 8 : 0;
     canvas->fields[i] = space_field(canvas->authorised->space, layout->fields[slot], width);
-    canvas->widths[i] = (canvas->fields[i].width + 7) / 8;
-    canvas->box_size += canvas->widths[i];
+    canvas->offsets[slot] = canvas->box_size;
+    canvas->box_size += (canvas->fields[i].width + 7) / 8;
   }
 }
 

@@ -302,6 +302,7 @@ static void cover(struct shelf *shelf, diagram set, const enum space_field *fiel
   if (set != DIAGRAM_FALSE && desk_trust(shelf->desk, set) != DIAGRAM_NONE && !shelf->list->more)
     diagram_cover(shelf->desk->store, set, bits, count, EXACT_BOX_LIMIT - shelf->list->count + 1, take_box, shelf,
                   &more);
+  shelf->fields = NULL;
   shelf->list->more = shelf->list->more || more;
 }
 

@@ -137,7 +137,7 @@ static int compare_texts(const void *left, const void *right) {
 
 static const char *list_text(const struct time_words *words, struct flow_list list, const char *timezone) {
   const struct flow *kept[MOST_KEPT];
-  const char *texts[MOST_KEPT], *text = "";
+  const char *texts[MOST_KEPT] = {NULL}, *text = "";
   size_t count = keep_longest(list, kept);
   for (size_t i = 0; i < count; i++)
     if ((texts[i] = flow_text(words, kept[i], timezone)) == NULL)

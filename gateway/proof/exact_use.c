@@ -154,13 +154,13 @@ static size_t some_that_cover(const struct survey *survey, const struct flow *fl
   for (size_t i = 0; i < region_count(survey, flow); i++)
     region_of(survey, flow, i)->covered = false;
   for (size_t i = 0; i < region_count(survey, flow) && count < room; i++) {
-    if (region_of(survey, flow, i)->covered)
+    const struct flow *found = company_in(survey, flow, region_of(survey, flow, i));
+    if (region_of(survey, flow, i)->covered || found == NULL)
       continue;
-    chosen[count] = company_in(survey, flow, region_of(survey, flow, i));
+    chosen[count++] = found;
     for (size_t j = i; j < region_count(survey, flow); j++)
       region_of(survey, flow, j)->covered =
-          region_of(survey, flow, j)->covered || has_flow(region_of(survey, flow, j), chosen[count]);
-    count++;
+          region_of(survey, flow, j)->covered || has_flow(region_of(survey, flow, j), found);
   }
   qsort(chosen, count, sizeof(const struct flow *), compare_index);
   return count;
