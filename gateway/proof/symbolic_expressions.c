@@ -389,8 +389,13 @@ static void lookup_value(struct run *run, const struct live_expression *expressi
 
 static void lookup_set(struct run *run, const struct live_expression *expression, const struct found *found) {
   struct diagram_store *store = run->machine->store;
+  bool inverted = (expression->flags & NFT_LOOKUP_F_INV) != 0;
+  if (inverted && expression->set->has_catch_all) {
+    run_unmodelled(run, run->condition, "\"not in\" a set with a catch-all element: kernels answer differently");
+    return;
+  }
   diagram hit = found_hit(run, found);
-  if ((expression->flags & NFT_LOOKUP_F_INV) != 0)
+  if (inverted)
     run_narrow(run, diagram_not(store, hit));
   else
     run_narrow(run, without_doubtful(run, found, hit));

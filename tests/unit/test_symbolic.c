@@ -314,6 +314,16 @@ START_TEST(sets_and_elements_that_are_not_understood_are_refused) {
 }
 END_TEST
 
+START_TEST(not_in_a_set_with_a_catch_all_is_refused) {
+  new_ruleset();
+  struct live_set *set = new_set(1, 0);
+  set->has_catch_all = true;
+  struct live_expression lookup = look_up(set);
+  lookup.flags = NFT_LOOKUP_F_INV;
+  assert_refused(RULE(FORWARD, PROTOCOL(TCP), lookup, ACCEPT), "not in");
+}
+END_TEST
+
 START_TEST(verdicts_that_lead_away_are_refused) {
   new_ruleset();
   assert_refused(RULE(FORWARD, PROTOCOL(TCP), verdict(LIVE_QUEUE, -1)), "queue");
@@ -650,6 +660,7 @@ int main(void) {
   tcase_add_test(tests, an_attribute_that_nobody_knows_is_refused_wherever_it_stands);
   tcase_add_test(tests, a_register_that_the_rule_did_not_write_is_refused);
   tcase_add_test(tests, sets_and_elements_that_are_not_understood_are_refused);
+  tcase_add_test(tests, not_in_a_set_with_a_catch_all_is_refused);
   tcase_add_test(tests, verdicts_that_lead_away_are_refused);
   tcase_add_test(tests, chains_that_lead_in_circles_end);
   tcase_add_test(tests, overlapping_elements_are_refused_where_they_disagree);

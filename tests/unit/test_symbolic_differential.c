@@ -712,8 +712,7 @@ static void write_rule(struct world *world, struct live_chain *chain) {
     add(&writer, LIVE_NOTRACK, "notrack");
   if (roll(2) == 0)
     PICK(matches)(&writer);
-  if (roll(8) != 0)
-    state_verdict(&writer);
+  state_verdict(&writer); /* perhaps to go on: what has none is not even looked at by one of the two */
   struct live_rule *rule = &chain->rules[chain->rule_count++];
   *rule = (struct live_rule){.handle = ++world->handle, .comment = ""};
   rule->expressions = arena_memdup(arena, writer.expressions, writer.count * sizeof(writer.expressions[0]));
