@@ -14,8 +14,10 @@ static struct arena *arena;
 static struct zone zones[] = {
     {.name = "left", .interfaces = (struct text[]){{.text = "left0"}}, .interface_count = 1},
     {.name = "right", .interfaces = (struct text[]){{.text = "right0"}}, .interface_count = 1}};
-static struct policy policy = {
-    .header = {.number = {.text = "8-12"}, .language = LANGUAGE_ENGLISH}, .zones = zones, .zone_count = 2, .sha256 = "0123456789abcdef"};
+static struct policy policy = {.header = {.number = {.text = "8-12"}, .language = LANGUAGE_ENGLISH},
+                               .zones = zones,
+                               .zone_count = 2,
+                               .sha256 = "0123456789abcdef"};
 static const struct live_table ours = {.family = 1, .name = "kido"}, foreign = {.family = 2, .name = "na\x1bt\xff"};
 static struct live_rule rule = {.handle = 42};
 static struct live_chain chain = {.table = &ours, .name = "forward", .base = true, .rules = &rule, .rule_count = 1};
