@@ -459,11 +459,11 @@ static bool do_vmap(struct draft *draft) {
   case 3:
     if (draft->l4 != L4_TCP && draft->l4 != L4_UDP)
       return false;
-    fprintf(draft->out, "%s dport vmap { 0-442 : ", draft->l4 == L4_TCP ? "tcp" : "udp");
+    fprintf(draft->out, "%s dport vmap { 0-79 : ", draft->l4 == L4_TCP ? "tcp" : "udp");
     write_verdict(draft);
     fprintf(draft->out, ", 443 : ");
     write_verdict(draft);
-    fprintf(draft->out, ", 444-50000 : ");
+    fprintf(draft->out, ", 1000-50000 : ");
     write_verdict(draft);
     fprintf(draft->out, " }");
     return true;
