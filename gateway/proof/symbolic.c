@@ -168,6 +168,7 @@ static int way_run(struct symbolic *machine, const struct situation *situation, 
   struct stop *stops = NULL;
   size_t count = 0;
   way->passed = early ? DIAGRAM_TRUE : whole_packets(machine, situation->family);
+  machine->universe = way->passed;
   way->undecided = DIAGRAM_FALSE;
   way->effects = (struct effects){.mark = DIAGRAM_FALSE,
                                   .packet_mark = DIAGRAM_FALSE,

@@ -19,7 +19,8 @@ struct remembered {
   const char *in, *out; /* NULL: unnamed */
   enum address_family family;
   enum situation_tracking tracking;
-  size_t journal_first, journal_end;
+  const struct journal_entry *journal; /* what it said */
+  size_t journal_count;
 };
 
 void journal_add(struct symbolic *machine, struct journal_entry entry) {
@@ -191,12 +192,31 @@ static const struct remembered *remembered_find(const struct symbolic *machine, 
   return run;
 }
 
-static struct outcome remembered_play(struct symbolic *machine, const struct remembered *run, struct effects *effects) {
+/* The run, as far as these packets are concerned: rules look at each packet by itself. */
+static struct outcome remembered_play(struct symbolic *machine, const struct remembered *run, diagram packets,
+                                      struct effects *effects) {
+  struct diagram_store *store = machine->store;
+  bool all = packets == run->packets;
   machine->saw |= run->saw;
-  *effects = run->after;
-  for (size_t i = run->journal_first; i < run->journal_end; i++)
-    journal_add(machine, machine->journal[i]);
-  return run->outcome;
+  if (all)
+    *effects = run->after;
+  else if (memcmp(&run->after, &run->before, sizeof(run->after)) != 0)
+    *effects = (struct effects){diagram_choose(store, packets, run->after.mark, DIAGRAM_FALSE),
+                                diagram_choose(store, packets, run->after.packet_mark, DIAGRAM_FALSE),
+                                diagram_and(store, packets, run->after.untracked), effects->mark_start,
+                                effects->packet_mark_start};
+  for (size_t i = 0; i < run->journal_count; i++) {
+    struct journal_entry entry = run->journal[i];
+    if (!all && entry.kind != JOURNAL_THROTTLE)
+      entry.where = diagram_choose(store, packets, entry.where, DIAGRAM_FALSE);
+    if (entry.kind == JOURNAL_THROTTLE || entry.where != DIAGRAM_FALSE)
+      journal_add(machine, entry);
+  }
+  if (all)
+    return run->outcome;
+  return (struct outcome){diagram_and(store, packets, run->outcome.accepted),
+                          diagram_and(store, packets, run->outcome.undecided),
+                          diagram_and(store, packets, run->outcome.returned)};
 }
 
 static void remembered_widen(struct symbolic *machine) {
@@ -234,14 +254,27 @@ static void remembered_add(struct symbolic *machine, const struct remembered *ru
   machine->run_count++;
 }
 
+/* Nothing that rules could see later was written so far. */
+static bool effects_are_none(const struct effects *effects) {
+  return effects->mark == DIAGRAM_FALSE && effects->packet_mark == DIAGRAM_FALSE && effects->untracked == DIAGRAM_FALSE;
+}
+
+/*
+ * A chain that others lead to is run once for all packets, and the answer cut to those that came: what led there (the
+ * guard of a zone, the state of a connection) is then no part of each of its diagrams. Where a mark was written before,
+ * it matters who comes.
+ */
 struct outcome chain_run(struct symbolic *machine, const struct view *view, const struct live_chain *chain,
                          diagram packets, struct effects *effects, unsigned depth) {
   const struct situation *situation = view->situation;
   if (packets == DIAGRAM_FALSE || packets == DIAGRAM_NONE)
     return (struct outcome){packets, packets, packets};
+  diagram wanted = packets;
+  if (depth > 0 && effects_are_none(effects))
+    packets = machine->universe;
   const struct remembered *known = remembered_find(machine, view, chain, packets, effects);
   if (known != NULL)
-    return remembered_play(machine, known, effects);
+    return remembered_play(machine, known, wanted, effects);
 
   struct remembered run = {.chain = chain,
                            .packets = packets,
@@ -250,15 +283,22 @@ struct outcome chain_run(struct symbolic *machine, const struct view *view, cons
                            .in = situation->in,
                            .out = situation->out,
                            .family = situation->family,
-                           .tracking = situation->tracking,
-                           .journal_first = machine->journal_count};
+                           .tracking = situation->tracking};
+  size_t journal = machine->journal_count;
   unsigned saw = machine->saw;
   machine->saw = 0;
   run.outcome = chain_run_rules(machine, view, chain, packets, effects, depth);
   run.after = *effects;
   run.saw = machine->saw;
-  run.journal_end = machine->journal_count;
+  run.journal_count = machine->journal_count - journal;
+  if (run.journal_count != 0)
+    run.journal = arena_memdup(machine->arena, &machine->journal[journal], run.journal_count * sizeof(*run.journal));
+  machine->failed = machine->failed || (run.journal_count != 0 && run.journal == NULL);
   machine->saw |= saw;
   remembered_add(machine, &run);
-  return run.outcome;
+  if (wanted == packets || machine->failed)
+    return run.outcome;
+  machine->journal_count = journal; /* it is said again, as far as it concerns those who came */
+  *effects = run.before;
+  return remembered_play(machine, &run, wanted, effects);
 }

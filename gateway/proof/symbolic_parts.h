@@ -143,6 +143,7 @@ struct symbolic {
   size_t run_slots, run_count;
   struct journal_entry *journal;
   size_t journal_count, journal_capacity;
+  diagram universe; /* all packets that the question is about */
   unsigned saw;
   unsigned merge_words, merge_leaves; /* operations */
   bool met_unknown, met_answer;       /* variables of any kind; of unknown answers */
