@@ -65,7 +65,7 @@ static bool verdict_equal(const struct live_verdict *left, const struct live_ver
 }
 
 static uint32_t index_verdict(struct symbolic *machine, struct set_index *index, const struct live_verdict *verdict) {
-  for (size_t i = 0; i < index->verdict_count; i++)
+  for (size_t i = index->verdict_count; i-- > 0;) /* neighbours often agree */
     if (verdict_equal(index->verdicts[i], verdict))
       return (uint32_t)i + 1;
   void *items = index->verdicts;
@@ -104,9 +104,14 @@ static const char *index_flaw(const struct live_set *set, const struct set_index
     return set->unmodelled;
   if (set->key_length == 0 || set->key_length > KEY_MOST || index->field_count == 0)
     return "set with a key that cannot be read";
-  for (unsigned i = 0; i < index->field_count; i++)
+  for (unsigned i = 0; i < index->field_count; i++) {
+    if (index->fields[i].bytes > set->key_length || index->fields[i].offset > set->key_length)
+      return "set whose fields are not its key";
     end = index->fields[i].offset + index->fields[i].bytes;
-  if (end > set->key_length || (set->field_count > 0 && (end + 3) / 4 * 4 != (set->key_length + 3) / 4 * 4))
+    if (end > set->key_length)
+      return "set whose fields are not its key";
+  }
+  if (set->field_count > 0 && (end + 3) / 4 * 4 != (set->key_length + 3) / 4 * 4)
     return "set whose fields are not its key";
   for (size_t i = 0; i < set->element_count; i++) {
     if (set->elements[i].unmodelled != NULL)

@@ -144,6 +144,8 @@ void registers_clear(struct registers *registers) {
 }
 
 struct bit *registers_write(struct registers *registers, unsigned byte, unsigned bytes) {
+  if (bytes > LIVE_REGISTER_BYTES)
+    return NULL;
   unsigned whole = (bytes + 3) / 4 * 4;
   if (byte > LIVE_REGISTER_BYTES || whole > LIVE_REGISTER_BYTES - byte)
     return NULL;
