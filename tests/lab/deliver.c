@@ -185,6 +185,20 @@ static bool needs_connection(enum situation_tracking tracking) {
   return tracking != TRACKING_OPENS && tracking != TRACKING_INVALID && tracking != TRACKING_UNTRACKED;
 }
 
+/* conntrack knows an error only when it goes to whoever sent what it quotes. */
+static bool is_known_error(const struct counterexample *example) {
+  if (example->situation.tracking == TRACKING_RELATED_REPLY)
+    return address_equal(&example->packet.destination, &example->opener.source);
+  return example->situation.tracking != TRACKING_RELATED_ORIGINAL ||
+         address_equal(&example->packet.destination, &example->opener.destination);
+}
+
+/* The gateway of the lab has sockets for these. */
+static bool is_heard(const struct counterexample *example) {
+  static const uint8_t heard[] = {PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMPV6};
+  return example->situation.path != PATH_INPUT || memchr(heard, example->packet.protocol, sizeof(heard)) != NULL;
+}
+
 static enum delivery impossible(const char *why, const char **ret_why) {
   *ret_why = why;
   return DELIVERY_IMPOSSIBLE;
@@ -197,6 +211,10 @@ enum delivery deliver_counterexample(struct lab *lab, const struct counterexampl
     return impossible("no packet: it concerns time", ret_why);
   if (!has_wires(lab, situation))
     return impossible("no such wire here", ret_why);
+  if (!is_heard(example))
+    return impossible("nobody listens to this protocol", ret_why);
+  if (!is_known_error(example))
+    return impossible("conntrack knows no such error", ret_why);
   if (is_martian(lab, &example->packet, situation->path))
     return impossible("the kernel routes no such address", ret_why);
   forget_connections();
