@@ -147,30 +147,38 @@ static diagram protocols_of(struct run *run, enum port_kind kind) {
   return set;
 }
 
-/* Two bytes of a tuple as conntrack takes them from this packet, by kind of protocol. */
-static struct bit port_bit(struct run *run, enum port_kind kind, bool packet_source, bool reply, unsigned i) {
+/* Which two bytes of a tuple are asked for. */
+struct port_question {
+  bool source;        /* the tuple's, not its destination's */
+  bool packet_source; /* where they stand in this packet, for protocols with ports */
+  bool own;           /* the tuple is that of this packet's direction */
+};
+
+/* As conntrack takes them from this packet, by kind of protocol. Both tuples of an echo have its identifier as their
+ * source; type and code are the destination, and a reply's type is not its request's. */
+static struct bit port_bit(struct run *run, enum port_kind kind, const struct port_question *question, unsigned i) {
   struct symbolic *machine = run->machine;
   enum address_family family = run->view->situation->family;
   if (kind == PORTS_OWN)
     return bit_variable(
-        space_field_variable(machine->space, packet_source ? FIELD_SOURCE_PORT : FIELD_DESTINATION_PORT, i));
+        space_field_variable(machine->space, question->packet_source ? FIELD_SOURCE_PORT : FIELD_DESTINATION_PORT, i));
   if (kind == PORTS_NONE)
     return bit_constant(false);
-  if (kind == PORTS_GRE || reply) /* a reply's type is not its request's */
+  if (kind == PORTS_GRE || (!question->source && !question->own))
     return bit_unknown();
-  unsigned byte = (packet_source ? 4 : 0) + i / 8; /* identifier; type and code */
+  unsigned byte = (question->source ? 4 : 0) + i / 8;
   return bit_variable(space_packet_variable(machine->space, family, BASE_TRANSPORT, byte, i % 8));
 }
 
-static void mix_ports(struct run *run, bool packet_source, bool reply, const diagram *sets, struct bit *bits) {
+static void mix_ports(struct run *run, const struct port_question *question, const diagram *sets, struct bit *bits) {
   struct diagram_store *store = run->machine->store;
   for (unsigned i = 0; i < 16; i++) {
     diagram set = DIAGRAM_FALSE;
     bool unknown = false;
     for (unsigned kind = 0; kind < PORTS_KINDS; kind++) {
-      struct bit bit = port_bit(run, (enum port_kind)kind, packet_source, reply, i);
       if (sets[kind] == DIAGRAM_FALSE)
         continue;
+      struct bit bit = port_bit(run, (enum port_kind)kind, question, i);
       unknown = unknown || bit.kind == BIT_UNKNOWN;
       if (bit.kind != BIT_UNKNOWN)
         set = diagram_or(store, set, diagram_and(store, sets[kind], bit_set(run->machine, bit)));
@@ -179,14 +187,38 @@ static void mix_ports(struct run *run, bool packet_source, bool reply, const dia
   }
 }
 
+/* The tuple of what an ICMP error quotes. */
+static void read_related_port(struct run *run, const struct live_expression *expression) {
+  struct symbolic *machine = run->machine;
+  struct diagram_store *store = machine->store;
+  bool source = expression->key == NFT_CT_PROTO_SRC, reply = expression->direction == IP_CT_DIR_REPLY;
+  struct diagram_field protocol = space_field(machine->space, FIELD_ORIGINAL_PROTOCOL, 8);
+  const uint8_t number = run->view->situation->family == FAMILY_IPV6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+  diagram icmp = diagram_and(store, run->condition, diagram_range(store, &protocol, &number, &number));
+  struct bit *bits = registers_write(&run->registers, expression->destination, 2);
+  for (unsigned i = 0; bits != NULL && i < 16; i++) {
+    struct bit from = bit_variable(space_field_variable(machine->space, FIELD_ORIGINAL_SOURCE_PORT, i));
+    struct bit to = bit_variable(space_field_variable(machine->space, FIELD_ORIGINAL_DESTINATION_PORT, i));
+    bits[i] = source != reply ? from : to;
+    if (!reply || icmp == DIAGRAM_FALSE)
+      continue;
+    if (source)
+      bits[i] = bit_function(diagram_choose(store, icmp, bit_set(machine, from), bit_set(machine, to)));
+    else
+      bits[i] = bit_unknown();
+  }
+}
+
 static void read_port(struct run *run, const struct live_expression *expression, const struct tracking_facts *facts) {
   struct diagram_store *store = run->machine->store;
-  bool source = wants_packet_source(expression, facts, expression->key == NFT_CT_PROTO_SRC);
+  struct port_question question = {.source = expression->key == NFT_CT_PROTO_SRC,
+                                   .own = (expression->direction == IP_CT_DIR_REPLY) == facts->reply};
+  question.packet_source = wants_packet_source(expression, facts, question.source);
+  run->machine->saw |= SAW_FAMILY;
   if (facts->related) {
-    write_field(run, expression, source ? FIELD_ORIGINAL_SOURCE_PORT : FIELD_ORIGINAL_DESTINATION_PORT, 2);
+    read_related_port(run, expression);
     return;
   }
-  run->machine->saw |= SAW_FAMILY;
   diagram sets[PORTS_KINDS], rest = run->condition;
   unsigned met = 0, last = 0;
   for (unsigned kind = 0; kind < PORTS_NONE; kind++) {
@@ -201,9 +233,9 @@ static void read_port(struct run *run, const struct live_expression *expression,
   }
   struct bit *bits = registers_write(&run->registers, expression->destination, 2);
   for (unsigned i = 0; bits != NULL && met == 1 && i < 16; i++)
-    bits[i] = port_bit(run, (enum port_kind)last, source, facts->reply, i);
+    bits[i] = port_bit(run, (enum port_kind)last, &question, i);
   if (bits != NULL && met != 1)
-    mix_ports(run, source, facts->reply, sets, bits);
+    mix_ports(run, &question, sets, bits);
 }
 
 /* ---- all keys ---- */
