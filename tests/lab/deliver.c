@@ -199,6 +199,17 @@ static bool is_heard(const struct counterexample *example) {
   return example->situation.path != PATH_INPUT || memchr(heard, example->packet.protocol, sizeof(heard)) != NULL;
 }
 
+/* conntrack looks into these further than a bare header, and finds a packet of ours wanting. */
+static bool is_plain(const struct counterexample *example) {
+  enum { DCCP = 33, SCTP = 132 };
+  uint8_t protocol = example->opener.protocol;
+  bool related =
+      example->situation.tracking == TRACKING_RELATED_ORIGINAL || example->situation.tracking == TRACKING_RELATED_REPLY;
+  if (related)
+    return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
+  return protocol != DCCP && protocol != SCTP;
+}
+
 static enum delivery impossible(const char *why, const char **ret_why) {
   *ret_why = why;
   return DELIVERY_IMPOSSIBLE;
@@ -213,6 +224,8 @@ enum delivery deliver_counterexample(struct lab *lab, const struct counterexampl
     return impossible("no such wire here", ret_why);
   if (!is_heard(example))
     return impossible("nobody listens to this protocol", ret_why);
+  if (!is_plain(example))
+    return impossible("conntrack asks more of this protocol", ret_why);
   if (!is_known_error(example))
     return impossible("conntrack knows no such error", ret_why);
   if (is_martian(lab, &example->packet, situation->path))
