@@ -67,14 +67,12 @@ static void check_pairs_with_ends(struct prover *prover) {
       zone_index other = right == count ? ZONE_GATEWAY : right;
       if (!pair_has_ends(prover, left, other))
         continue;
-      struct bench *before = bench;
       bench = bench_renew(prover, bench);
       if (bench == NULL) {
         prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
         return;
       }
-      if (bench != before)
-        symbolic_leave_out(bench->machine, is_timed, NULL);
+      symbolic_leave_out(bench->machine, is_timed, NULL);
       check_lasting(prover, bench, left, other);
     }
   bench_free(bench);
