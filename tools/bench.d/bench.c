@@ -65,8 +65,8 @@ static const struct verb {
   const char *name;
   int (*run)(int count, char **arguments);
 } verbs[] = {
-    {"measure", bench_measure}, {"text", bench_text},       {"load", bench_load},         {"change", bench_change},
-    {"window", bench_window},   {"forward", bench_forward}, {"exchange", bench_exchange},
+    {"measure", bench_measure}, {"text", bench_text},     {"load", bench_load},       {"change", bench_change},
+    {"prove", bench_prove},     {"window", bench_window}, {"forward", bench_forward}, {"exchange", bench_exchange},
 };
 
 int main(int count, char **arguments) {

@@ -27,6 +27,7 @@ int bench_text(int count, char **arguments);    /* POLICY: the ruleset as text f
 int bench_load(int count, char **arguments);    /* POLICY: from the file to loaded and read back */
 int bench_change(int count, char **arguments);   /* POLICY: one flow taken out and put in again, on a loaded kernel */
 int bench_window(int count, char **arguments);   /* POLICY: a window that closes and opens again, by kidod's own way */
+int bench_prove(int count, char **arguments);    /* POLICY [ROUNDS]: what it takes to prove a loaded kernel */
 int bench_forward(int count, char **arguments);  /* POLICY [ROUNDS [FILE]]: nanoseconds a packet, a line a round;
                                                   FILE: another ruleset for `nft -f`, or a script (.sh) that loads one */
 int bench_exchange(int count, char **arguments); /* POLICY DIRECTORY RELOADS RATE: traffic while scripts reload */
