@@ -495,7 +495,8 @@ static const char *read_text(const char *path, struct arena *arena) {
     perror(path);
     exit(EXIT_FAILURE);
   }
-  (void)fread(text, 1, MOST - 1, file);
+  size_t length = fread(text, 1, MOST - 1, file);
+  text[length] = '\0';
   fclose(file);
   return text;
 }
