@@ -401,9 +401,17 @@ static void lookup_set(struct run *run, const struct live_expression *expression
     run_narrow(run, without_doubtful(run, found, hit));
 }
 
-/* A set that packets change: nobody knows what is in it. */
+static bool rule_drops(const struct live_rule *rule) {
+  const struct live_expression *last =
+      rule->expression_count > 0 ? &rule->expressions[rule->expression_count - 1] : NULL;
+  return last != NULL && last->is_verdict && last->verdict.code == LIVE_DROP;
+}
+
+/* A set that packets change: nobody knows what is in it. Where being in it means to be dropped it is a bound (slots
+ * that are taken), and so a condition. */
 static void lookup_changing(struct run *run, const struct live_expression *expression) {
-  diagram unknown = run_unknown(run, UNKNOWN_ANSWER, "lookup in a set that packets change");
+  diagram unknown = run_unknown(run, rule_drops(run->rule) ? UNKNOWN_THROTTLE : UNKNOWN_ANSWER,
+                                "lookup in a set that packets change");
   if (expression->verdict_map || expression->set->data_kind == LIVE_OBJECTS) {
     run_unmodelled(run, run->condition, "map that packets change");
     return;

@@ -180,6 +180,13 @@ static void prove_file(const char *path, struct duel_field *field, struct nftabl
   arena_free(arena);
 }
 
+/* What users begin with. */
+static void prove_examples(struct duel_field *field, struct nftables *nftables, struct totals *totals) {
+  prove_town(field, nftables, totals);
+  prove_file(KIDO_SOURCE_DIRECTORY "/config/examples/full.conf", field, nftables, totals);
+  prove_file(KIDO_SOURCE_DIRECTORY "/config/examples/minimal.conf", field, nftables, totals);
+}
+
 static bool take_options(int count, char **words, struct settings *settings) {
   for (int i = 1; i + 1 < count; i += 2) {
     if (strcmp(words[i], "--policies") == 0)
@@ -219,7 +226,7 @@ int main(int count, char **words) {
   if (settings.policy != NULL)
     prove_file(settings.policy, &field, nftables, &totals);
   else
-    prove_town(&field, nftables, &totals);
+    prove_examples(&field, nftables, &totals);
   double end = clock_seconds() + (double)settings.seconds;
   for (unsigned long i = 0; settings.policy == NULL && i < settings.policies && clock_seconds() < end; i++)
     if (totals.other < 3)
