@@ -2,6 +2,7 @@
 #include "proof/symbolic.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include <linux/netfilter.h>
@@ -159,6 +160,21 @@ static diagram whole_packets(struct symbolic *machine, enum address_family famil
   return diagram_not(store, pieces);
 }
 
+/* An ICMP error; connections that a helper foresees are not followed (a rule that sets a helper is not). */
+static diagram related_packets(struct symbolic *machine, enum address_family family) {
+  uint8_t protocol = family == FAMILY_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+  struct diagram_field field = space_field(machine->space, FIELD_PROTOCOL, 0);
+  return diagram_range(machine->store, &field, &protocol, &protocol);
+}
+
+static diagram universe_of(struct symbolic *machine, const struct situation *situation, bool early) {
+  bool related = situation->tracking == TRACKING_RELATED_ORIGINAL || situation->tracking == TRACKING_RELATED_REPLY;
+  if (early)
+    return DIAGRAM_TRUE;
+  diagram whole = whole_packets(machine, situation->family);
+  return related ? diagram_and(machine->store, whole, related_packets(machine, situation->family)) : whole;
+}
+
 static int way_run(struct symbolic *machine, const struct situation *situation, bool early, int32_t before_priority,
                    struct way *way) {
   bool opens = situation->tracking == TRACKING_OPENS;
@@ -167,7 +183,7 @@ static int way_run(struct symbolic *machine, const struct situation *situation, 
       .situation = situation, .in = interface_of(machine, situation->in), .out = interface_of(machine, situation->out)};
   struct stop *stops = NULL;
   size_t count = 0;
-  way->passed = early ? DIAGRAM_TRUE : whole_packets(machine, situation->family);
+  way->passed = universe_of(machine, situation, early);
   machine->universe = way->passed;
   way->undecided = DIAGRAM_FALSE;
   way->effects = (struct effects){.mark = DIAGRAM_FALSE,

@@ -63,7 +63,8 @@ struct symbolic_result {
 int symbolic_early(struct symbolic *machine, const struct situation *situation, int32_t before_priority,
                    struct symbolic_result *ret_result);
 
-/* 0, or -ENOMEM (also when the store's budget is spent). Of packets that arrive whole: may and must hold no others. */
+/* 0, or -ENOMEM (also when the store's budget is spent). Of packets that arrive whole, and for
+ * RELATED of ICMP: may and must hold no others. */
 int symbolic_judge(struct symbolic *machine, const struct situation *situation, struct symbolic_result *ret_result);
 
 struct mark_word symbolic_mark(const struct symbolic *machine, uint32_t leaf);
