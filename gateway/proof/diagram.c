@@ -17,10 +17,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "proof/diagram_parts.h"
 
 enum { FIRST_CAPACITY = 256, CONSTANTS = 2, GROUP = 255 };
+static const size_t LARGE_PAGE = (size_t)1 << 21;
 static const uint32_t MOST_NODES = 0x7fffffff;
 
 static const struct diagram_entry FALSE_LEAF = {.variable = LEAF_VARIABLE};
@@ -72,6 +74,14 @@ diagram diagram_fail(struct diagram_store *store) {
   return DIAGRAM_NONE;
 }
 
+/* Only whole large pages inside of it: the rest belongs to the allocator. That it is refused is no failure. */
+void diagram_advise(void *array, size_t bytes) {
+  if (bytes < 2 * LARGE_PAGE)
+    return;
+  size_t before = LARGE_PAGE - (uintptr_t)array % LARGE_PAGE;
+  (void)madvise((char *)array + before, (bytes - before) / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+}
+
 /* ---- nodes ---- */
 
 /* The younger branch goes into the low bits, the older one scatters groups of them. */
@@ -94,6 +104,7 @@ static bool grow_buckets(struct diagram_store *store, size_t count) {
   store->bucket_count = store->buckets != NULL ? count : 0;
   if (store->buckets == NULL)
     return false;
+  diagram_advise(store->buckets, count * sizeof *store->buckets);
   for (uint32_t node = CONSTANTS; node < store->count; node++)
     link_node(store, node);
   return true;
@@ -106,6 +117,7 @@ static bool grow(struct diagram_store *store) {
   struct diagram_entry *nodes = realloc(store->nodes, capacity * sizeof *nodes);
   if (nodes == NULL)
     return false;
+  diagram_advise(nodes, capacity * sizeof *nodes);
   store->nodes = nodes;
   store->capacity = (uint32_t)capacity;
   return store->bucket_count >= capacity || grow_buckets(store, store->bucket_count * 2);

@@ -48,6 +48,7 @@ static bool grow_answers(struct diagram_store *store, size_t count) {
   size_t old_count = store->answer_count;
   if (answers == NULL)
     return false;
+  diagram_advise(answers, count * sizeof *answers);
   store->answers = answers;
   store->answer_count = count;
   for (size_t i = 0; i < old_count; i++)

@@ -40,6 +40,8 @@ enum diagram_tag_kind { TAG_COMBINE, TAG_BOXES, TAG_MAP, TAG_QUANTIFY, TAG_GATHE
 enum { TAG_AND, TAG_OR, TAG_DIFFERENCE, TAG_XOR, TAG_FIX, TAG_WHERE, TAG_SUPPORT, TAG_FIRST_FREE };
 #define TAG_BIT 0x80000000u /* no diagram has it: a tag never looks like a third operand */
 
+/* Tells the kernel that an array that has just been made will be walked at random: large pages, where it is large. */
+void diagram_advise(void *array, size_t bytes);
 /* Spends the store. Returns DIAGRAM_NONE. */
 diagram diagram_fail(struct diagram_store *store);
 /* The node, unchecked: the operands belong to the store and ask later variables, or are DIAGRAM_NONE. */
