@@ -10,8 +10,8 @@
  * Theory of operation. All pairs of zones are looked at, the gateway and "no zone" being two of them; pairs with the
  * gateway come last, since it reports about connections of all others. Each pair is proven with decision diagrams in a
  * store; a store serves one pair after another until it has grown, so that what the pairs have in common (the guard) is
- * drawn seldom; a store that still fits into the processor's cache is twice as fast as a large one. What comes out is a list of findings; the worst of them is
- * the result.
+ * drawn seldom; a store that still fits into the processor's cache is twice as fast as a large one. What comes out is a
+ * list of findings; the worst of them is the result.
  */
 
 enum { NODE_BUDGET = 64 * 1024 * 1024, NODES_BEFORE_A_NEW_BENCH = 512 * 1024 };
