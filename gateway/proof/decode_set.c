@@ -324,6 +324,20 @@ static void decode_element_expressions(struct decoder *decoder, const struct liv
   }
 }
 
+/* Fields of a key begin at words; what is between is compared, too, and a rule's registers have 0 there. */
+static bool is_padded(const struct live_set *set, const uint8_t *key) {
+  size_t end = 0;
+  for (size_t i = 0; i < set->field_count; i++) {
+    size_t next = end + (set->field_lengths[i] + WORD - 1) / WORD * WORD;
+    for (end += set->field_lengths[i]; end < next && end < set->key_length; end++) {
+      if (key[end] != 0) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 /* Whether keys are there, and of the set's length. */
 static const char *judge_keys(const struct live_set *set, const struct element_draft *draft, const struct told *told) {
   if (told->is_catch_all) {
@@ -331,6 +345,9 @@ static const char *judge_keys(const struct live_set *set, const struct element_d
   }
   if (draft->key.length != set->key_length || (told->has_end_key && draft->key_end.length != set->key_length)) {
     return "element: a key of another length than its set has";
+  }
+  if (set->field_count > 1 && !is_padded(set, draft->key.data)) {
+    return "element: a key that no packet has, between its fields";
   }
   if (told->has_end_key && !(set->interval && set->field_count > 1)) {
     return "element: a last key in a set without concatenated intervals";

@@ -100,7 +100,10 @@ static void way_stop(struct symbolic *machine, struct view *view, const struct s
     return;
   }
   view->stage = stop->stage;
-  struct outcome outcome = chain_run(machine, view, stop->chain, way->passed, &effects, 0);
+  /* What a rule took away from conntrack has no connection either. */
+  diagram aside = stop->nat ? diagram_and(store, way->passed, effects.untracked) : DIAGRAM_FALSE;
+  diagram asked = diagram_difference(store, way->passed, aside);
+  struct outcome outcome = chain_run(machine, view, stop->chain, asked, &effects, 0);
   way->undecided = diagram_or(store, way->undecided, outcome.undecided);
   if (!stop_is_asked(stop, tracking)) {
     way->passed = diagram_difference(store, way->passed, outcome.undecided);
@@ -110,6 +113,7 @@ static void way_stop(struct symbolic *machine, struct view *view, const struct s
   way->passed = outcome.accepted;
   if (stop->chain->policy_accept)
     way->passed = diagram_or(store, way->passed, outcome.returned);
+  way->passed = diagram_or(store, way->passed, aside);
 }
 
 /* A table of bridges concerns packets of an interface that is one. */

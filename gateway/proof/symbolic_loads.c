@@ -71,6 +71,26 @@ static bool load_is_quick(const struct live_expression *expression) {
   return (length == 1 || length == 2 || length == 4) && expression->offset % length == 0;
 }
 
+/* A packet that has ports may still end anywhere behind what conntrack wants of its header: a rule that reads beyond
+ * finds nothing there. */
+static void transport_reaches(struct run *run, unsigned end) {
+  enum { PORTS = 4 };
+  static const struct {
+    uint8_t protocol;
+    unsigned bytes;
+  } HEADERS[] = {{IPPROTO_TCP, 20}, {IPPROTO_UDP, 8}, {IPPROTO_ICMP, 8}, {IPPROTO_ICMPV6, 8}};
+  struct diagram_store *store = run->machine->store;
+  diagram sure = DIAGRAM_FALSE;
+  if (end <= PORTS)
+    return;
+  for (size_t i = 0; i < sizeof(HEADERS) / sizeof(HEADERS[0]); i++)
+    if (end <= HEADERS[i].bytes)
+      sure = diagram_or(store, sure, field_is(run, FIELD_PROTOCOL, HEADERS[i].protocol));
+  if (diagram_difference(store, run->condition, sure) == DIAGRAM_FALSE)
+    return;
+  run_narrow(run, diagram_or(store, sure, run_unknown(run, UNKNOWN_ANSWER, "length of the packet")));
+}
+
 /* *ret_strange: packets of which something else than a transport header is read. */
 static void transport_needs(struct run *run, const struct live_expression *expression, diagram *ret_strange) {
   struct diagram_store *store = run->machine->store;
@@ -79,6 +99,7 @@ static void transport_needs(struct run *run, const struct live_expression *expre
     return;
   run_narrow(run, variable_of(run, FIELD_TRANSPORT_READABLE, 0));
   run->condition = diagram_difference(store, run->condition, unfinished_headers(run));
+  transport_reaches(run, expression->offset + expression->length);
   if (stage_of(run)->whole)
     return;
   diagram later = diagram_and(store, run->condition, later_fragment(run));
@@ -89,7 +110,8 @@ static void transport_needs(struct run *run, const struct live_expression *expre
   run->condition = diagram_or(store, run->condition, *ret_strange);
 }
 
-static void link_needs(struct run *run) {
+static void link_needs(struct run *run, const struct live_expression *expression) {
+  enum { HEADERS = ETH_HLEN + 20 }; /* and the shortest of the IP headers behind it */
   const struct stage *stage = stage_of(run);
   run->machine->saw |= SAW_IN;
   const struct link *link = run->view->in.link;
@@ -98,6 +120,8 @@ static void link_needs(struct run *run) {
     run->condition = DIAGRAM_FALSE; /* there is none: the rule does not match */
   else if (!ethernet)
     run_unmodelled(run, run->condition, "link header that is not Ethernet's");
+  else if (expression->offset + expression->length > HEADERS)
+    run_narrow(run, run_unknown(run, UNKNOWN_ANSWER, "length of the packet"));
 }
 
 static void network_needs(struct run *run, const struct live_expression *expression) {
@@ -204,7 +228,7 @@ void payload_run(struct run *run, const struct live_expression *expression) {
   if (base == BASE_TRANSPORT)
     transport_needs(run, expression, &strange);
   else if (base == BASE_LINK)
-    link_needs(run);
+    link_needs(run, expression);
   else
     network_needs(run, expression);
   if (reads_fragment(run, expression, base) && !fragments_are_told(run))

@@ -177,6 +177,13 @@ static struct stage stage_make(const struct live_chain *chain, const struct hook
   return stage;
 }
 
+/* nf_nat_proto.c: chains of type nat are all asked by one hook, which has its own place among the others; their
+ * priorities order them among themselves. */
+static int32_t nat_place(unsigned hook) {
+  bool source = hook == NF_INET_POST_ROUTING || hook == NF_INET_LOCAL_IN;
+  return source ? NF_IP_PRI_NAT_SRC : NF_IP_PRI_NAT_DST;
+}
+
 struct stops {
   struct stop *items;
   size_t count, capacity;
@@ -192,21 +199,28 @@ static int stops_add(struct symbolic *machine, struct stops *stops, const struct
   stop->chain = chain;
   stop->stage = stage_make(chain, hook);
   stop->nat = chain->type != NULL && strcmp(chain->type, "nat") == 0;
+  stop->place = stop->nat ? nat_place(hook->hook) : chain->priority;
   stop->unmodelled = chain->table->unmodelled;
   return 0;
 }
 
 static int stop_order(const void *left, const void *right) {
   const struct stop *a = left, *b = right;
+  if (a->place != b->place)
+    return a->place < b->place ? -1 : 1;
   return a->chain->priority < b->chain->priority ? -1 : a->chain->priority > b->chain->priority;
 }
 
-/* Chains of one priority. */
+static bool order_is_seen(const struct stop *left, const struct stop *right) {
+  return left->nat && right->nat && left->chain->priority != right->chain->priority;
+}
+
+/* Chains of one place. */
 static void stops_compare(struct symbolic *machine, struct stop *stops, size_t count) {
   for (size_t i = 0; i < count; i++)
-    for (size_t k = i + 1; k < count && stops[k].chain->priority == stops[i].chain->priority; k++)
-      if (order_matters(base_does(machine, stops[i].chain), base_does(machine, stops[k].chain)) &&
-          stops[i].unmodelled == NULL)
+    for (size_t k = i + 1; k < count && stops[k].place == stops[i].place; k++)
+      if (!order_is_seen(&stops[i], &stops[k]) && stops[i].unmodelled == NULL &&
+          order_matters(base_does(machine, stops[i].chain), base_does(machine, stops[k].chain)))
         stops[i].unmodelled = "chain of the same hook and priority as another, and one changes what the other reads";
 }
 

@@ -250,6 +250,7 @@ struct stop {
   const struct live_chain *chain;
   struct stage stage;
   bool nat;               /* asked for the first packet of a connection only */
+  int32_t place;          /* the priority at which it is asked */
   const char *unmodelled; /* why it cannot be followed; NULL */
 };
 /* early: before routing only, and only what comes before that priority. */

@@ -316,6 +316,25 @@ static void key_of_another_length(void) {
   put_element(5, 0);
   bytes_close(&bytes);
 }
+/* Two fields, the first of which ends in the middle of a word. */
+static void something_between_fields(void) {
+  static const uint8_t key[8] = {0, 80, 0, 1, 10, 0, 0, 1};
+  put_set("s", NFT_SET_CONCAT, sizeof(key));
+  bytes_open(&bytes, NFTA_SET_DESC);
+  bytes_open(&bytes, NFTA_SET_DESC_CONCAT);
+  for (uint32_t length = 2; length <= 4; length += 2) {
+    bytes_open(&bytes, NFTA_LIST_ELEM);
+    bytes_u32(&bytes, NFTA_SET_FIELD_LEN, length);
+    bytes_close(&bytes);
+  }
+  bytes_close(&bytes);
+  bytes_close(&bytes);
+  open_elements("s");
+  bytes_open(&bytes, NFTA_LIST_ELEM);
+  bytes_value(&bytes, NFTA_SET_ELEM_KEY, key, sizeof(key));
+  bytes_close(&bytes);
+  bytes_close(&bytes);
+}
 static void data_in_a_set(void) {
   put_set("s", 0, 2);
   open_elements("s");
@@ -360,6 +379,7 @@ static const struct {
     {flag_of_element, "flag 0x10"},
     {unknown_in_element, "element: attribute 60"},
     {key_of_another_length, "key of another length"},
+    {something_between_fields, "between its fields"},
     {data_in_a_set, "data of another kind"},
     {two_catch_alls, "two catch-alls"},
     {unknown_among_elements, "something else among the elements"},

@@ -449,6 +449,81 @@ START_TEST(unknown_answers_let_pass_and_do_not_promise) {
 }
 END_TEST
 
+/* A rule that reads behind what a packet must have ends there; so what it would drop may pass. */
+START_TEST(loads_behind_the_headers_may_find_nothing) {
+  static const struct {
+    unsigned base, offset, length;
+    bool sure;
+  } rows[] = {
+      {NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, true},  {NFT_PAYLOAD_TRANSPORT_HEADER, 16, 4, true},
+      {NFT_PAYLOAD_TRANSPORT_HEADER, 20, 1, false}, {NFT_PAYLOAD_TRANSPORT_HEADER, 100, 1, false},
+      {NFT_PAYLOAD_NETWORK_HEADER, 200, 1, false},  {NFT_PAYLOAD_LL_HEADER, 6, 6, true},
+      {NFT_PAYLOAD_LL_HEADER, 200, 1, false},
+  };
+  static const uint8_t nothing[6];
+  new_ruleset();
+  struct live_expression mask = {.kind = LIVE_BITWISE,
+                                 .name = "bitwise",
+                                 .source = R1,
+                                 .destination = R1,
+                                 .has_destination = true,
+                                 .length = rows[_i].length,
+                                 .data = nothing,
+                                 .data_length = rows[_i].length,
+                                 .data_to = nothing,
+                                 .data_to_length = rows[_i].length};
+  RULE(FORWARD, PROTOCOL(TCP), load(rows[_i].base, rows[_i].offset, rows[_i].length), mask,
+       is(nothing, rows[_i].length), verdict(LIVE_DROP, -1));
+  RULE(FORWARD, ACCEPT);
+  struct symbolic_result result = judge();
+  diagram readable = diagram_variable(store, space_field_variable(space, FIELD_TRANSPORT_READABLE, 0));
+  diagram tcp = diagram_and(store, whole(protocol(TCP)), readable);
+  ck_assert_int_eq(!meets(result.may, tcp), rows[_i].sure);
+  ck_assert(!meets(result.must, tcp));
+  ck_assert(within(whole(protocol(UDP)), result.must));
+}
+END_TEST
+
+/* Ports are read of all that is readable; more only of what has so long a header. */
+START_TEST(of_protocols_without_a_header_only_ports_are_sure) {
+  new_ruleset();
+  RULE(FORWARD, PROTOCOL(99), load(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 4), load(NFT_PAYLOAD_TRANSPORT_HEADER, 6, 2),
+       verdict(LIVE_DROP, -1));
+  RULE(FORWARD, ACCEPT);
+  struct symbolic_result result = judge();
+  ck_assert(within(whole(protocol(99)), result.may));
+}
+END_TEST
+
+START_TEST(chains_that_rewrite_addresses_have_a_place_of_their_own) {
+  static const uint32_t five = 5;
+  new_ruleset();
+  chains[EARLIER].type = "nat";
+  chains[EARLIER].hook = chains[FORWARD].hook = NF_INET_POST_ROUTING;
+  chains[EARLIER].priority = 300; /* and yet it is asked at 100 */
+  chains[FORWARD].priority = 200;
+  RULE(EARLIER, value(&five, 4), mark_set());
+  RULE(FORWARD, ct(NFT_CT_MARK), is((const uint8_t *)&five, 4), ACCEPT);
+  ck_assert_uint_eq(judge().must, all_packets());
+}
+END_TEST
+
+START_TEST(what_is_taken_away_from_conntrack_meets_no_chain_that_rewrites_addresses) {
+  new_ruleset();
+  chains[EARLIER].type = "nat";
+  chains[EARLIER].hook = NF_INET_POST_ROUTING;
+  chains[EARLIER].policy_accept = false;
+  chains[OTHER].base = chains[OTHER].policy_accept = true;
+  chains[OTHER].hook = NF_INET_PRE_ROUTING;
+  chains[OTHER].priority = -300;
+  RULE(OTHER, PROTOCOL(TCP), named(LIVE_NOTRACK, "notrack"));
+  RULE(FORWARD, ACCEPT);
+  struct symbolic_result result = judge();
+  chains[OTHER].base = false;
+  ck_assert_uint_eq(result.must, whole(protocol(TCP)));
+}
+END_TEST
+
 START_TEST(what_packets_change_is_unknown) {
   for (int by_rule = 0; by_rule < 2; by_rule++) {
     new_ruleset();
@@ -669,6 +744,10 @@ int main(void) {
   tcase_add_test(tests, what_only_counts_is_no_condition);
   tcase_add_test(tests, a_throttle_that_drops_is_a_condition_too);
   tcase_add_loop_test(tests, unknown_answers_let_pass_and_do_not_promise, 0, 6);
+  tcase_add_loop_test(tests, loads_behind_the_headers_may_find_nothing, 0, 7);
+  tcase_add_test(tests, of_protocols_without_a_header_only_ports_are_sure);
+  tcase_add_test(tests, chains_that_rewrite_addresses_have_a_place_of_their_own);
+  tcase_add_test(tests, what_is_taken_away_from_conntrack_meets_no_chain_that_rewrites_addresses);
   tcase_add_test(tests, what_packets_change_is_unknown);
   tcase_add_test(tests, elements_with_limits_are_unknown_and_with_counters_are_not);
   tcase_add_test(tests, jump_goto_and_return_lead_where_the_kernel_goes);
