@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <linux/netfilter/nf_tables.h>
@@ -9,13 +10,16 @@
 
 /*
  * Interfaces have names without number; to the rules they fall into a few kinds: each name that a rule, a set or the
- * policy mentions, and all the others. Prefixes ("eth*") count as a name that has them; the one that stands for all
- * others has a prefix of none.
+ * policy mentions, and all the others. A prefix ("eth*") is a name too, and beside it stands one that has the prefix
+ * and that nobody names in full: a rule may except "eth" itself. The one that stands for all others has a prefix of
+ * none.
  */
 
 struct listing {
   struct proof_interfaces *interfaces;
   size_t capacity;
+  const char **prefixes;
+  size_t prefix_count, prefix_capacity;
   struct arena *arena;
   const struct policy *policy;
   bool failed;
@@ -41,15 +45,43 @@ static void add_name(struct listing *listing, const char *name, size_t length) {
   };
 }
 
-/* A name lies left-aligned in a register, zeroes behind it. */
-static void add_bytes(struct listing *listing, const uint8_t *bytes, size_t length) {
+static size_t name_length(const uint8_t *bytes, size_t length) {
   size_t end = 0;
   while (end < length && bytes[end] > ' ' && bytes[end] < 0x7f)
     end++;
+  return end;
+}
+
+/* A name lies left-aligned in a register, zeroes behind it. */
+static void add_bytes(struct listing *listing, const uint8_t *bytes, size_t length) {
+  size_t end = name_length(bytes, length);
   for (size_t i = end; i < length; i++)
     if (bytes[i] != 0)
       return;
   add_name(listing, (const char *)bytes, end);
+}
+
+static void add_prefix(struct listing *listing, const uint8_t *bytes, size_t length) {
+  char *copy = arena_strndup(listing->arena, (const char *)bytes, name_length(bytes, length));
+  if (copy == NULL || arena_grow(listing->arena, (void **)&listing->prefixes, listing->prefix_count,
+                                 &listing->prefix_capacity, sizeof(listing->prefixes[0])) != 0) {
+    listing->failed = true;
+    return;
+  }
+  listing->prefixes[listing->prefix_count++] = copy;
+}
+
+/* When all names are known: for each prefix one that is none of them. */
+static void add_names_of_prefixes(struct listing *listing) {
+  static const char BEHIND[] = "~!@%^+=,;";
+  for (size_t i = 0; i < listing->prefix_count; i++) {
+    size_t before = listing->interfaces->count, length = strlen(listing->prefixes[i]);
+    char name[IFNAMSIZ + 1];
+    for (size_t k = 0; length + 1 < IFNAMSIZ && BEHIND[k] != '\0' && listing->interfaces->count == before; k++) {
+      snprintf(name, sizeof(name), "%s%c", listing->prefixes[i], BEHIND[k]);
+      add_name(listing, name, length + 1);
+    }
+  }
 }
 
 static bool is_name_key(unsigned key) {
@@ -61,8 +93,14 @@ static void add_rule(struct listing *listing, const struct live_rule *rule) {
   for (size_t i = 0; i < rule->expression_count; i++) {
     const struct live_expression *expression = &rule->expressions[i];
     names = names || (expression->kind == LIVE_META && is_name_key(expression->key));
-    if (names && expression->kind == LIVE_COMPARE && expression->data != NULL)
-      add_bytes(listing, expression->data, expression->data_length);
+    bool ranges = expression->kind == LIVE_RANGE, compares = expression->kind == LIVE_COMPARE || ranges;
+    if (!names || !compares || expression->data == NULL)
+      continue;
+    add_bytes(listing, expression->data, expression->data_length);
+    if (ranges && expression->data_to != NULL)
+      add_bytes(listing, expression->data_to, expression->data_to_length);
+    if (ranges || name_length(expression->data, expression->data_length) == expression->data_length)
+      add_prefix(listing, expression->data, expression->data_length);
   }
 }
 
@@ -75,6 +113,8 @@ static void add_element(struct listing *listing, const struct live_set *set, con
     if (length == IFNAMSIZ && element->first != NULL) {
       add_bytes(listing, element->first + offset, length);
       add_bytes(listing, element->last + offset, length);
+      if (memcmp(element->first + offset, element->last + offset, length) != 0)
+        add_prefix(listing, element->first + offset, length);
     }
     offset += padded;
   }
@@ -113,6 +153,7 @@ int proof_interfaces_list(const struct policy *policy, const struct live_ruleset
   /* Rules may ask for an index, a type or a group: then links that exist differ from one another. */
   for (size_t i = 0; surroundings != NULL && i < surroundings->link_count; i++)
     add_name(&listing, surroundings->links[i].name, strlen(surroundings->links[i].name));
+  add_names_of_prefixes(&listing);
   if (listing.failed || arena_grow(arena, (void **)&ret_interfaces->items, ret_interfaces->count, &listing.capacity,
                                    sizeof(ret_interfaces->items[0])) != 0)
     return -ENOMEM;

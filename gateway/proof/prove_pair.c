@@ -418,14 +418,20 @@ static diagram must_go_on(struct pair_work *work, const struct cell *cell, diagr
   return diagram_difference(store, covered(work, cell), guard);
 }
 
+/* What the guard has against packets of a connection that was let through. What the gateway itself sends bears its
+ * connection's addresses: of the reasons only a cut can come later. */
+static diagram standing_reasons(struct pair_work *work, const struct cell *cell, diagram reasons) {
+  struct diagram_store *store = work->bench->store;
+  bool sent = cell->situation.path == PATH_OUTPUT;
+  return sent ? diagram_where(store, reasons, REASON_CUT) : diagram_support(store, reasons);
+}
+
 static void check_later(struct pair_work *work, const struct cell *cell) {
   struct diagram_store *store = work->bench->store;
   diagram accepted = diagram_and(store, cell->possible, cell->kernel.may);
   diagram reasons = authorised_guard(work->bench->authorised, &cell->pair, cell->situation.family);
   diagram guard = diagram_support(store, reasons);
-  /* What the gateway itself sends bears its connection's addresses: of the reasons only a cut can come later. */
-  bool sent = cell->situation.path == PATH_OUTPUT;
-  diagram standing = sent ? diagram_where(store, reasons, REASON_CUT) : guard;
+  diagram standing = standing_reasons(work, cell, reasons);
   diagram over = diagram_difference(store, accepted, may_go_on(work, cell));
   prover_refute(work, cell, CLAIM_ESTABLISHED, over, true, NULL);
   prover_refute(work, cell, CLAIM_GUARD, diagram_and(store, accepted, standing), true, NULL);
@@ -479,6 +485,25 @@ diagram pair_work_excess(struct pair_work *work, const struct cell *cell) {
   if (!is_opener(&cell->situation))
     return diagram_difference(store, accepted, may_go_on(work, cell));
   return passes_within(work->prover, cell) ? DIAGRAM_FALSE : diagram_difference(store, accepted, covered(work, cell));
+}
+
+diagram pair_work_breach(struct pair_work *work, const struct cell *cell) {
+  struct diagram_store *store = work->bench->store;
+  diagram accepted = diagram_and(store, cell->possible, cell->kernel.may);
+  if (is_opener(&cell->situation))
+    return diagram_difference(store, accepted, authorised_here(work, cell));
+  if (!has_connection(&cell->situation))
+    return diagram_difference(store, accepted, neighbour_discovery(work->bench, &cell->situation));
+  diagram reasons = authorised_guard(work->bench->authorised, &cell->pair, cell->situation.family);
+  diagram against = diagram_and(store, accepted, standing_reasons(work, cell, reasons));
+  return diagram_or(store, against, pair_work_excess(work, cell));
+}
+
+diagram pair_work_loss(struct pair_work *work, const struct cell *cell) {
+  struct diagram_store *store = work->bench->store;
+  if (!is_opener(&cell->situation))
+    return DIAGRAM_FALSE;
+  return diagram_and(store, pair_work_lack(work, cell), covered(work, cell));
 }
 
 diagram pair_work_lack(struct pair_work *work, const struct cell *cell) {

@@ -118,6 +118,10 @@ bool pair_work_fill(struct pair_work *work);
 diagram pair_work_excess(struct pair_work *work, const struct cell *cell);
 /* Openers that shall pass and may not. */
 diagram pair_work_lack(struct pair_work *work, const struct cell *cell);
+/* All that may pass against flows or guard. */
+diagram pair_work_breach(struct pair_work *work, const struct cell *cell);
+/* Openers that flows of prover->in_force give, and that may not pass. */
+diagram pair_work_loss(struct pair_work *work, const struct cell *cell);
 
 /* Each flow of the words in force between two zones; other ZONE_NONE: between `zone` and any other. As a set over the
  * connection mark. */

@@ -14,6 +14,10 @@
  *     asked again, with all elements that have a timeout left out and only lasting flows in force. So nothing that has
  *     an end rests on an element that has none.
  *   - Each timer that has to do with connection marks runs out when the policy says, to the second.
+ *
+ * An element of any other kind may have a timer, too: one by which the guard drops, or an opener's. When there is such
+ * a one, what passes and what does not is asked of all pairs again, as it is without what has a timer. No packet shows
+ * it now, so a difference is told as something undecided.
  */
 
 enum { TOLERANCE_MILLISECONDS = 2000 };
@@ -80,27 +84,32 @@ static void check_pairs_with_ends(struct prover *prover) {
 
 /* ---- each timer ---- */
 
-/* Whether some rule looks into the set with a connection mark. */
-static bool rule_looks_up_mark(const struct live_rule *rule, const struct live_set *set) {
+/* Rules that look into a set: with a connection mark, and with anything else. */
+struct uses {
+  bool mark, other;
+};
+
+static void note_uses(const struct live_rule *rule, const struct live_set *set, struct uses *uses) {
   bool mark = false;
   for (size_t i = 0; i < rule->expression_count; i++) {
     const struct live_expression *expression = &rule->expressions[i];
-    if (expression->kind == LIVE_CT)
-      mark = expression->key == NFT_CT_MARK;
-    if (expression->kind == LIVE_LOOKUP && expression->set == set && mark)
-      return true;
+    if (expression->set == set && expression->kind == LIVE_LOOKUP && mark)
+      uses->mark = true;
+    else if (expression->set == set)
+      uses->other = true;
+    else if (expression->has_destination && expression->kind != LIVE_BITWISE)
+      mark = expression->kind == LIVE_CT && expression->key == NFT_CT_MARK;
   }
-  return false;
 }
 
 static bool is_mark_set(const struct live_set *set) {
+  struct uses uses = {false, false};
   if (set->key_length != sizeof(uint32_t) || set->dynamic)
     return false;
   for (size_t i = 0; i < set->table->chain_count; i++)
     for (size_t j = 0; j < set->table->chains[i].rule_count; j++)
-      if (rule_looks_up_mark(&set->table->chains[i].rules[j], set))
-        return true;
-  return false;
+      note_uses(&set->table->chains[i].rules[j], set, &uses);
+  return uses.mark && !uses.other;
 }
 
 /* Between which ends of its flows the timer of a word may run out. False: it stands for no flow that has one now. */
@@ -160,6 +169,87 @@ static void check_timers(struct prover *prover) {
     }
 }
 
+/* ---- timers of other kinds ---- */
+
+/* Not of a flow that there is: nor about to go, as that of a flow that has just ended. */
+static bool is_stray(const struct prover *prover, const struct live_element *element, bool mark) {
+  uint32_t value;
+  if (!element->has_timeout || element->expiration <= TOLERANCE_MILLISECONDS)
+    return false;
+  if (!mark || element->first == NULL)
+    return true;
+  memcpy(&value, element->first, sizeof(value));
+  return words_find(&prover->words, value) == NULL;
+}
+
+static const struct live_set *stray_in_table(const struct prover *prover, const struct live_table *table) {
+  for (size_t i = 0; i < table->set_count && !table->dormant; i++) {
+    const struct live_set *set = &table->sets[i];
+    if (!set->has_timeouts || set->dynamic)
+      continue;
+    bool mark = is_mark_set(set);
+    if (set->has_catch_all && set->catch_all.has_timeout)
+      return set;
+    for (size_t j = 0; j < set->element_count; j++)
+      if (is_stray(prover, &set->elements[j], mark))
+        return set;
+  }
+  return NULL;
+}
+
+static const struct live_set *find_stray(const struct prover *prover) {
+  const struct live_ruleset *ruleset = prover->question->ruleset;
+  const struct live_set *set = NULL;
+  for (size_t i = 0; i < ruleset->table_count && set == NULL; i++)
+    set = stray_in_table(prover, &ruleset->tables[i]);
+  return set;
+}
+
+static void note_stray(struct prover *prover, const struct live_set *set, const struct pair_work *work,
+                       const char *what) {
+  struct proof_gap gap = {.table = set->table,
+                          .why =
+                              arena_printf(prover->arena, "%s when the timers in the set %s have run", what, set->name),
+                          .from = work->left,
+                          .to = work->right};
+  gap.why = gap.why != NULL ? gap.why : what;
+  prover_note_gap(prover, &gap);
+  prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
+  prover_note_pair(prover, work->left, work->right, PROOF_UNDECIDED, 0);
+}
+
+static void check_without_timed(struct prover *prover, struct bench *bench, const struct live_set *set, zone_index left,
+                                zone_index right) {
+  struct pair_work work = {.prover = prover, .bench = bench, .left = left, .right = right};
+  pair_work_fill(&work);
+  bool more = work.failed, less = false;
+  for (size_t i = 0; i < work.cell_count && !work.failed && !(more && less); i++) {
+    more = more || pair_work_breach(&work, &work.cells[i]) != DIAGRAM_FALSE;
+    less = less || pair_work_loss(&work, &work.cells[i]) != DIAGRAM_FALSE;
+  }
+  if (more)
+    note_stray(prover, set, &work, "more may pass");
+  if (less)
+    note_stray(prover, set, &work, "less may pass");
+}
+
+static void check_strays(struct prover *prover) {
+  const struct live_set *set = find_stray(prover);
+  zone_index count = (zone_index)prover->question->policy->zone_count;
+  struct bench *bench = NULL;
+  for (zone_index left = ZONE_NONE; set != NULL && left < count; left++)
+    for (zone_index right = left; right <= count; right++) {
+      bench = bench_renew(prover, bench);
+      if (bench == NULL) {
+        prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
+        return;
+      }
+      symbolic_leave_out(bench->machine, is_timed, NULL);
+      check_without_timed(prover, bench, set, left, right == count ? ZONE_GATEWAY : right);
+    }
+  bench_free(bench);
+}
+
 void prove_times(struct prover *prover) {
   const struct policy *policy = prover->question->policy;
   const bool *in_force = prover->in_force;
@@ -175,6 +265,7 @@ void prove_times(struct prover *prover) {
   prover->in_force = lasting;
   prover->timers_have_run = true;
   check_pairs_with_ends(prover);
+  check_strays(prover);
   prover->in_force = in_force;
   prover->timers_have_run = false;
 }
