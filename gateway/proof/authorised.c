@@ -26,6 +26,14 @@ struct authorised *authorised_new(const struct authorised_question *question, st
   return authorised;
 }
 
+bool authorised_is_zone(const struct authorised *authorised, zone_index zone) {
+  return zone >= 0 && (size_t)zone < authorised->policy->zone_count;
+}
+
+unsigned authorised_family_index(enum address_family family) {
+  return family == FAMILY_IPV6;
+}
+
 /* ---- sets by one field ---- */
 
 static void put_number(uint8_t *bytes, unsigned width, uint64_t number) {
@@ -179,9 +187,9 @@ diagram authorised_packets(struct authorised *authorised, const struct zone_pair
   bool from_here = pair->from == ZONE_GATEWAY, to_here = pair->to == ZONE_GATEWAY;
   if (from_here && to_here)
     return DIAGRAM_TRUE;
-  if (!from_here && !is_zone(authorised, pair->from))
+  if (!from_here && !authorised_is_zone(authorised, pair->from))
     return DIAGRAM_FALSE;
-  bool nowhere = !to_here && !is_zone(authorised, pair->to);
+  bool nowhere = !to_here && !authorised_is_zone(authorised, pair->to);
   diagram set = nowhere ? neighbour_discovery(authorised, pair, situation->family) : pass(authorised, pair, situation);
   return authorised->failed || flow_lists_failed(authorised->lists) ? DIAGRAM_NONE : set;
 }

@@ -231,9 +231,9 @@ int authorised_learn_addresses(struct authorised *authorised) {
 
 diagram authorised_claims(struct authorised *authorised, zone_index zone, enum space_field field,
                           enum address_family family) {
-  if (!is_zone(authorised, zone))
+  if (!authorised_is_zone(authorised, zone))
     return DIAGRAM_FALSE;
-  struct drawing *drawing = &authorised->zones[zone].claimed[field][family_index(family)];
+  struct drawing *drawing = &authorised->zones[zone].claimed[field][authorised_family_index(family)];
   if (!drawing->made)
     *drawing = (struct drawing){true, authorised_addresses(authorised, field, family, &authorised->zones[zone].claims)};
   return drawing->set;
@@ -302,9 +302,9 @@ static diagram draw_mismatched(struct authorised *authorised, zone_index zone, e
 }
 
 diagram authorised_mismatched(struct authorised *authorised, zone_index zone, enum address_family family) {
-  if (!is_zone(authorised, zone))
+  if (!authorised_is_zone(authorised, zone))
     return DIAGRAM_FALSE;
-  struct drawing *drawing = &authorised->zones[zone].mismatched[family_index(family)];
+  struct drawing *drawing = &authorised->zones[zone].mismatched[authorised_family_index(family)];
   if (drawing->made)
     return drawing->set;
   struct arena *scratch = arena_new(0);

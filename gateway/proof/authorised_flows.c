@@ -64,7 +64,7 @@ static const struct layout LAYOUTS[] = {
 /* ---- learning ---- */
 
 static const struct zone *zone_of(const struct authorised *authorised, zone_index zone) {
-  return is_zone(authorised, zone) ? &authorised->policy->zones[zone] : NULL;
+  return authorised_is_zone(authorised, zone) ? &authorised->policy->zones[zone] : NULL;
 }
 
 /* Both ends lie in a zone that may be seen here. */
@@ -219,9 +219,9 @@ static bool add_end(const struct canvas *canvas, const struct endpoint *end, zon
                     struct address_range **ranges, size_t *count, size_t *capacity) {
   const struct authorised *authorised = canvas->authorised;
   const struct address_set *set = NULL;
-  if (end->kind == ENDPOINT_ZONE && is_zone(authorised, end->zone))
+  if (end->kind == ENDPOINT_ZONE && authorised_is_zone(authorised, end->zone))
     set = &authorised->zones[end->zone].local;
-  if (end->kind == ENDPOINT_GATEWAY && is_zone(authorised, peer))
+  if (end->kind == ENDPOINT_GATEWAY && authorised_is_zone(authorised, peer))
     set = &authorised->zones[peer].gateway;
   bool host = end->kind == ENDPOINT_HOST && end->host != NULL;
   size_t more = host ? end->host->address_count : set != NULL ? set->count : 0;

@@ -80,11 +80,11 @@ static diagram unknown_zone(const struct watch *watch) {
 static bool is_named(const struct watch *watch, zone_index zone, const char *name) {
   if (zone == ZONE_GATEWAY)
     return strcmp(name, "gateway") == 0;
-  return is_zone(watch->authorised, zone) && strcmp(watch->authorised->policy->zones[zone].name, name) == 0;
+  return authorised_is_zone(watch->authorised, zone) && strcmp(watch->authorised->policy->zones[zone].name, name) == 0;
 }
 
 static bool is_management(const struct watch *watch, zone_index zone) {
-  return is_zone(watch->authorised, zone) && watch->authorised->policy->zones[zone].class_known &&
+  return authorised_is_zone(watch->authorised, zone) && watch->authorised->policy->zones[zone].class_known &&
          watch->authorised->policy->zones[zone].class == CLASS_MANAGEMENT;
 }
 
@@ -143,7 +143,7 @@ static diagram cut_zones(const struct watch *watch) {
   if (watch->from == ZONE_GATEWAY)
     return are_parted(watch, ZONE_GATEWAY, watch->to) ? DIAGRAM_TRUE : DIAGRAM_FALSE;
   diagram set = DIAGRAM_FALSE, elsewhere = DIAGRAM_TRUE;
-  for (zone_index zone = 0; is_zone(watch->authorised, zone); zone++) {
+  for (zone_index zone = 0; authorised_is_zone(watch->authorised, zone); zone++) {
     if (are_parted(watch, watch->from, zone))
       set = either(watch, set, towards(watch, zone));
     elsewhere = without(watch, elsewhere, towards(watch, zone));
@@ -204,7 +204,7 @@ static diagram tunnel_packets(const struct watch *watch, const struct tunnel *tu
 static diagram one_tunnel(const struct watch *watch, size_t tunnel) {
   uint16_t bit = (uint16_t)(1u << tunnel);
   diagram allowed = DIAGRAM_FALSE;
-  for (zone_index zone = 0; is_zone(watch->authorised, zone); zone++)
+  for (zone_index zone = 0; authorised_is_zone(watch->authorised, zone); zone++)
     if ((authorised_join(watch->authorised, watch->from, zone).tunnels & bit) != 0)
       allowed = either(watch, allowed, towards(watch, zone));
   if ((authorised_join(watch->authorised, watch->from, ZONE_GATEWAY).tunnels & bit) != 0)
@@ -231,7 +231,7 @@ static diagram no_flow(const struct watch *watch) {
   if (watch->authorised->policy->zones[watch->from].on_deny == ON_DENY_REJECT)
     return DIAGRAM_FALSE;
   diagram joined = towards(watch, watch->from);
-  for (zone_index zone = 0; is_zone(watch->authorised, zone); zone++)
+  for (zone_index zone = 0; authorised_is_zone(watch->authorised, zone); zone++)
     if (authorised_join(watch->authorised, watch->from, zone).joined)
       joined = either(watch, joined, towards(watch, zone));
   return diagram_not(watch->store, either(watch, joined, icmp_errors(watch)));
@@ -274,7 +274,7 @@ static diagram spared(const struct watch *watch) {
 }
 
 diagram authorised_guard(struct authorised *authorised, const struct zone_pair *pair, enum address_family family) {
-  if (pair->from != ZONE_GATEWAY && !is_zone(authorised, pair->from))
+  if (pair->from != ZONE_GATEWAY && !authorised_is_zone(authorised, pair->from))
     return diagram_leaf(authorised->store, REASON_UNKNOWN_ZONE);
   if (pair->from == ZONE_GATEWAY && pair->to == ZONE_GATEWAY)
     return DIAGRAM_FALSE;

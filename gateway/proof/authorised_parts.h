@@ -76,13 +76,8 @@ struct authorised {
   bool failed; /* no memory: every answer is DIAGRAM_NONE */
 };
 
-static inline bool is_zone(const struct authorised *authorised, zone_index zone) {
-  return zone >= 0 && (size_t)zone < authorised->policy->zone_count;
-}
-
-static inline unsigned family_index(enum address_family family) {
-  return family == FAMILY_IPV6;
-}
+bool authorised_is_zone(const struct authorised *authorised, zone_index zone);
+unsigned authorised_family_index(enum address_family family); /* 0 or 1 */
 
 /* ---- sets of packets by one field ---- */
 
