@@ -71,6 +71,10 @@ size_t attribute_count(struct decoder *decoder, struct bytes nest) {
 
 /* ---- values ---- */
 
+const char *first_reason(const char *left, const char *right) {
+  return left != NULL ? left : right;
+}
+
 uint32_t number_be32(const uint8_t *bytes) {
   return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }

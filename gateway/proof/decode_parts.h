@@ -93,9 +93,7 @@ size_t attribute_count(struct decoder *decoder, struct bytes nest); /* of a list
 uint32_t number_be32(const uint8_t *bytes);
 
 /* The first reason wins. */
-static inline const char *first_reason(const char *left, const char *right) {
-  return left != NULL ? left : right;
-}
+const char *first_reason(const char *left, const char *right);
 
 /* ---- names ---- */
 

@@ -145,11 +145,16 @@ static bool bit_of_whole(struct run *run, enum space_base base, unsigned byte, u
   return true;
 }
 
-/* Bytes that another header may have, too, or that drivers take away: no variables of their own. */
+/* Bytes that another header may have, too, that drivers take away, or that follow from the rest of the packet (its
+ * length, the sum over its header): no variables of their own. */
 static bool byte_is_elsewhere(struct run *run, enum space_base base, unsigned byte) {
   if (base == BASE_LINK)
     return byte >= 12;
-  return base == BASE_NETWORK && byte >= (seen(run, SAW_FAMILY)->family == FAMILY_IPV6 ? 40u : 20u);
+  if (base != BASE_NETWORK)
+    return false;
+  if (seen(run, SAW_FAMILY)->family == FAMILY_IPV6)
+    return byte >= 40 || byte == 4 || byte == 5;
+  return byte >= 20 || byte == 2 || byte == 3 || byte == 10 || byte == 11;
 }
 
 /* A bit of the hop limit less one: it turns where all behind it are 0. */

@@ -524,6 +524,16 @@ START_TEST(what_is_taken_away_from_conntrack_meets_no_chain_that_rewrites_addres
 }
 END_TEST
 
+/* No packet has a length of its own choice, so nothing is promised where a rule asks for it. */
+START_TEST(the_length_in_a_header_is_unknown) {
+  new_ruleset();
+  RULE(FORWARD, PROTOCOL(TCP), load(NFT_PAYLOAD_NETWORK_HEADER, 2, 2), is(BYTES(0, 40), 2), ACCEPT);
+  struct symbolic_result result = judge();
+  ck_assert_uint_eq(result.may, whole(protocol(TCP)));
+  ck_assert_uint_eq(result.must, DIAGRAM_FALSE);
+}
+END_TEST
+
 START_TEST(what_packets_change_is_unknown) {
   for (int by_rule = 0; by_rule < 2; by_rule++) {
     new_ruleset();
@@ -748,6 +758,7 @@ int main(void) {
   tcase_add_test(tests, of_protocols_without_a_header_only_ports_are_sure);
   tcase_add_test(tests, chains_that_rewrite_addresses_have_a_place_of_their_own);
   tcase_add_test(tests, what_is_taken_away_from_conntrack_meets_no_chain_that_rewrites_addresses);
+  tcase_add_test(tests, the_length_in_a_header_is_unknown);
   tcase_add_test(tests, what_packets_change_is_unknown);
   tcase_add_test(tests, elements_with_limits_are_unknown_and_with_counters_are_not);
   tcase_add_test(tests, jump_goto_and_return_lead_where_the_kernel_goes);
