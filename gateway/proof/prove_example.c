@@ -104,7 +104,7 @@ static bool judges_agree(struct prover *prover, const struct cell *cell, enum pr
   bool policy_allows = claim == CLAIM_MARK || claim == CLAIM_TIME || !kernel_allows;
   bool rules = concrete->unmodelled != NULL || concrete->accepted == kernel_allows;
   bool closed = prover->question->gate_closed && cell->situation.path == PATH_FORWARD;
-  if (rules && (decision->allow == policy_allows || closed || claim == CLAIM_MARK))
+  if (rules && (decision->allow == policy_allows || closed || claim == CLAIM_MARK || claim == CLAIM_TIME))
     return true;
   char source[ADDRESS_TEXT_SIZE], destination[ADDRESS_TEXT_SIZE];
   error_set(

@@ -140,18 +140,21 @@ static void write_extensions(struct writer *writer, const struct flat *flat) {
     previous[0] = flat->tuple.protocol;
 }
 
-static void write_transport(struct writer *writer, const struct flat_tuple *tuple, uint8_t tcp_flags) {
-  bool tcp = tuple->protocol == PROTOCOL_TCP;
-  uint8_t *at = put(writer, tcp ? 20 : 8);
+/* As long as a TCP header, whatever the protocol: rules that forgot to ask for the protocol read the same bytes of all.
+ */
+static void write_transport(struct writer *writer, const struct flat_tuple *tuple, uint8_t tcp_flags, bool quotes) {
+  enum { LENGTH = 20, SHORT = 8 };
+  uint8_t *at = put(writer, quotes ? SHORT : LENGTH);
   put_number(at, tuple->source_port);
   put_number(at + 2, tuple->destination_port);
-  if (tcp) {
+  if (tuple->protocol == PROTOCOL_TCP) {
     at[12] = 5 << 4;
-    at[13] = tcp_flags;
     put_number(at + 14, 1024);
   }
+  if (!quotes)
+    at[13] = tcp_flags;
   if (tuple->protocol == PROTOCOL_UDP)
-    put_number(at + 4, 8);
+    put_number(at + 4, LENGTH);
 }
 
 static void write_quotation(struct writer *writer, const struct flat *flat) {
@@ -159,7 +162,7 @@ static void write_quotation(struct writer *writer, const struct flat *flat) {
     write_ipv4(writer, &flat->quoted, PLAIN_IPV4, 0, HOP_LIMIT);
   else
     write_ipv6(writer, &flat->quoted, flat->quoted.protocol, HOP_LIMIT);
-  write_transport(writer, &flat->quoted, TCP_ACK);
+  write_transport(writer, &flat->quoted, TCP_ACK, false);
 }
 
 /* Lengths and checksums of one IP packet that begins at `begin`. */
@@ -205,7 +208,7 @@ static struct layout write_frame(const struct flat *flat, uint8_t *bytes, size_t
   }
   layout.begin[BASE_TRANSPORT] = writer.length;
   if (flat->transport_readable)
-    write_transport(&writer, &flat->tuple, flat->tcp_flags);
+    write_transport(&writer, &flat->tuple, flat->tcp_flags, flat->quotes);
   if (flat->transport_readable && flat->quotes)
     write_quotation(&writer, flat);
   layout.length = writer.length;

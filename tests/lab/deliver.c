@@ -135,15 +135,6 @@ static bool make_connection(const struct counterexample *example) {
   return made;
 }
 
-static void forget_connections(void) {
-  struct nfct_handle *handle = nfct_open(CONNTRACK, 0);
-  uint32_t family = AF_UNSPEC;
-  if (handle == NULL)
-    return;
-  nfct_query(handle, NFCT_Q_FLUSH, &family);
-  nfct_close(handle);
-}
-
 /* ---- the packet ---- */
 
 struct awaited {
@@ -230,7 +221,7 @@ enum delivery deliver_counterexample(struct lab *lab, const struct counterexampl
     return impossible("conntrack knows no such error", ret_why);
   if (is_martian(lab, &example->packet, situation->path))
     return impossible("the kernel routes no such address", ret_why);
-  forget_connections();
+  (void)lab_forget_connections(lab); /* and the slots that they took */
   if (needs_connection(situation->tracking) && !make_connection(example))
     return impossible("the kernel takes no such connection", ret_why);
   if (!route(lab, example, true))
@@ -242,6 +233,6 @@ enum delivery deliver_counterexample(struct lab *lab, const struct counterexampl
   if (code == 0)
     lab_collect(lab, WAIT_MILLISECONDS, take, &awaited);
   route(lab, example, false);
-  forget_connections();
+  (void)lab_forget_connections(lab);
   return awaited.seen ? DELIVERY_PASSED : DELIVERY_DROPPED;
 }
