@@ -106,22 +106,39 @@ static void list_word(struct word_list *list, uint32_t value) {
 
 enum { LOOSE_BITS_MOST = 4 };
 
-/* What a rule turns into this word stands for the same, also where nothing that is stamped now bears it (a half-open
- * connection, for flows that TCP has no part in). */
+/* What a rule turns into this word by taking away a few bits stands for the same, also where nothing that is stamped
+ * now bears it (a half-open connection, for flows that TCP has no part in). Not where it turns bits over: from what a
+ * flow of long ago may have left behind, that would make any word there is. */
 static void list_origins(struct word_list *list, uint32_t value, struct mark_word rewrite) {
-  uint32_t loose = ~rewrite.keep, wanted = (value ^ rewrite.flip) & rewrite.keep;
-  if (__builtin_popcount(loose) > LOOSE_BITS_MOST || ((value ^ rewrite.flip) & loose) != 0)
+  uint32_t loose = ~rewrite.keep;
+  if (rewrite.flip != 0 || __builtin_popcount(loose) > LOOSE_BITS_MOST || (value & loose) != 0)
     return;
   for (uint32_t bits = loose;; bits = (bits - 1) & loose) { /* every part of the loose bits */
-    list_word(list, wanted | bits);
+    list_word(list, value | bits);
     if (bits == 0)
       return;
   }
 }
 
+/* Whether a flow's connections bear the word by its documented identity: as it is, or with the few bits that a rule
+ * takes away. What else is found to stand for the flow now may have stood for another before, and connections last. */
+static bool is_identity(const struct prover *prover, uint32_t value, const struct flow *flow) {
+  const uint32_t *identities = prover->question->identities;
+  if (identities == NULL || value == identities[flow->index])
+    return true;
+  for (size_t i = 0; i < prover->words.rewrite_count; i++) {
+    struct mark_word rewrite = prover->words.rewrites[i];
+    bool few = rewrite.flip == 0 && __builtin_popcount(~rewrite.keep) <= LOOSE_BITS_MOST;
+    if (few && (value & rewrite.keep) == identities[flow->index])
+      return true;
+  }
+  return false;
+}
+
 static bool stands_for_force(const struct prover *prover, const struct word *word, zone_index zone, zone_index other) {
   for (size_t i = 0; i < word->flow_count; i++)
-    if (prover->in_force[word->flows[i]->index] && joins(word->flows[i], zone, other))
+    if (prover->in_force[word->flows[i]->index] && joins(word->flows[i], zone, other) &&
+        is_identity(prover, word->value, word->flows[i]))
       return true;
   return false;
 }
