@@ -6,6 +6,7 @@
  * A later packet of a connection bears the mark that its opener was given, so the opener is asked about first. Where
  * the question names no interfaces, those of the zones are taken, the first that fit.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -126,7 +127,9 @@ static struct original_tuple tuple_of(const struct packet *packet) {
 
 static int ask_rules(const struct inquiry *inquiry, struct probe *probe, struct packet packet,
                      struct concrete_result *ret_result) {
-  uint8_t frame[EXPLAIN_FRAME_SIZE];
+  uint8_t *frame = arena_alloc(inquiry->arena, EXPLAIN_FRAME_SIZE); /* the probe is asked about later, too */
+  if (frame == NULL)
+    return -ENOMEM;
   fill_mac(inquiry->question->policy, &packet);
   probe->length = explain_frame(&packet, frame);
   probe->frame = frame;

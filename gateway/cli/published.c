@@ -68,7 +68,7 @@ const struct restrictions *published_restrictions_of(const struct invocation *in
 }
 
 const struct restrictions *published_restrictions(const struct invocation *invocation, const struct policy *policy) {
-  struct published published;
+  struct published published = {0};
   if (published_read(invocation, &published) < 0 || published.publication.phase != PUBLICATION_IN_FORCE ||
       strcmp(published.publication.policy_sha256, policy->sha256) != 0) {
     return NULL;

@@ -298,7 +298,7 @@ static bool between_the_same_zones(const struct checking *checking, const struct
 /* A flow with a new name that bears the approval of one that is gone. */
 static int check_renamed(struct checking *checking, const struct flow *new_flow) {
   const struct flow *first = NULL;
-  for (size_t i = 0; i < checking->before->flow_count; i++) {
+  for (size_t i = 0; checking->before->flows != NULL && i < checking->before->flow_count; i++) {
     const struct flow *old_flow = &checking->before->flows[i];
     struct exact_difference difference;
     bool wider;

@@ -49,7 +49,7 @@ static bool add(struct words *words, uint32_t value, struct flow_list flows) {
   if (!make_room(words))
     return false;
   const struct flow **copy =
-      (const struct flow **)arena_memdup(words->arena, (const void *)flows.flows, flows.count * sizeof(*copy));
+      (const struct flow **)arena_memdup(words->arena, (const void *)flows.flows, flows.count * sizeof(void *));
   if (copy == NULL && flows.count != 0)
     return false;
   words->items[words->count] = (struct word){.value = value, .flows = copy, .flow_count = flows.count};

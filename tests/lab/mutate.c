@@ -224,7 +224,8 @@ static bool insert_rule(struct mutation *mutation, const struct place_in_rule *p
   if (rules == NULL || expressions == NULL)
     return false;
   memcpy(rules, chain->rules, place->rule_index * sizeof(*rules));
-  rules[place->rule_index] = (struct rule){.expressions = expressions, .expression_count = count, .origin = {.subject = ""}};
+  rules[place->rule_index] =
+      (struct rule){.expressions = expressions, .expression_count = count, .origin = {.subject = ""}};
   memcpy(rules + place->rule_index + 1, chain->rules + place->rule_index,
          (chain->rule_count - place->rule_index) * sizeof(*rules));
   chain->rules = rules;
