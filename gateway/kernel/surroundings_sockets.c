@@ -59,12 +59,15 @@ static int keep_internet(const struct socket_survey *survey, const struct seen_s
   }
   struct listener listener = {
       .protocol = survey->protocol,
-      .address = is_any(&seen->address) ? (struct address){0} : seen->address,
+      .address = seen->address,
       .port = seen->port,
       .link = seen->interface != 0 ? collection_link_name(survey->collection, seen->interface) : NULL,
       .passing = survey->protocol == IPPROTO_UDP && seen->port >= FIRST_PORT && seen->port <= LAST_PORT,
       .program = "",
   };
+  if (is_any(&seen->address)) {
+    listener.address = (struct address){0};
+  }
   return keep(survey->collection, &listener, seen->inode);
 }
 

@@ -359,7 +359,7 @@ static int walk_table(struct search *search, const struct live_table *table) {
   struct walk walk = {
       .search = search,
       .table = table,
-      .waiting = (const struct live_chain **)arena_array(search->arena, table->chain_count, sizeof(*walk.waiting)),
+      .waiting = (const struct live_chain **)arena_array(search->arena, table->chain_count, sizeof(void *)),
       .reached = ARENA_ARRAY(search->arena, table->chain_count, bool),
       .told = ARENA_ARRAY(search->arena, table->chain_count, bool),
   };

@@ -80,7 +80,7 @@ static enum concrete_answer load_inner(struct concrete_machine *machine, const s
   if (view->protocol == PROTOCOL_OF_TCP) {
     if (view->transport + TCP_SIZE > view->length)
       return ANSWER_BREAK;
-    header = (view->packet[view->transport + 12] >> 4) * 4u;
+    header = (size_t)(view->packet[view->transport + 12] >> 4) * 4;
   } else if (view->protocol != PROTOCOL_OF_UDP) {
     concrete_forget(machine, expression->destination, expression->length);
     return concrete_unknown(machine, "what a packet other than TCP or UDP carries");
@@ -192,7 +192,7 @@ static enum concrete_answer load_tcp_option(struct concrete_machine *machine,
   size_t left = view->transport <= view->length ? view->length - view->transport : 0;
   if (view->transport_known && view->fragment_part == 0 && view->protocol == PROTOCOL_OF_TCP && left >= TCP_SIZE) {
     const uint8_t *header = view->packet + view->transport;
-    size_t size = (header[12] >> 4) * 4u;
+    size_t size = (size_t)(header[12] >> 4) * 4;
     if (size >= TCP_SIZE && size <= left)
       find = find_tcp_option(header, size, expression);
   }

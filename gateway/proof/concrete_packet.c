@@ -38,7 +38,7 @@ static void look_ipv4(struct concrete_view *view) {
     return;
   view->transport_known = true;
   view->protocol = view->packet[9];
-  view->transport = (view->packet[0] & 15u) * 4;
+  view->transport = (size_t)(view->packet[0] & 15u) * 4;
   view->fragment_part = word(view->packet + 6) & 0x1fff;
 }
 

@@ -19,7 +19,7 @@ static bool within(unsigned at, size_t length) {
 }
 
 bool concrete_readable(const struct concrete_machine *machine, unsigned source, size_t length) {
-  return within(source, length) && memchr(machine->known + source, false, length) == NULL;
+  return within(source, length) && memchr(machine->known + source, 0, length) == NULL;
 }
 
 static size_t whole_words(size_t length) {
@@ -126,8 +126,8 @@ static uint8_t byte_of(const uint8_t *data, unsigned length, size_t index) {
 static void mask_and_flip(struct concrete_machine *machine, const struct live_expression *expression) {
   const uint8_t *from = machine->registers + expression->source;
   const bool *known = machine->known + expression->source;
-  uint8_t bytes[LIVE_REGISTER_BYTES];
-  bool sure[LIVE_REGISTER_BYTES];
+  uint8_t bytes[LIVE_REGISTER_BYTES] = {0};
+  bool sure[LIVE_REGISTER_BYTES] = {0};
   size_t whole = whole_words(expression->length);
   for (size_t i = 0; i < whole; i++) {
     uint8_t mask = byte_of(expression->data, expression->data_length, i);
@@ -211,8 +211,8 @@ static enum concrete_answer byteorder(struct concrete_machine *machine, const st
     return concrete_unknown(machine, "byteorder of an unknown size");
   if (!within(expression->source, length) || !within(expression->destination, length))
     return concrete_unknown(machine, "byteorder outside of the registers");
-  uint8_t bytes[LIVE_REGISTER_BYTES];
-  bool sure[LIVE_REGISTER_BYTES];
+  uint8_t bytes[LIVE_REGISTER_BYTES] = {0};
+  bool sure[LIVE_REGISTER_BYTES] = {0};
   for (size_t i = 0; i < length; i++) {
     size_t from =
         expression->source + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? i / unit * unit + (unit - 1 - i % unit) : i);

@@ -26,7 +26,7 @@ static bool matches(const struct live_set *set, const struct live_element *eleme
   for (size_t i = 0; i < set->field_count; i++) {
     if (!between(key, element, at, set->field_lengths[i]))
       return false;
-    at += (set->field_lengths[i] + 3) / 4 * 4;
+    at += ((size_t)set->field_lengths[i] + 3) / 4 * 4;
   }
   return true;
 }
@@ -36,7 +36,7 @@ static bool fields_fit(const struct live_set *set) {
   if (!set->interval || set->field_count < 2)
     return true;
   for (size_t i = 0; i < set->field_count && i < 16; i++)
-    total += (set->field_lengths[i] + 3) / 4 * 4;
+    total += ((size_t)set->field_lengths[i] + 3) / 4 * 4;
   return set->field_count <= 16 && total == set->key_length;
 }
 

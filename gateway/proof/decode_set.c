@@ -328,7 +328,7 @@ static void decode_element_expressions(struct decoder *decoder, const struct liv
 static bool is_padded(const struct live_set *set, const uint8_t *key) {
   size_t end = 0;
   for (size_t i = 0; i < set->field_count; i++) {
-    size_t next = end + (set->field_lengths[i] + WORD - 1) / WORD * WORD;
+    size_t next = end + ((size_t)set->field_lengths[i] + WORD - 1) / WORD * WORD;
     for (end += set->field_lengths[i]; end < next && end < set->key_length; end++) {
       if (key[end] != 0) {
         return false;

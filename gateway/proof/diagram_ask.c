@@ -116,7 +116,7 @@ double diagram_count(struct diagram_store *store, diagram set, unsigned variable
   double result = 0;
   if (!diagram_visit(store, set, &list, &count))
     return 0;
-  double *parts = malloc(count * sizeof *parts);
+  double *parts = count != 0 ? malloc(count * sizeof *parts) : NULL; /* never 0: the set itself is listed */
   if (parts != NULL)
     result = ldexp(part(store, list, count, parts), (int)variables);
   else

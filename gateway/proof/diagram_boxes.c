@@ -460,6 +460,7 @@ static diagram draw_earliest(struct drawing *drawing) {
   drawing->context = drawing->conflict = &conflict;
   drawing->idempotent = true;
   diagram result = draw_all(drawing);
+  drawing->context = drawing->conflict = NULL;
   return conflict && !drawing->store->failed ? draw_ranked(drawing) : result;
 }
 

@@ -239,7 +239,7 @@ static void shift_run(struct run *run, const struct live_expression *expression)
   shift_bits(bits, whole * 8, number_of(expression->data, false), expression->operation == BITWISE_LEFT, moved);
   struct bit *there = registers_write(&run->registers, expression->destination, whole);
   if (there != NULL)
-    memcpy(there, moved, whole * 8 * sizeof(*bits));
+    memcpy(there, moved, (size_t)whole * 8 * sizeof(*bits));
 }
 
 static struct bit join_bits(struct symbolic *machine, unsigned operation, struct bit left, struct bit right) {

@@ -69,8 +69,7 @@ static uint32_t index_verdict(struct symbolic *machine, struct set_index *index,
     if (verdict_equal(index->verdicts[i], verdict))
       return (uint32_t)i + 1;
   void *items = index->verdicts;
-  if (arena_grow(machine->arena, &items, index->verdict_count, &index->verdict_capacity, sizeof(*index->verdicts)) <
-      0) {
+  if (arena_grow(machine->arena, &items, index->verdict_count, &index->verdict_capacity, sizeof(void *)) < 0) {
     machine->failed = true;
     return 1;
   }
@@ -379,8 +378,7 @@ static bool plan_make(struct key_plan *plan, const struct set_index *index, cons
   qsort_r(plan->order, plan->run_count, sizeof(plan->order[0]), run_order, plan);
   for (size_t i = 0; i < plan->run_count; i++) {
     const struct key_run *run = &plan->runs[plan->order[i]];
-    const struct key_run *next = i + 1 < plan->run_count ? &plan->runs[plan->order[i + 1]] : NULL;
-    if (next != NULL && run->variables[run->count - 1] >= next->variables[0])
+    if (i + 1 < plan->run_count && run->variables[run->count - 1] >= plan->runs[plan->order[i + 1]].variables[0])
       return false;
     plan->bytes += (run->count + 7) / 8;
   }
@@ -503,7 +501,7 @@ static size_t boxes_fill(const struct set_index *index, const struct key_plan *p
       continue;
     boxes->items[boxes->count++] =
         (struct diagram_box){bytes, bytes + plan->bytes, doubtful ? 1 : index->entries[i].leaf};
-    bytes += 2 * plan->bytes;
+    bytes += 2 * (size_t)plan->bytes;
   }
   return boxes->count;
 }
@@ -552,7 +550,7 @@ static diagram element_draw(struct symbolic *machine, const struct set_index *in
   diagram set = DIAGRAM_TRUE;
   for (unsigned k = index->field_count; k-- > 0 && set != DIAGRAM_FALSE;) {
     const struct key_field *field = &index->fields[k];
-    const struct bit *here = bits + field->offset * 8;
+    const struct bit *here = bits + (size_t)field->offset * 8;
     const uint8_t *first = element->first + field->offset, *last = element->last + field->offset;
     bool doubt; /* stays within what is possible: told by the drawing */
     if (memcmp(first, last, field->bytes) == 0) {
@@ -630,7 +628,7 @@ static void draw(struct symbolic *machine, struct set_index *index, const struct
 }
 
 static struct drawing *drawing_of(struct symbolic *machine, struct set_index *index, const struct bit *bits) {
-  size_t size = index->set->key_length * 8 * sizeof(*bits);
+  size_t size = (size_t)index->set->key_length * 8 * sizeof(*bits);
   struct drawing *drawing = index->drawings;
   while (drawing != NULL && memcmp(drawing->bits, bits, size) != 0)
     drawing = drawing->next;

@@ -149,11 +149,11 @@ struct bit *registers_write(struct registers *registers, unsigned byte, unsigned
   unsigned whole = (bytes + 3) / 4 * 4;
   if (byte > LIVE_REGISTER_BYTES || whole > LIVE_REGISTER_BYTES - byte)
     return NULL;
-  struct bit *bits = &registers->bits[byte * 8];
+  struct bit *bits = &registers->bits[(size_t)byte * 8];
   /* What stays of a word that is written over in part is no word any more. */
   for (unsigned i = byte / 4; i < REGISTER_WORDS && i * 4 < byte + whole; i++)
-    if (registers->bits[i * 32].kind == BIT_WORD)
-      memset(&registers->bits[i * 32], 0, 32 * sizeof(*bits));
+    if (registers->bits[(size_t)i * 32].kind == BIT_WORD)
+      memset(&registers->bits[(size_t)i * 32], 0, 32 * sizeof(*bits));
   for (unsigned i = bytes * 8; i < whole * 8; i++)
     bits[i] = bit_constant(false);
   return bits;
@@ -188,7 +188,7 @@ void registers_write_word(struct registers *registers, unsigned byte, struct wor
 const struct word *registers_word(const struct registers *registers, unsigned byte, unsigned bytes) {
   if (bytes != 4 || byte % 4 != 0 || byte > LIVE_REGISTER_BYTES - 4)
     return NULL;
-  return registers->bits[byte * 8].kind == BIT_WORD ? &registers->words[byte / 4] : NULL;
+  return registers->bits[(size_t)byte * 8].kind == BIT_WORD ? &registers->words[byte / 4] : NULL;
 }
 
 void word_bytes(uint32_t value, bool swapped, uint8_t ret_bytes[static 4]) {
@@ -263,9 +263,9 @@ bool registers_read(struct symbolic *machine, const struct registers *registers,
                     struct bit *ret_bits) {
   if (byte > LIVE_REGISTER_BYTES || bytes > LIVE_REGISTER_BYTES - byte)
     return false;
-  memcpy(ret_bits, &registers->bits[byte * 8], bytes * 8 * sizeof(*ret_bits));
+  memcpy(ret_bits, &registers->bits[(size_t)byte * 8], (size_t)bytes * 8 * sizeof(*ret_bits));
   for (unsigned i = 0; i < bytes; i++) {
-    uint32_t kind = ret_bits[i * 8].kind;
+    uint32_t kind = ret_bits[(size_t)i * 8].kind;
     struct bit spread[32];
     if (kind == BIT_UNSET)
       return false;
@@ -274,7 +274,7 @@ bool registers_read(struct symbolic *machine, const struct registers *registers,
     if (!word_spread(machine, &registers->words[(byte + i) / 4], spread))
       return false;
     unsigned inside = (byte + i) % 4, count = 4 - inside < bytes - i ? 4 - inside : bytes - i;
-    memcpy(&ret_bits[i * 8], &spread[inside * 8], count * 8 * sizeof(*ret_bits));
+    memcpy(&ret_bits[(size_t)i * 8], &spread[(size_t)inside * 8], (size_t)count * 8 * sizeof(*ret_bits));
     i += count - 1;
   }
   return true;
