@@ -173,7 +173,9 @@ static uint32_t has_flow_in_force(void *context, uint32_t leaf) {
 /* Connections that some flow in force covers. */
 static diagram covered(struct pair_work *work, const struct cell *cell) {
   struct diagram_store *store = work->bench->store;
-  return diagram_map(store, diagram_operation(store), has_flow_in_force, work, openers_of(work, cell, true));
+  if (work->covering == 0)
+    work->covering = diagram_operation(store);
+  return diagram_map(store, work->covering, has_flow_in_force, work, openers_of(work, cell, true));
 }
 
 struct word_search {
@@ -393,6 +395,21 @@ static bool passes_within(const struct prover *prover, const struct cell *cell) 
   return within && (!prover->timers_have_run || until.seconds == INSTANT_NEVER.seconds);
 }
 
+static diagram words_between(struct pair_work *work) {
+  if (!work->has_words)
+    work->words = words_in_force(work->prover, work->bench, work->left, work->right);
+  work->has_words = true;
+  return work->words;
+}
+
+/* The gateway is one end of the pair, `zone` the other. */
+static diagram words_reported_to(struct pair_work *work, zone_index zone) {
+  if (!work->has_reported_words)
+    work->reported_words = words_in_force(work->prover, work->bench, zone, ZONE_NONE);
+  work->has_reported_words = true;
+  return work->reported_words;
+}
+
 /* What may pass of a connection, by its word, its tuple, or because both interfaces belong to one zone. */
 static diagram may_go_on(struct pair_work *work, const struct cell *cell) {
   struct diagram_store *store = work->bench->store;
@@ -401,9 +418,9 @@ static diagram may_go_on(struct pair_work *work, const struct cell *cell) {
     return DIAGRAM_FALSE;
   if (passes_within(work->prover, cell))
     return DIAGRAM_TRUE;
-  diagram set = words_in_force(work->prover, work->bench, cell->pair.from, cell->pair.to);
+  diagram set = words_between(work);
   if (cell->situation.path == PATH_OUTPUT && is_related(&cell->situation)) /* it reports about any of this zone */
-    set = diagram_or(store, set, words_in_force(work->prover, work->bench, cell->pair.to, ZONE_NONE));
+    set = diagram_or(store, set, words_reported_to(work, cell->pair.to));
   set = diagram_or(store, set, covered(work, cell));
   return diagram_or(store, set, refusals(work, cell));
 }

@@ -96,6 +96,11 @@ struct pair_work {
   struct cell *cells;
   size_t cell_count, cell_capacity;
   bool failed; /* memory or budget */
+  /* The same for every cell; made when first asked for, which is when all words have been found. */
+  bool has_words, has_reported_words;
+  diagram words;          /* in force between the two zones */
+  diagram reported_words; /* of any connection of the zone to which the gateway reports */
+  unsigned covering;      /* operation; 0: none yet */
 };
 
 /* All claims about packets, for two zones. */

@@ -83,35 +83,15 @@ static diagram compare_bits(struct run *run, const struct live_expression *expre
   return inverted ? diagram_not(store, answer) : answer;
 }
 
-struct rest {
-  struct symbolic *machine;
-  uint32_t zero;
-  uint32_t leaves[256];
-  size_t count;
-  bool more;
-};
-
-static bool rest_note(void *context, uint32_t leaf) {
-  struct rest *rest = context;
-  uint32_t meant = leaf != 0 ? leaf : rest->zero;
-  struct mark_word word = symbolic_mark(rest->machine, meant);
-  if (meant == 0 || (!word.unknown && word.keep == 0))
-    return true;
-  rest->more = rest->count == sizeof(rest->leaves) / sizeof(rest->leaves[0]);
-  if (!rest->more)
-    rest->leaves[rest->count++] = leaf;
-  return !rest->more;
-}
-
 static void compare_word(struct run *run, const struct live_expression *expression, const struct word *word) {
   struct symbolic *machine = run->machine;
   struct diagram_store *store = machine->store;
   struct asked asked = {machine, expression, word->zero, word->swapped};
-  struct rest rest = {.machine = machine, .zero = word->zero};
+  struct open_leaves rest;
   diagram answer =
       diagram_map(store, operation_number(machine, OPERATION_COMPARE, expression, word->swapped, word->zero),
                   leaf_holds, &asked, word->leaves);
-  diagram_leaves(store, word->leaves, rest_note, &rest);
+  word_open_leaves(machine, word, &rest);
   for (size_t i = 0; i < rest.count && !rest.more; i++) {
     struct bit bits[32];
     uint32_t meant = rest.leaves[i] != 0 ? rest.leaves[i] : word->zero;

@@ -197,6 +197,15 @@ bool registers_read(struct symbolic *machine, const struct registers *registers,
                     struct bit *ret_bits);
 /* Bits of one leaf of a word, as they lie in memory. */
 void word_bits(struct symbolic *machine, struct mark_word word, bool swapped, struct bit ret_bits[static 32]);
+/* Leaves of a word that are no constants: they depend on the mark before, or are not known. */
+struct open_leaves {
+  const struct symbolic *machine;
+  uint32_t zero; /* what leaf 0 stands for */
+  uint32_t leaves[256];
+  size_t count;
+  bool more; /* there are others */
+};
+void word_open_leaves(struct symbolic *machine, const struct word *word, struct open_leaves *ret_leaves);
 void word_bytes(uint32_t value, bool swapped, uint8_t ret_bytes[static 4]);
 /* Leaves of the set, none of them 0 inside; 0 outside. */
 diagram words_resolve(struct symbolic *machine, diagram set, diagram leaves, uint32_t zero);

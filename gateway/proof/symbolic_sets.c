@@ -674,50 +674,31 @@ struct word_key {
   bool swapped;
 };
 
-static uint32_t word_lookup(void *context, uint32_t leaf) {
-  const struct word_key *key = context;
+/* The key that a leaf stands for; false: it depends on the mark before, or is not known. */
+static bool word_key_bytes(const struct word_key *key, uint32_t leaf, uint8_t bytes[static KEY_MOST]) {
   leaf = leaf != 0 ? leaf : key->zero;
   struct mark_word word = symbolic_mark(key->machine, leaf);
+  if (leaf == 0 || word.unknown || word.keep != 0)
+    return false;
+  word_bytes(word.flip, key->swapped, bytes);
+  return true;
+}
+
+static uint32_t word_lookup(void *context, uint32_t leaf) {
+  const struct word_key *key = context;
   uint8_t bytes[KEY_MOST] = {0};
   uint32_t found;
-  if (leaf == 0 || word.unknown || word.keep != 0)
+  if (!word_key_bytes(key, leaf, bytes))
     return 0;
-  word_bytes(word.flip, key->swapped, bytes);
   find_entry(key->index, bytes, &found);
   return found;
 }
 
 static uint32_t word_doubtful(void *context, uint32_t leaf) {
   const struct word_key *key = context;
-  leaf = leaf != 0 ? leaf : key->zero;
-  struct mark_word word = symbolic_mark(key->machine, leaf);
   uint8_t bytes[KEY_MOST] = {0};
   uint32_t found;
-  if (leaf == 0 || word.unknown || word.keep != 0)
-    return 0;
-  word_bytes(word.flip, key->swapped, bytes);
-  return found_is_doubtful(key->index, find_entry(key->index, bytes, &found));
-}
-
-struct kept_leaves {
-  struct symbolic *machine;
-  uint32_t zero;
-  uint32_t leaves[256];
-  size_t count;
-  bool more;
-};
-
-static bool keep_leaf(void *context, uint32_t leaf) {
-  struct kept_leaves *kept = context;
-  uint32_t meant = leaf != 0 ? leaf : kept->zero;
-  struct mark_word word = symbolic_mark(kept->machine, meant);
-  if (meant == 0 || (!word.unknown && word.keep == 0))
-    return true;
-  if (kept->count == sizeof(kept->leaves) / sizeof(kept->leaves[0]))
-    kept->more = true;
-  else
-    kept->leaves[kept->count++] = leaf;
-  return !kept->more;
+  return word_key_bytes(key, leaf, bytes) && found_is_doubtful(key->index, find_entry(key->index, bytes, &found));
 }
 
 static void lookup_kept(struct symbolic *machine, struct set_index *index, const struct word *word, uint32_t leaf,
@@ -738,7 +719,7 @@ static void lookup_kept(struct symbolic *machine, struct set_index *index, const
 static struct found lookup_word(struct symbolic *machine, struct set_index *index, const struct word *word,
                                 const char **ret_unmodelled) {
   struct word_key key = {machine, index, word->zero, word->swapped};
-  struct kept_leaves kept = {.machine = machine, .zero = word->zero};
+  struct open_leaves kept;
   struct found found = {DIAGRAM_FALSE, DIAGRAM_FALSE, DIAGRAM_FALSE};
   found.leaf =
       diagram_map(machine->store, operation_number(machine, OPERATION_LOOKUP, index, word->swapped, word->zero),
@@ -747,7 +728,7 @@ static struct found lookup_word(struct symbolic *machine, struct set_index *inde
     found.doubtful =
         diagram_map(machine->store, operation_number(machine, OPERATION_DOUBTFUL, index, word->swapped, word->zero),
                     word_doubtful, &key, word->leaves);
-  diagram_leaves(machine->store, word->leaves, keep_leaf, &kept);
+  word_open_leaves(machine, word, &kept);
   if (kept.more)
     *ret_unmodelled = "lookup of too many kinds of marks";
   for (size_t i = 0; i < kept.count && !kept.more; i++)

@@ -191,6 +191,23 @@ const struct word *registers_word(const struct registers *registers, unsigned by
   return registers->bits[(size_t)byte * 8].kind == BIT_WORD ? &registers->words[byte / 4] : NULL;
 }
 
+static bool note_open_leaf(void *context, uint32_t leaf) {
+  struct open_leaves *open = context;
+  uint32_t meant = leaf != 0 ? leaf : open->zero;
+  struct mark_word word = symbolic_mark(open->machine, meant);
+  if (meant == 0 || (!word.unknown && word.keep == 0))
+    return true;
+  open->more = open->count == sizeof(open->leaves) / sizeof(open->leaves[0]);
+  if (!open->more)
+    open->leaves[open->count++] = leaf;
+  return !open->more;
+}
+
+void word_open_leaves(struct symbolic *machine, const struct word *word, struct open_leaves *ret_leaves) {
+  *ret_leaves = (struct open_leaves){.machine = machine, .zero = word->zero};
+  diagram_leaves(machine->store, word->leaves, note_open_leaf, ret_leaves);
+}
+
 void word_bytes(uint32_t value, bool swapped, uint8_t ret_bytes[static 4]) {
   bool little = host_is_little() != swapped;
   for (unsigned i = 0; i < 4; i++)
