@@ -36,12 +36,42 @@ static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
     [FINDING_CROSSING] = {"許可のない通信が本機を通り抜けた: %1 → %2、%3 → %4 %5。入口 %7、出口 %6（%8、%9件）",
                           "a communication that nothing allows went through: %1 -> %2, %3 -> %4 %5; in by %7, out by "
                           "%6 (%8, frames: %9)"},
+    [FINDING_DISGUISED_CROSSING] =
+        {"アドレスやポートを書き換えられた通信が本機を通り抜けた: %1 → %2、%3 → %4 %5。入口 %7、出口 %6（%8、%9件）",
+         "a communication that nothing allows went through with rewritten addresses or ports: %1 -> %2, %3 -> %4 %5; "
+         "in "
+         "by %7, out by %6 (%8, frames: %9)"},
+    [FINDING_BRIDGED] = {"%1 の線 %6 と %2 の線がつながっている（本機を通らない）: %3 → %4 %5（%8、%9件）",
+                         "the wire %6 of %1 and a wire of %2 are joined, round the gateway: %3 -> %4 %5 (%8, frames: "
+                         "%9)"},
+    [FINDING_DUAL_HOMED] = {"一台の機器が %1 の線 %6 と %2 の両方につながっている: %3（%8、%9件）",
+                            "one machine is connected to both %1, on the wire %6, and %2: %3 (%8, frames: %9)"},
+    [FINDING_IDENTITY_THEFT] = {"%1 の線 %6 で、他の機器のアドレスを名乗る機器がある: %3 → %4（%8、%9件）",
+                                "a machine on the wire %6 of %1 claims an address that belongs to another: %3 -> %4 "
+                                "(%8, frames: %9)"},
+    [FINDING_ROGUE_ROUTER] = {"%1 の線 %6 で、登録のない機器がルーターまたはDHCPサーバーとして振る舞っている: "
+                              "%3 → %4 %5（%8、%9件）",
+                              "a machine that the policy does not name acts as a router or DHCP server on the wire %6 "
+                              "of %1: %3 -> %4 %5 (%8, frames: %9)"},
+    [FINDING_ROGUE_UPLINK] = {"%1 の線 %6 に、本機を通らないインターネットの出口がある: %3 → %4 %5（%8、%9件）",
+                              "the wire %6 of %1 has a way to the Internet that is not the gateway's: %3 -> %4 %5 (%8, "
+                              "frames: %9)"},
+    [FINDING_TUNNEL] = {"許可のないトンネル（通信の中の通信）がある: %1 → %2、%3 → %4 %5。線 %6（%8、%9件）",
+                        "a tunnel that nothing allows: %1 -> %2, %3 -> %4 %5, on the wire %6 (%8, frames: %9)"},
     [FINDING_BYPASS] =
         {"%1 の線 %6 に、%2 の機器またはアドレスが現れた（本機を通らない別の経路がある）: %3 → %4 %5（%8、%9件）",
          "an address or device of %2 lies on the wire %6 of %1, by a path round the gateway: %3 -> %4 "
          "%5 (%8, frames: %9)"},
     [FINDING_SPOOFED] = {"%1 の線 %6 から、送信元を偽った通信が本機に届いた: %3 → %4 %5（%8、%9件）",
                          "frames with a false source came in from %1 by %6: %3 -> %4 %5 (%8, frames: %9)"},
+    [FINDING_PROTOCOL_MISMATCH] =
+        {"許可された通信の中身が、宣言されたプロトコルと違う: %1 → %2、%3 → %4 %5。線 %6（%8、%9件）",
+         "an allowed flow carries another protocol than it declares: %1 -> %2, %3 -> %4 %5, on the wire %6 (%8, "
+         "frames: %9)"},
+    [FINDING_WRONG_SHAPE] =
+        {"許可された通信の量または向きが、その目的に合わない: %1 → %2、%3 → %4 %5。線 %6（%8、%9件）",
+         "the amount or direction of an allowed flow does not suit its purpose: %1 -> %2, %3 -> "
+         "%4 %5, on the wire %6 (%8, frames: %9)"},
     [FINDING_UNKNOWN_SEGMENT] = {"%1 の線 %6 に、この線にあるはずのないものが現れた: %3 → %4 %5（%8、%9件）",
                                  "something that has no place there lies on the wire %6 of %1: %3 -> %4 %5 (%8, "
                                  "frames: %9)"},
@@ -73,6 +103,42 @@ static const struct sentence ADVICE[FINDING_KIND_COUNT_] = {
          "1. Unplug %3 first. 2. If it goes on, unplug the gateway's %6. 3. Load the "
          "rules again with kido apply, and run %e. "
          "4. Call the chief information security officer's deputy"},
+    [FINDING_DISGUISED_CROSSING] =
+        {"1. 入口側の機器と、%6 側の機器のLANケーブルを抜く。2. kido verify で本機の規則にアドレス変換（NAT）が"
+         "入っていないか確かめ、kido apply で規則を入れ直す。3. 統括情報セキュリティ責任者に連絡する",
+         "1. Unplug the machine it came from, and the one on %6. 2. See with kido verify whether somebody put address "
+         "translation (NAT) into the gateway, and load the rules again with kido apply. 3. Call the chief information "
+         "security officer's deputy"},
+    [FINDING_BRIDGED] = {"1. 両方の領域のスイッチをつなぐケーブル、ハブ、無線アクセスポイントを探して抜く。%6 の"
+                         "スイッチのMACアドレス表で %3 を探すと早い。2. 本機を止めても止まらない。3. 統括情報セキュリ"
+                         "ティ責任者に連絡する",
+                         "1. Find the cable, hub or access point that joins the switches of both zones and unplug it: "
+                         "look for %3 in the MAC table of the switch behind %6. 2. Stopping the gateway does not stop "
+                         "this. 3. Call the chief information security officer's deputy"},
+    [FINDING_DUAL_HOMED] = {"1. %3 の機器を探し、どちらか一方のケーブル（または無線）を外す。2. 正しい構成なら方針の "
+                            "machine に書き加える。3. 統括情報セキュリティ責任者に連絡する",
+                            "1. Find the machine %3 and unplug one of its two connections. 2. If it is meant to be so, "
+                            "declare it as one machine in the policy. 3. Call the chief information security officer's "
+                            "deputy"},
+    [FINDING_IDENTITY_THEFT] = {"1. %6 のスイッチのMACアドレス表で送信元の機器を探し、ケーブルを抜く。2. 機器を取り替え"
+                                "たのなら方針の mac を改める。3. 統括情報セキュリティ責任者に連絡する",
+                                "1. Find the sender in the MAC table of the switch behind %6 and unplug it. 2. If the "
+                                "machine was replaced, correct its mac in the policy. 3. Call the chief information "
+                                "security officer's deputy"},
+    [FINDING_ROGUE_ROUTER] =
+        {"1. %6 のスイッチのMACアドレス表で送信元の機器（多くは持ち込みルーター）を探し、ケーブル"
+         "を抜く。2. 正しい機器なら方針の routers または dhcp_servers に書き加える",
+         "1. Find the sender, often a router that somebody brought in, in the MAC table of the "
+         "switch behind %6 and unplug it. 2. If it is lawful, add it to routers or dhcp_servers in "
+         "the policy"},
+    [FINDING_ROGUE_UPLINK] = {"1. %3 の機器のケーブルと無線を外し、スマートフォンのテザリングや持ち込み回線を探す。"
+                              "2. 統括情報セキュリティ責任者に連絡する",
+                              "1. Disconnect %3 from cable and radio, and look for a tethered telephone or a line that "
+                              "somebody brought in. 2. Call the chief information security officer's deputy"},
+    [FINDING_TUNNEL] = {"1. %3 の機器のLANケーブルを抜く。2. その機器でVPNやトンネルの設定を探す。3. %e で外側の通信の"
+                        "許可を確かめる。4. 統括情報セキュリティ責任者に連絡する",
+                        "1. Unplug %3. 2. Look on it for a VPN or tunnel. 3. See with %e what allows the outer "
+                        "communication. 4. Call the chief information security officer's deputy"},
     [FINDING_BYPASS] = {"1. %6 のスイッチのMACアドレス表で %3 を探し、そのポートのケーブルを抜く。"
                         "2. 二つの領域につながる端末・無線・誤配線を探す（本機を止めても止まらない）。"
                         "3. 統括情報セキュリティ責任者に連絡する",
@@ -83,6 +149,14 @@ static const struct sentence ADVICE[FINDING_KIND_COUNT_] = {
                          "分かるまでその機器のケーブルを抜く。本機は通していない",
                          "1. Find the sender in the MAC table of the switch behind %6. 2. Look for a wrong setting or "
                          "an infection, and unplug it until that is known. The gateway did not forward it"},
+    [FINDING_PROTOCOL_MISMATCH] = {"1. %3 の利用者に、何を使っているか確かめる。2. 業務に要るならその通信の申請を、"
+                                   "そうでなければ %3 を調べる。%e",
+                                   "1. Ask the user of %3 what is in use. 2. If the work needs it, apply for a flow of "
+                                   "its own, else examine %3. %e"},
+    [FINDING_WRONG_SHAPE] = {"1. %3 の利用者に、何を送ったか確かめる。2. 心当たりがなければケーブルを抜き、持ち出しを"
+                             "疑って調べる。%e",
+                             "1. Ask the user of %3 what was sent. 2. If nobody knows, unplug it and examine it for "
+                             "data that was carried out. %e"},
     [FINDING_UNKNOWN_SEGMENT] = {"1. %6 のスイッチのMACアドレス表で %3 を探し、持ち込み機器・誤配線・設定の誤りがないか"
                                  "確かめる。2. 正しい機器なら方針（zones）に書き加える",
                                  "1. Find %3 in the MAC table of the switch behind %6: a device that was brought in, a "

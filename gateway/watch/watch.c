@@ -379,16 +379,46 @@ static void judge_waiting(struct watch *watch) {
   watch->waiting_count--;
   keep_time(watch, waiting->frame.time);
   zone_index zone = watch->current.wire_zones[waiting->wire];
-  if (waiting->simple && conversation_is_plain(watch, &waiting->frame, &waiting->key, zone, waiting->direction))
+  if (conversation_is_plain(watch, &waiting->frame, &waiting->key, zone, waiting->direction))
     return;
-  struct sighting sighting = {
-      .frame = &waiting->frame, .wire = waiting->wire, .wire_zone = zone, .direction = waiting->direction};
+  struct sighting sighting = {.captured = &waiting->captured,
+                              .frame = &waiting->frame,
+                              .wire = waiting->wire,
+                              .wire_zone = zone,
+                              .direction = waiting->direction};
   judge(watch, &sighting);
 }
 
 void watch_flush(struct watch *watch) {
   while (watch->waiting_count > 0)
     judge_waiting(watch);
+}
+
+/* Asks the memory for the conversation of a frame that will be judged soon. */
+static void announce(const struct watch *watch) {
+  if (watch->waiting_count < ANNOUNCED)
+    return;
+  unsigned before = watch->waiting_first + watch->waiting_count - ANNOUNCED;
+  connections_prefetch(watch->connections, &watch->waiting[before % WAITING].key);
+}
+
+static void wait(struct watch *watch, struct waiting *waiting, const struct captured_frame *captured) {
+  waiting->captured = *captured;
+  waiting->captured.captured = captured->captured < WAITING_BYTES ? captured->captured : WAITING_BYTES;
+  waiting->captured.data = waiting->bytes;
+  memcpy(waiting->bytes, captured->data, waiting->captured.captured);
+  watch->waiting_count++;
+}
+
+static void judge_at_once(struct watch *watch, const struct waiting *waiting, const struct captured_frame *captured) {
+  watch_flush(watch); /* those before it come first; they leave its place in the ring alone */
+  keep_time(watch, waiting->frame.time);
+  struct sighting sighting = {.captured = captured,
+                              .frame = &waiting->frame,
+                              .wire = waiting->wire,
+                              .wire_zone = watch->current.wire_zones[waiting->wire],
+                              .direction = waiting->direction};
+  judge(watch, &sighting);
 }
 
 void watch_frame(struct watch *watch, int wire, const struct captured_frame *captured) {
@@ -399,16 +429,15 @@ void watch_frame(struct watch *watch, int wire, const struct captured_frame *cap
     return; /* a wire that this policy does not have */
   if (watch->waiting_count == WAITING)
     judge_waiting(watch);
-  if (watch->waiting_count >= ANNOUNCED) {
-    const struct waiting *before = &watch->waiting[(watch->waiting_first + watch->waiting_count - ANNOUNCED) % WAITING];
-    if (before->simple)
-      connections_prefetch(watch->connections, &before->key);
-  }
-  struct waiting *waiting = &watch->waiting[(watch->waiting_first + watch->waiting_count++) % WAITING];
+  announce(watch);
+  struct waiting *waiting = &watch->waiting[(watch->waiting_first + watch->waiting_count) % WAITING];
   frame_decode(captured, &waiting->frame);
   waiting->wire = wire;
   waiting->direction = direction_of(entry, &waiting->frame);
-  waiting->simple = conversation_prepare(watch, &waiting->frame, waiting->direction, &waiting->key);
+  if (conversation_prepare(watch, &waiting->frame, waiting->direction, &waiting->key))
+    wait(watch, waiting, captured);
+  else
+    judge_at_once(watch, waiting, captured);
 }
 
 static void let_time_pass(struct watch *watch, int64_t now) {

@@ -11,7 +11,7 @@
 
 /* Between the files of the watchman: watch.c (state), judge.c (IP), link.c (what is not IP), conversation.c (roles). */
 
-enum { GATEWAY_MACS = 8, VLANS = 4096, WAITING = 8, ANNOUNCED = 3 };
+enum { GATEWAY_MACS = 8, VLANS = 4096, WAITING = 8, WAITING_BYTES = 128, ANNOUNCED = 3 };
 
 struct wire {
   char *name, *zone_name;
@@ -37,13 +37,15 @@ enum vlan_meaning {
   VLAN_ELSEWHERE, /* another watched interface sees these frames without their tag */
 };
 
-/* A frame that was decoded and waits to be judged, while the memory fetches what is known of its conversation. */
+/* A frame that the fast way may take: it was decoded and waits to be judged, while the memory fetches what is known of
+ * its conversation. All other frames are judged at once. */
 struct waiting {
   struct frame frame;
   struct connection_key key;
   int wire;
   enum frame_direction direction;
-  bool simple; /* key is filled */
+  struct captured_frame captured; /* its first bytes, copied, because the capture does not keep them */
+  uint8_t bytes[WAITING_BYTES];
 };
 
 struct watch {
@@ -67,6 +69,7 @@ struct watch {
 
 /* A frame in its place. */
 struct sighting {
+  const struct captured_frame *captured; /* its bytes; of a frame that waited, at most WAITING_BYTES of them */
   const struct frame *frame;
   struct packet packet; /* the frame's, completed (ports of fragments) and without a MAC where that says nothing */
   int wire;
