@@ -69,6 +69,8 @@ struct frame {
   uint8_t tag_count;
   uint16_t tags[FRAME_TAGS]; /* VLAN ids from the outside in */
   uint16_t ethertype;        /* innermost; for LLC without SNAP: DSAP and SSAP */
+  uint16_t network_offset;   /* of the captured bytes: what the innermost ethertype announces, or LLC */
+  uint16_t payload_offset;   /* of the captured bytes: the header behind IP (UDP, ICMP ...); 0 when it is not there */
   struct mac source_mac, destination_mac;
 
   /* CONTENT_IP */

@@ -62,6 +62,7 @@ static const struct ethertype ETHERTYPES[] = {
 
 /* The cursor stands behind the ethertype; for a tag that is its TCI and the next ethertype. */
 void decode_ethertype(struct decoding *decoding, uint16_t ethertype) {
+  decoding->frame->network_offset = (uint16_t)decoding->cursor.position;
   if (ethertype < ETHERTYPE_MINIMUM) {
     decode_llc(decoding);
     return;

@@ -76,6 +76,8 @@ static const struct transport TRANSPORTS[] = {
 };
 
 void decode_transport(struct decoding *decoding) {
+  if (!decoding->quoted)
+    decoding->frame->payload_offset = (uint16_t)decoding->cursor.position;
   for (size_t i = 0; i < sizeof TRANSPORTS / sizeof TRANSPORTS[0]; i++) {
     if (TRANSPORTS[i].protocol == decoding->packet->protocol) {
       TRANSPORTS[i].decode(decoding);
