@@ -60,6 +60,7 @@ void frame_decode(const struct captured_frame *captured, struct frame *ret_frame
   memset(ret_frame, 0, offsetof(struct frame, quoted));
   ret_frame->time = captured->time;
   ret_frame->length = captured->length;
+  ret_frame->sender = captured->sender;
   struct decoding decoding = {.frame = ret_frame,
                               .packet = &ret_frame->packet,
                               .missing =

@@ -12,13 +12,18 @@
  * they mean on the wire where the frame lay is decided in watch/.
  */
 
+/* Who sent it, where the capture itself says so (cooked captures, flags of pcapng); else by the MAC addresses. */
+enum frame_sender { SENDER_UNKNOWN, SENDER_THIS_MACHINE, SENDER_OTHERS };
+
 /* Bytes as they came from an interface or a file; they stay where the capture keeps them. */
 struct captured_frame {
   int64_t time; /* nanoseconds since 1970-01-01T00:00:00Z */
   const uint8_t *data;
-  uint32_t captured; /* bytes that are there */
-  uint32_t length;   /* bytes that were on the wire */
-  int link_type;     /* DLT_... of libpcap */
+  uint32_t captured;        /* bytes that are there */
+  uint32_t length;          /* bytes that were on the wire */
+  int link_type;            /* DLT_... of libpcap */
+  enum frame_sender sender; /* where the file says so */
+  uint16_t interface;       /* of a file that has several, from 0 on */
 };
 
 enum frame_content {
@@ -44,9 +49,6 @@ enum frame_fault {
   FAULT_VLAN_TAGS, /* more tags than any switch writes */
   FAULT_COUNT_,
 };
-
-/* Who sent it, where the capture itself says so (cooked captures); else by the MAC addresses. */
-enum frame_sender { SENDER_UNKNOWN, SENDER_THIS_MACHINE, SENDER_OTHERS };
 
 enum { FRAME_TAGS = 4 };
 
