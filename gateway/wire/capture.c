@@ -3,10 +3,11 @@
  * libpcap, and what must be known about it on Linux:
  *
  * Immediate mode takes a ring of slots of equal size (TPACKET_V2), so the snap length decides how many frames the ring
- * holds. A filter is only ever set on the bare socket, here, before the first frame is read: pcap_setfilter() on a live
- * handle loses frames uncounted. That filter takes everything; it exists so that the kernel cuts frames to the snap
- * length itself. pcap_setdirection() filters behind the ring and is not used; nor is the interface "any", which hides
- * the link layer. A tag that the network card took off is put back by libpcap.
+ * holds. Filters are set on the bare socket: pcap_setfilter() on a live handle loses frames uncounted, while the kernel
+ * exchanges the filter of a socket without losing any. There always is one, so that the kernel cuts frames to the snap
+ * length itself; what it withholds is decided by whoever reads the capture (filter.c says how it is written).
+ * pcap_setdirection() filters behind the ring and is not used; nor is the interface "any", which hides the link layer.
+ * A tag that the network card took off is put back by libpcap.
  *
  * An interface that goes down makes the descriptor report an error and gives no frames; one that is deleted or renamed
  * fails for ever. Both are seen here or by whoever watches the interface, and answered by opening again.
@@ -25,8 +26,10 @@ struct capture {
   pcap_t *pcap;
   int link_type;
   bool live;
-  char *path;     /* of a file */
-  uint32_t drops; /* as last read; a counter of 32 bits */
+  char *path;           /* of a file */
+  uint32_t drops;       /* as last read; a counter of 32 bits */
+  struct filter filter; /* what the kernel runs */
+  size_t filter_room;   /* instructions that it was seen to have memory for */
 };
 
 static int failed(struct capture *capture, struct error *error, int code, const char *name) {
@@ -57,12 +60,48 @@ int capture_open_file(const char *path, struct capture **ret_capture, struct err
   return 0;
 }
 
-/* Takes every frame, cut to the snap length by the kernel. */
-static int attach_filter(pcap_t *pcap) {
-  struct sock_filter take_all = BPF_STMT(BPF_RET | BPF_K, CAPTURE_SNAP_LENGTH);
-  struct sock_fprog program = {.len = 1, .filter = &take_all};
-  return setsockopt(pcap_fileno(pcap), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
+/* ---- the filter ---- */
+
+static int attach(const struct capture *capture, struct filter *filter) {
+  struct sock_fprog program = {.len = filter->count, .filter = filter->instructions};
+  int socket = pcap_fileno(capture->pcap);
+  return setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
 }
+
+int capture_withhold(struct capture *capture, const struct filter_tuple *tuples, size_t count, struct error *error) {
+  if (!capture->live)
+    return 0;
+  struct filter filter;
+  for (;; capture->filter_room = filter.count / 2) {
+    filter_build(tuples, count, CAPTURE_SNAP_LENGTH, capture->filter_room, &filter);
+    int result = attach(capture, &filter);
+    if (result == 0)
+      break;
+    if (result != -ENOMEM || filter.tuples == 0)
+      return error_set(error, -result, "the kernel refuses the filter: %s", strerror(-result));
+  }
+  capture->filter = filter;
+  return (int)filter.tuples;
+}
+
+size_t capture_withheld(const struct capture *capture) {
+  return capture->filter.tuples;
+}
+
+int capture_check_filter(const struct capture *capture, struct error *error) {
+  struct sock_filter instructions[FILTER_ROOM];
+  socklen_t count = FILTER_ROOM; /* for this option, of instructions */
+  if (!capture->live)
+    return 0;
+  if (getsockopt(pcap_fileno(capture->pcap), SOL_SOCKET, SO_GET_FILTER, instructions, &count) < 0)
+    return error_set(error, ESTALE, "the filter cannot be read back: %s", strerror(errno));
+  if (count != capture->filter.count ||
+      memcmp(instructions, capture->filter.instructions, count * sizeof instructions[0]) != 0)
+    return error_set(error, ESTALE, "the kernel runs another filter than the watchman's");
+  return 0;
+}
+
+/* ---- opening ---- */
 
 static int activate(struct capture *capture, unsigned buffer, char *why) {
   pcap_t *pcap = capture->pcap;
@@ -76,7 +115,9 @@ static int activate(struct capture *capture, unsigned buffer, char *why) {
     return result == PCAP_ERROR_NO_SUCH_DEVICE ? -ENODEV : result == PCAP_ERROR_PERM_DENIED ? -EPERM : -EIO;
   if (pcap_setnonblock(pcap, 1, why) < 0)
     return -EIO;
-  return attach_filter(pcap);
+  capture->filter_room = FILTER_ROOM;
+  filter_build(NULL, 0, CAPTURE_SNAP_LENGTH, FILTER_ROOM, &capture->filter);
+  return attach(capture, &capture->filter);
 }
 
 int capture_open_interface(const char *interface, unsigned buffer, struct capture **ret_capture, struct error *error) {

@@ -3,6 +3,7 @@
 #define KIDO_WIRE_CAPTURE_H
 
 #include "base/error.h"
+#include "wire/filter.h"
 #include "wire/frame.h"
 
 /* Frames from an interface or a file, one at a time, without copying. */
@@ -35,6 +36,17 @@ enum capture_step capture_next(struct capture *capture, struct captured_frame *r
 
 /* Becomes readable when there is a frame, or an error. */
 int capture_descriptor(const struct capture *capture);
+
+/*
+ * Has the kernel withhold those conversations from now on, and no others; without any, every frame is given. No frame
+ * is lost in between. How many of them found room in the kernel's memory for options (net.core.optmem_max). A negative
+ * errno with *error when the kernel took no filter at all: the one before stays in force, so close the capture.
+ */
+int capture_withhold(struct capture *capture, const struct filter_tuple *tuples, size_t count, struct error *error);
+size_t capture_withheld(const struct capture *capture);
+
+/* Reads the filter back. 0, or -ESTALE with *error when the kernel runs another one or none. */
+int capture_check_filter(const struct capture *capture, struct error *error);
 
 /* Frames that the kernel dropped since the last call of this function. */
 uint64_t capture_new_drops(struct capture *capture);
