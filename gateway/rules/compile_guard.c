@@ -474,12 +474,23 @@ static void return_named(struct guard *guard, uint8_t protocol, const char *dest
   rule_end(&rule, VERDICT_RETURN, NULL);
 }
 
+static void return_later_fragments(struct guard *guard) {
+  struct rule_writer rule = begin(guard);
+  if (guard->version == IP6) /* nft would put this check here by itself */
+    rule_equals(&rule, MATCH_NFPROTO, (const uint8_t[]){NFPROTO_IPV6}, "ipv6");
+  rule_transport(&rule, IPPROTO_UDP);
+  rule_differs(&rule, guard->version == IP4 ? MATCH_IP4_FRAGMENT_OFFSET : MATCH_IP6_FRAGMENT_OFFSET,
+               (const uint8_t[]){0, 0}, "0");
+  rule_end(&rule, VERDICT_RETURN, NULL);
+}
+
 /* Tunnels that a flow of the zone names return from this chain, towards the zone at the other end of the flow. */
 static const char *compile_tunnels(const struct guard *outer) {
   struct guard guard = *outer;
   struct compilation *compilation = guard.compilation;
   guard.chain = builder_chain(&compilation->builder, name_for(compilation, "tunnel", guard.version, guard.place),
                               zone_label_at(compilation, guard.place));
+  return_later_fragments(&guard);
   for (size_t i = 0; i < compilation->link_count; i++) {
     const struct link *link = &compilation->links[i];
     if (link->low != guard.place && link->high != guard.place)
@@ -524,16 +535,15 @@ static void refuse_discovery_in_fragments(struct guard *guard) {
   end_denial(guard->compilation, &rule, "fragment");
 }
 
-/* A later fragment does not say of what type it is: the whole is judged behind its reassembly. */
-static void accept_icmp_fragments(struct guard *guard) {
-  const struct ip_words *words = &ip_words[guard->version];
+/* A later fragment does not say of what type it is. */
+static void accept_errors(struct guard *guard) {
+  struct compilation *compilation = guard->compilation;
   struct rule_writer rule = begin(guard);
-  rule_not_in(&rule, FIELDS(words->icmp_type), guard->compilation->icmp_errors[guard->version]);
-  rule_not_in(&rule, FIELDS(words->destination), guard->destinations);
-  refuse(guard, &rule, "no-flow");
-  rule = begin(guard);
-  match_fragment(guard, &rule);
-  rule_transport(&rule, ip_words[guard->version].icmp);
+  if (guard->version == IP4) {
+    rule_transport(&rule, IPPROTO_ICMP);
+    rule_equals(&rule, MATCH_IP4_FRAGMENT_OFFSET, (const uint8_t[]){0, 0}, "0");
+  }
+  rule_in(&rule, FIELDS(ip_words[guard->version].icmp_type), compilation->icmp_errors[guard->version]);
   rule_end(&rule, VERDICT_ACCEPT, NULL);
 }
 
@@ -541,12 +551,9 @@ static void refuse_unjoined(struct guard *guard) {
   struct compilation *compilation = guard->compilation;
   const struct ip_words *words = &ip_words[guard->version];
   refuse_not_in(guard, words->destination, compilation->zoned_set[guard->version], "unknown-zone");
-  struct rule_writer rule = begin(guard);
-  rule_in(&rule, FIELDS(words->icmp_type), compilation->icmp_errors[guard->version]);
-  rule_end(&rule, VERDICT_ACCEPT, NULL);
-  accept_icmp_fragments(guard);
+  accept_errors(guard);
   refuse_not_in(guard, words->destination, guard->destinations, "no-flow");
-  rule = begin(guard);
+  struct rule_writer rule = begin(guard);
   rule_end(&rule, VERDICT_ACCEPT, NULL);
 }
 

@@ -154,6 +154,59 @@ START_TEST(AC_D1_a_lawful_packet_in_fragments_passes_and_a_denied_one_does_not) 
 }
 END_TEST
 
+/* In two fragments, of which the later one has Teredo's port where a UDP header would have it: IPv4: in its data; IPv6:
+ * in the flow label, since the kernel then takes the IP header for the transport's. */
+static unsigned come_out_with_port_in_later_fragment(enum address_family family, uint16_t port) {
+  const uint8_t like_a_port[] = {(uint8_t)(port >> 8), (uint8_t)port}, data[] = {1, 2, like_a_port[0], like_a_port[1]};
+  struct lab_probe probe = lawful(family, PROTOCOL_UDP);
+  struct lab_frame whole, parts[2];
+  unsigned seen = 0;
+  probe.recipe.destination_mac = lab_interface(the_lab(), (size_t)probe.interface)->mac;
+  probe.recipe.payload = data;
+  probe.recipe.payload_length = sizeof(data);
+  ck_assert_int_eq(lab_frame_build(&probe.recipe, &whole), 0);
+  if (family == FAMILY_IPV6)
+    memcpy(whole.data + 16, like_a_port, sizeof(like_a_port)); /* behind 14 bytes of Ethernet and the version */
+  ck_assert_int_eq(lab_frame_split(&whole, 8, port, parts), 0);
+  for (size_t i = 0; i < 2; i++)
+    ck_assert_int_eq(lab_send(the_lab(), probe.interface, &parts[i]), 0);
+  (void)lab_collect(the_lab(), 0, count_seen, &seen);
+  return seen;
+}
+
+START_TEST(AC_D15_a_later_fragment_is_no_tunnel_because_of_bytes_that_look_like_a_port) {
+  static const enum address_family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+  enum { TEREDO = 3544 };
+  open_town();
+  for (size_t i = 0; i < 2; i++) {
+    uint64_t before = counter("guard.lgwan.tunnel");
+    ck_assert_uint_ne(come_out_with_port_in_later_fragment(families[i], TEREDO - 1), 0);
+    ck_assert_msg(come_out_with_port_in_later_fragment(families[i], TEREDO) != 0, "family %d", (int)families[i]);
+    ck_assert_uint_eq(counter("guard.lgwan.tunnel"), before);
+  }
+  close_town();
+}
+END_TEST
+
+/* What is left of a message whose first fragment nobody has seen: its bytes say nothing about its type. */
+START_TEST(AC_D1_a_later_fragment_of_icmp_is_denied_whatever_byte_it_begins_with) {
+  static const uint8_t first_bytes[] = {0, 3, 8, 11, 12, 77};
+  open_town();
+  for (size_t i = 0; i < sizeof(first_bytes); i++) {
+    struct lab_probe probe =
+        probe_from("ens1f1.210", address_of("10.210.0.14"), address_of("10.120.0.3"), PROTOCOL_ICMP, 0);
+    const uint8_t data[16] = {first_bytes[i]};
+    struct lab_frame frame;
+    uint64_t before = counter("guard.lgwan.no-flow");
+    probe.recipe.destination_mac = lab_interface(the_lab(), (size_t)probe.interface)->mac;
+    ck_assert_int_eq(lab_frame_fragment(&probe.recipe, (uint32_t)i, 8, false, data, sizeof(data), &frame), 0);
+    ck_assert_int_eq(lab_send(the_lab(), probe.interface, &frame), 0);
+    ck_assert_msg(counter("guard.lgwan.no-flow") == before + 1, "beginning with %u", first_bytes[i]);
+  }
+  close_town();
+}
+END_TEST
+
 START_TEST(AC_B8_a_pinned_address_from_another_mac_is_dropped_and_counted) {
   open_town();
   struct lab_probe probe =
@@ -287,6 +340,8 @@ void add_shapes(Suite *suite) {
   tcase_add_test(test, AC_D15_tunnels_are_dropped_and_counted);
   tcase_add_test(test, AC_D1_D2_fragments_that_make_no_packet_do_not_pass_and_are_counted);
   tcase_add_test(test, AC_D1_a_lawful_packet_in_fragments_passes_and_a_denied_one_does_not);
+  tcase_add_test(test, AC_D15_a_later_fragment_is_no_tunnel_because_of_bytes_that_look_like_a_port);
+  tcase_add_test(test, AC_D1_a_later_fragment_of_icmp_is_denied_whatever_byte_it_begins_with);
   tcase_add_test(test, AC_B8_a_pinned_address_from_another_mac_is_dropped_and_counted);
   tcase_add_test(test, AC_D11_each_denial_moves_one_counter_that_names_its_reason_and_no_other);
 }
