@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/answer.h"
 #include "cli/event_lines.h"
+#include "cli/events_verify.h"
 #include "cli/verb.h"
 
 static const char *const severities[] = {"critical", "warning", "notice", "info"};
@@ -125,6 +126,13 @@ static int run(const struct invocation *invocation, struct filter *filter, struc
 }
 
 int verb_events(const struct invocation *invocation) {
+  if (invocation_has(invocation, "verify-chain")) {
+    return events_verify(invocation);
+  }
+  if (invocation_has(invocation, "anchor")) {
+    return invocation_usage(invocation, "--anchor は --verify-chain と共に使います",
+                            "--anchor goes with --verify-chain");
+  }
   struct filter filter = {0};
   int code = read_filter(invocation, &filter);
   if (code != EXIT_CODE_YES) {

@@ -38,8 +38,8 @@ static const struct option_rule compile_options_of_verb[] = {
 };
 
 static const struct option_rule replay_options[] = {
-    {"gateway-mac", OPTION_VALUE, "ZONE=MAC", "木戸自身のMACアドレス(繰り返し可)",
-     "MAC address of the gateway in a zone; may be repeated"},
+    {"gateway-mac", OPTION_VALUE, "ZONE=MAC", "木戸自身のMACアドレス。領域またはインタフェースごと(繰り返し可)",
+     "MAC address of the gateway in a zone or on an interface; may be repeated"},
     {"gateway-address", OPTION_VALUE, "ZONE=ADDRESS", "木戸自身のアドレス(繰り返し可)",
      "address of the gateway in a zone; may be repeated"},
 };
@@ -77,6 +77,9 @@ static const struct option_rule events_options[] = {
     {"severity", OPTION_VALUE, "critical|warning|notice|info", "この重大度以上だけ", "only this severity and above"},
     {"kind", OPTION_VALUE, "KIND", "この種類だけ(繰り返し可)", "only this kind; may be repeated"},
     {"last", OPTION_VALUE, "N", "直近 N 件だけ", "only the last N"},
+    {"verify-chain", OPTION_FLAG, NULL, "記録が改変されていないことを確かめる", "verify that no record was altered"},
+    {"anchor", OPTION_VALUE, "FILE", "ログサーバーが受け取ったものとも比べる",
+     "compare with what the log server received"},
 };
 
 static const struct option_rule cut_options[] = {
@@ -116,8 +119,8 @@ static const struct verb verbs[] = {
      2,
      2,
      verb_diff},
-    {"replay", "ZONE=FILE.pcap ...", "記録したパケットを木戸番に判定させる", "the watchman over capture files",
-     TABLE_OF(replay_options), 1, SIZE_MAX, verb_replay},
+    {"replay", "ZONE=FILE.pcap|FILE.pcapng ...", "記録したパケットを木戸番に判定させる",
+     "the watchman over capture files", TABLE_OF(replay_options), 1, SIZE_MAX, verb_replay},
     {"plan",
      "[FILE]",
      "いまのポリシーとの違いと、切れる接続を示す",

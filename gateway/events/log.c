@@ -7,18 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum {
-  OUTPUT_LIMIT = 4,
-  TAIL_SIZE = 64 * 1024,
-  NAME_SIZE = 24,
-  LOG_MODE = 0640,
-  LOG_PATH_SIZE = 4096,
-  WAITING_MAX = 1024 * 1024
-};
+#include "events/chain.h"
+#include "events/log_file.h"
+
+enum { OUTPUT_LIMIT = 4, NAME_SIZE = 24, LOG_MODE = 0640, WAITING_MAX = 1024 * 1024 };
 
 /* What could not be written waits, in order: the rest of a line first, if part of it was written. */
 struct output {
@@ -33,6 +28,8 @@ struct event_log {
   uint64_t started; /* makes ids unique without the file */
   uint64_t sequence;
   uint64_t failures, lost;
+  struct log_file file; /* the first of the outputs, when there is a state directory */
+  uint64_t file_size;
   struct output outputs[OUTPUT_LIMIT];
   size_t output_count;
 };
@@ -47,61 +44,18 @@ static int add_output(struct event_log *log, int descriptor, bool owned, struct 
   return 0;
 }
 
-static uint64_t sequence_of(const char *line, size_t length) {
-  json_t *record = json_loadb(line, length, 0, NULL);
-  json_int_t sequence = json_integer_value(json_object_get(record, "sequence"));
-  json_decref(record);
-  return sequence > 0 ? (uint64_t)sequence : 0;
-}
-
-/* The last newline before `end`, or NULL. */
-static char *line_end_before(char *text, char *end) {
-  return end > text ? memrchr(text, '\n', (size_t)(end - text)) : NULL;
-}
-
-/* Takes the sequence from the last whole line and cuts off what stands behind it. */
-static int resume(struct event_log *log, int descriptor, struct error *error) {
-  off_t size = lseek(descriptor, 0, SEEK_END);
-  off_t start = size > TAIL_SIZE ? size - TAIL_SIZE : 0;
-  char *tail = malloc(TAIL_SIZE);
-  if (size < 0 || tail == NULL) {
-    free(tail);
-    return error_set(error, size < 0 ? errno : ENOMEM, "the event log cannot be read");
-  }
-  ssize_t got = pread(descriptor, tail, (size_t)(size - start), start);
-  char *last = got > 0 ? line_end_before(tail, tail + got) : NULL;
-  if (last != NULL) {
-    char *before = line_end_before(tail, last);
-    char *line = before != NULL ? before + 1 : tail;
-    log->sequence = sequence_of(line, (size_t)(last - line));
-  }
-  off_t whole = last != NULL ? start + (last - tail) + 1 : start;
-  free(tail);
-  if (got < 0 || (whole < size && ftruncate(descriptor, whole) < 0))
-    return error_set(error, errno, "the event log cannot be read");
-  return 0;
-}
-
 static int open_own_file(struct event_log *log, const char *directory, struct error *error) {
-  char path[LOG_PATH_SIZE];
-  int length = snprintf(path, sizeof path, "%s/" EVENT_LOG_NAME, directory, log->daemon);
-  if (length < 0 || (size_t)length >= sizeof path)
-    return error_set(error, ENAMETOOLONG, "%s", directory);
-  int descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, LOG_MODE);
-  if (descriptor < 0)
-    return error_set(error, errno, "%s: %s", path, strerror(errno));
-  int result = resume(log, descriptor, error);
-  if (result < 0) {
-    close(descriptor);
-    return result;
-  }
-  return add_output(log, descriptor, true, error);
+  int result = log_file_open(directory, log->daemon, &log->file, error);
+  log->sequence = log->file.sequence;
+  return result < 0 ? result : add_output(log, log->file.descriptor, false, error);
 }
 
 int event_log_open(const char *state_directory, const char *daemon, struct event_log **ret_log, struct error *error) {
   struct event_log *log = calloc(1, sizeof *log);
   if (log == NULL)
     return error_set(error, ENOMEM, "no memory for the event log");
+  log->file.directory = log->file.descriptor = -1;
+  log->file_size = EVENT_FILE_SIZE;
   struct timespec now = {0};
   clock_gettime(CLOCK_REALTIME, &now);
   log->started = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
@@ -130,6 +84,8 @@ struct event_log *event_log_close(struct event_log *log) {
       close(log->outputs[i].descriptor);
     free(log->outputs[i].waiting);
   }
+  if (log != NULL)
+    log_file_close(&log->file);
   free(log);
   return NULL;
 }
@@ -171,25 +127,32 @@ static bool let_wait(struct output *output, const char *data, size_t length) {
   return true;
 }
 
-static int deliver(struct event_log *log, struct output *output, const char *line, size_t length) {
+/* *ret_kept: it is written, or waits. */
+static int deliver(struct event_log *log, struct output *output, const char *line, size_t length, bool *ret_kept) {
   size_t written = 0;
   int result = output->waiting != NULL ? write_waiting(output) : 0;
   if (result == 0)
     result = write_bytes(output->descriptor, line, length, &written);
-  if (result < 0) {
-    log->failures++;
-    log->lost += !let_wait(output, line + written, length - written);
-  }
+  *ret_kept = result == 0 || let_wait(output, line + written, length - written);
+  log->failures += result < 0;
+  log->lost += !*ret_kept;
   return result;
 }
 
+static bool is_chained(const struct event_log *log) {
+  return log->file.descriptor >= 0;
+}
+
 /* The record with its newline; NULL without memory. *ret_length counts the newline. */
-static char *format_line(const struct event *event, const struct timezone *clock, size_t *ret_length) {
+static char *format_line(const struct event_log *log, const struct event *event, const struct timezone *clock,
+                         size_t *ret_length, char head[static SHA256_TEXT_SIZE]) {
   json_t *record = event_to_json(event, clock);
   size_t size = record != NULL ? json_dumpb(record, NULL, 0, JSON_COMPACT) : 0;
-  char *line = size > 0 ? malloc(size + 1) : NULL;
+  char *line = size > 0 ? malloc(size + CHAIN_SEAL_SIZE + 1) : NULL;
   if (line != NULL) {
     json_dumpb(record, line, size, JSON_COMPACT);
+    if (is_chained(log))
+      size = chain_seal(line, size, log->file.head, head);
     line[size] = '\n';
     *ret_length = size + 1;
   }
@@ -197,20 +160,51 @@ static char *format_line(const struct event *event, const struct timezone *clock
   return line;
 }
 
-int event_log_write(struct event_log *log, struct event *event, const struct timezone *clock) {
-  event->sequence = ++log->sequence;
+/* A file that cannot be exchanged goes on growing. */
+static void exchange_file(struct event_log *log) {
+  if (!is_chained(log) || log->file.size < log->file_size || log->outputs[0].waiting != NULL)
+    return;
+  if (log_file_exchange(&log->file, log->sequence + 1) < 0)
+    log->failures++;
+  log->outputs[0].descriptor = log->file.descriptor;
+}
+
+void event_log_name(const struct event_log *log, struct event *event) {
   if (event->id[0] == '\0')
-    snprintf(event->id, sizeof event->id, "%.12s-%" PRIx64 "-%" PRIu64, log->daemon, log->started, event->sequence);
-  size_t length = 0;
-  char *line = format_line(event, clock, &length);
-  int result = line != NULL ? 0 : -ENOMEM;
-  for (size_t i = 0; line != NULL && i < log->output_count; i++) {
-    int delivered = deliver(log, &log->outputs[i], line, length);
+    snprintf(event->id, sizeof event->id, "%.12s-%" PRIx64 "-%" PRIu64, log->daemon, log->started, log->sequence + 1);
+}
+
+static int deliver_to_all(struct event_log *log, const char *line, size_t length, const char *head) {
+  int result = 0;
+  for (size_t i = 0; i < log->output_count; i++) {
+    bool kept, own = i == 0 && is_chained(log);
+    int delivered = deliver(log, &log->outputs[i], line, length, &kept);
     if (delivered < 0)
       result = delivered;
+    if (own && kept)
+      log_file_grew(&log->file, length, head);
   }
+  return result;
+}
+
+int event_log_write(struct event_log *log, struct event *event, const struct timezone *clock) {
+  exchange_file(log);
+  event_log_name(log, event);
+  event->sequence = ++log->sequence;
+  size_t length = 0;
+  char head[SHA256_TEXT_SIZE];
+  char *line = format_line(log, event, clock, &length, head);
+  int result = line != NULL ? deliver_to_all(log, line, length, head) : -ENOMEM;
   free(line);
   return result;
+}
+
+void event_log_set_file_size(struct event_log *log, uint64_t bytes) {
+  log->file_size = bytes;
+}
+
+uint64_t event_log_sequence(const struct event_log *log) {
+  return log->sequence;
 }
 
 uint64_t event_log_failures(const struct event_log *log) {
