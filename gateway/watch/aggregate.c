@@ -156,6 +156,7 @@ static void forget_addresses(struct finding *finding, enum alert_scope scope) {
   finding->vlan = finding->ethertype = -1;
   finding->has_source_mac = finding->has_destination_mac = false;
   finding->flow = NULL;
+  finding->new_source.family = finding->new_destination.family = FAMILY_NONE;
   if (scope == ALERT_KIND)
     finding->zone = finding->other_zone = ZONE_NONE, finding->wire = finding->entry_wire = WIRE_NONE;
 }

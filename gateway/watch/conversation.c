@@ -227,8 +227,21 @@ bool conversation_prepare(const struct watch *watch, const struct frame *frame, 
   return true;
 }
 
+/* Something forbidden came in a moment ago: this may be it, as it was or rewritten. */
+static bool is_suspect(const struct watch *watch, const struct frame *frame, const struct connection_key *key,
+                       const struct captured_frame *captured) {
+  return passages_know(watch->passages, key) ||
+         disguise_suspects(watch->disguise, essence_of(captured, frame), frame->time);
+}
+
+static bool is_disguise_over(struct watch *watch, struct connection *connection, const struct connection_key *key) {
+  connection->disguised = disguise_recall(watch->disguise, key, watch->now) != NULL;
+  return !connection->disguised;
+}
+
 bool conversation_is_plain(struct watch *watch, const struct frame *frame, const struct connection_key *key,
-                           zone_index wire_zone, enum frame_direction direction) {
+                           const struct captured_frame *captured, zone_index wire_zone,
+                           enum frame_direction direction) {
   struct connection *connection = connections_find(watch->connections, key);
   if (connection == NULL || !connection->allowed || connection->epoch != watch->epoch)
     return false;
@@ -239,7 +252,9 @@ bool conversation_is_plain(struct watch *watch, const struct frame *frame, const
     return false;
   if (direction == FRAME_LEAVING && goal != wire_zone)
     return false;
-  if (direction == FRAME_LEAVING && !passages_empty(watch->passages))
+  if (direction == FRAME_LEAVING && !passages_empty(watch->passages) && is_suspect(watch, frame, key, captured))
+    return false;
+  if (connection->disguised && !is_disguise_over(watch, connection, key))
     return false;
   connection->last_seen = (uint32_t)(watch->now / 1000000000);
   return true;

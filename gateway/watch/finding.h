@@ -56,6 +56,9 @@ struct finding {
   const struct flow *flow;
   const char *reason;
   uint64_t count, bytes;
+  /* disguised-crossing: the tuple with which it left; family FAMILY_NONE: none */
+  struct address new_source, new_destination;
+  int new_source_port, new_destination_port;
 };
 
 struct finding_rule {

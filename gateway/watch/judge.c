@@ -169,9 +169,10 @@ static void judge_entering(struct watch *watch, struct sighting *sighting) {
   if (judge_foreign_mac(watch, sighting))
     return;
   struct decision decision = judge_entry(watch, sighting);
+  rewritten_note_entry(watch, sighting, !decision.allow);
   if (decision.allow)
     conversation_trust_sender(watch, sighting);
-  else if (allowed_by_pending(watch, sighting))
+  else if (allowed_by_pending(watch, sighting) || rewritten_is_answer(watch, sighting))
     return;
   else if (is_false_source(decision.reason))
     judge_false_source(watch, sighting, &decision);
@@ -247,22 +248,30 @@ static struct decision judge_exit(struct watch *watch, const struct sighting *si
   return other.allow ? other : decision;
 }
 
+/* True when it was found to be something. */
+static bool judge_forwarded(struct watch *watch, const struct sighting *sighting, zone_index from) {
+  struct decision decision = judge_exit(watch, sighting, from);
+  if (decision.allow)
+    return judge_disguise(watch, sighting, from);
+  if (is_rejection(watch, sighting) || allowed_by_pending(watch, sighting))
+    return false;
+  if (!rewritten_judge_crossing(watch, sighting))
+    judge_crossing(watch, sighting, &decision, from);
+  return true;
+}
+
 static void judge_leaving(struct watch *watch, struct sighting *sighting) {
   bool own = (sighting->source.traits & ADDRESS_OWN) != 0;
   bool maybe_own = may_be_own(watch, sighting, &sighting->source);
   bool link_local = (sighting->source.traits & ADDRESS_LINK_LOCAL) != 0;
-  if (link_local || ((own || maybe_own) && (is_for_many(sighting) || is_own_report(sighting)))) {
+  if (rewritten_judge_later_exit(watch, sighting))
+    return;
+  bool told = false;
+  if (link_local || ((own || maybe_own) && (is_for_many(sighting) || is_own_report(sighting))))
     watch_count_everyday(watch, sighting->wire);
-    return;
-  }
-  zone_index from = own || maybe_own ? ZONE_GATEWAY : sighting->source.zone;
-  struct decision decision = judge_exit(watch, sighting, from);
-  if (decision.allow) {
-    judge_disguise(watch, sighting, from);
-    return;
-  }
-  if (!is_rejection(watch, sighting) && !allowed_by_pending(watch, sighting))
-    judge_crossing(watch, sighting, &decision, from);
+  else
+    told = judge_forwarded(watch, sighting, own || maybe_own ? ZONE_GATEWAY : sighting->source.zone);
+  rewritten_note_exit(watch, sighting, told);
 }
 
 /* ---- all ---- */

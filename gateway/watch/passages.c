@@ -136,6 +136,10 @@ int passages_look(const struct passages *passages, const struct connection_key *
   return passage != NULL && passage->finding.count > 0 ? passage->finding.wire : WIRE_NONE;
 }
 
+bool passages_know(const struct passages *passages, const struct connection_key *key) {
+  return find(passages, key) != NULL;
+}
+
 void passages_advance(struct passages *passages, int64_t now) {
   while (passages->used > 0 && passages->ring[passages->head].until <= now)
     hand_out_oldest(passages);

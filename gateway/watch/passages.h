@@ -33,6 +33,9 @@ int passages_leave(struct passages *passages, const struct connection_key *key, 
 /* The wire by which this conversation was seen to come in forbidden within the hold, or WIRE_NONE; counts nothing. */
 int passages_look(const struct passages *passages, const struct connection_key *key);
 
+/* Whether anything is held of this conversation in this direction. */
+bool passages_know(const struct passages *passages, const struct connection_key *key);
+
 /* Hands out what has waited long enough; INT64_MAX hands out all. */
 void passages_advance(struct passages *passages, int64_t now);
 bool passages_empty(const struct passages *passages);

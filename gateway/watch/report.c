@@ -22,6 +22,7 @@ struct parts {
   char service[PART_SIZE];
   char wire[PART_SIZE], entry[PART_SIZE];
   char explain[EXPLAIN_SIZE];
+  char rewritten[PART_SIZE]; /* the tuple with which it left */
   const char *reason;
   uint64_t count;
 };
@@ -31,16 +32,17 @@ struct sentence {
 };
 
 /* Arguments of every text, by number: 1 from, 2 to, 3 source, 4 target, 5 service, 6 wire, 7 entry, 8 reason,
- * 9 count. Written with placeholders %1 to %9 and %e (the kido explain command). */
+ * 9 count. Written with placeholders %1 to %9, %e (the kido explain command) and %r (the tuple with which it left). */
 static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
     [FINDING_CROSSING] = {"許可のない通信が本機を通り抜けた: %1 → %2、%3 → %4 %5。入口 %7、出口 %6（%8、%9件）",
                           "a communication that nothing allows went through: %1 -> %2, %3 -> %4 %5; in by %7, out by "
                           "%6 (%8, frames: %9)"},
     [FINDING_DISGUISED_CROSSING] =
-        {"アドレスやポートを書き換えられた通信が本機を通り抜けた: %1 → %2、%3 → %4 %5。入口 %7、出口 %6（%8、%9件）",
-         "a communication that nothing allows went through with rewritten addresses or ports: %1 -> %2, %3 -> %4 %5; "
-         "in "
-         "by %7, out by %6 (%8, frames: %9)"},
+        {"アドレスやポートを書き換えられた通信が本機を通り抜けた: %1 → %2、%3 → %4 %5 が %r となって出た。入口 "
+         "%7、出口 "
+         "%6（%8、%9件）",
+         "a communication that nothing allows went through with rewritten addresses or ports: %1 -> %2, %3 -> %4 %5 "
+         "left as %r; in by %7, out by %6 (%8, frames: %9)"},
     [FINDING_BRIDGED] = {"%1 の線 %6 と %2 の線がつながっている（本機を通らない）: %3 → %4 %5（%8、%9件）",
                          "the wire %6 of %1 and a wire of %2 are joined, round the gateway: %3 -> %4 %5 (%8, frames: "
                          "%9)"},
@@ -229,6 +231,25 @@ static void name_service(const struct finding *finding, char text[static PART_SI
     text[0] = '\0';
 }
 
+static void name_point(const struct address *address, int port, char text[static PART_SIZE / 2]) {
+  char address_text[ADDRESS_TEXT_SIZE];
+  bool bracketed = address->family == FAMILY_IPV6 && port >= 0;
+  int length = snprintf(text, PART_SIZE / 2, bracketed ? "[%s]" : "%s", address_format(address, address_text));
+  if (port >= 0)
+    snprintf(text + length, PART_SIZE / 2 - (size_t)length, ":%d", port);
+}
+
+static void name_rewritten(const struct finding *finding, char text[static PART_SIZE]) {
+  char source[PART_SIZE / 2], destination[PART_SIZE / 2];
+  if (finding->new_source.family == FAMILY_NONE) {
+    snprintf(text, PART_SIZE, "-");
+    return;
+  }
+  name_point(&finding->new_source, finding->new_source_port, source);
+  name_point(&finding->new_destination, finding->new_destination_port, destination);
+  snprintf(text, PART_SIZE, "%.75s -> %.75s", source, destination);
+}
+
 static void name_explain(const struct finding *finding, const struct parts *parts, char text[static EXPLAIN_SIZE]) {
   char source[ADDRESS_TEXT_SIZE], destination[ADDRESS_TEXT_SIZE];
   if (finding->source.family == FAMILY_NONE || finding->protocol < 0)
@@ -263,6 +284,9 @@ static const struct {
     {"interface-missing", {"インターフェースがない", "the interface does not exist"}},
     {"interface-down", {"インターフェースが停止している", "the interface is down"}},
     {"capture-failed", {"取り込みに失敗した", "the capture failed"}},
+    {"rewritten-source", {"送信元が書き換えられていた", "its source was rewritten"}},
+    {"rewritten-destination", {"宛先が書き換えられていた", "its destination was rewritten"}},
+    {"rewritten-both", {"送信元と宛先が書き換えられていた", "its source and destination were rewritten"}},
     {"stalled", {"監視の処理が止まっていた", "the watchman was held up"}},
 };
 
@@ -294,6 +318,7 @@ static void fill_parts(const struct alert *alert, const struct report_names *nam
   else
     snprintf(parts->entry, sizeof parts->entry, "%s", language_choose(names->language, "不明", "unknown"));
   name_explain(finding, parts, parts->explain);
+  name_rewritten(finding, parts->rewritten);
   parts->reason = label_reason(finding->reason, names->language);
   parts->count = finding->count;
 }
@@ -304,7 +329,10 @@ static const char *part_of(const struct parts *parts, char letter, char number[s
   snprintf(number, 24, "%" PRIu64, parts->count);
   const char *const texts[] = {parts->from, parts->to,    parts->source, parts->target, parts->service,
                                parts->wire, parts->entry, parts->reason, number};
-  return letter == 'e' ? parts->explain : letter >= '1' && letter <= '9' ? texts[letter - '1'] : "";
+  return letter == 'e'                    ? parts->explain
+         : letter == 'r'                  ? parts->rewritten
+         : letter >= '1' && letter <= '9' ? texts[letter - '1']
+                                          : "";
 }
 
 /* Cuts at the end of a character, never within one. */

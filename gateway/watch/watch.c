@@ -13,7 +13,7 @@
 #include "watch/report.h"
 #include "watch/watch_parts.h"
 
-enum { DEFAULT_CONNECTIONS = 65536, PASSAGES = 8192, FRAGMENTED_PACKETS = 1024 };
+enum { DEFAULT_CONNECTIONS = 65536, PASSAGES = 8192, DISGUISES = 4096, FRAGMENTED_PACKETS = 1024 };
 
 static const int64_t MILLISECOND = 1000000;
 #define HOLD (200 * MILLISECOND)
@@ -48,6 +48,10 @@ static void find_attempt(void *context, const struct finding *finding) {
   watch_find(context, finding);
 }
 
+static void find_rewritten(void *context, const struct disguise_mark *entry, const struct disguise_mark *exit) {
+  rewritten_found(context, entry, exit);
+}
+
 void watch_count_everyday(struct watch *watch, int wire) {
   watch->wires[wire].counters.everyday++;
 }
@@ -62,10 +66,11 @@ struct watch *watch_new(const struct watch_settings *settings) {
   watch->wires = calloc(WATCH_WIRES, sizeof *watch->wires);
   watch->connections = connections_new(settings->connections > 0 ? settings->connections : DEFAULT_CONNECTIONS);
   watch->passages = passages_new(settings->passages > 0 ? settings->passages : PASSAGES, HOLD, find_attempt, watch);
+  watch->disguise = disguise_new(DISGUISES, HOLD, find_rewritten, watch);
   watch->fragments = fragments_new(settings->fragmented > 0 ? settings->fragmented : FRAGMENTED_PACKETS);
   watch->aggregate = aggregate_new(tell_alert, watch);
-  if (watch->wires == NULL || watch->connections == NULL || watch->passages == NULL || watch->fragments == NULL ||
-      watch->aggregate == NULL)
+  if (watch->wires == NULL || watch->connections == NULL || watch->passages == NULL || watch->disguise == NULL ||
+      watch->fragments == NULL || watch->aggregate == NULL)
     return watch_free(watch);
   return watch;
 }
@@ -92,6 +97,7 @@ struct watch *watch_free(struct watch *watch) {
   free_generation(&watch->pending);
   connections_free(watch->connections);
   passages_free(watch->passages);
+  disguise_free(watch->disguise);
   fragments_free(watch->fragments);
   aggregate_free(watch->aggregate);
   free(watch->own);
@@ -216,6 +222,7 @@ static void close_alerts(struct watch *watch, int64_t now) {
   if (watch->current.policy == NULL)
     return;
   watch_flush(watch);
+  disguise_end(watch->disguise);
   passages_advance(watch->passages, INT64_MAX);
   aggregate_close(watch->aggregate, now);
 }
@@ -379,7 +386,7 @@ static void judge_waiting(struct watch *watch) {
   watch->waiting_count--;
   keep_time(watch, waiting->frame.time);
   zone_index zone = watch->current.wire_zones[waiting->wire];
-  if (conversation_is_plain(watch, &waiting->frame, &waiting->key, zone, waiting->direction))
+  if (conversation_is_plain(watch, &waiting->frame, &waiting->key, &waiting->captured, zone, waiting->direction))
     return;
   struct sighting sighting = {.captured = &waiting->captured,
                               .frame = &waiting->frame,
@@ -446,6 +453,7 @@ static void let_time_pass(struct watch *watch, int64_t now) {
   watch->next_tick = now + TICK;
   if (watch->pending.policy != NULL && now >= watch->pending_until)
     free_generation(&watch->pending);
+  disguise_advance(watch->disguise, now);
   passages_advance(watch->passages, now);
   aggregate_advance(watch->aggregate, now);
 }

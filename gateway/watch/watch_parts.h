@@ -4,6 +4,8 @@
 
 #include "watch/aggregate.h"
 #include "watch/connections.h"
+#include "watch/disguise.h"
+#include "watch/essence.h"
 #include "watch/fragments.h"
 #include "watch/index.h"
 #include "watch/passages.h"
@@ -60,6 +62,7 @@ struct watch {
   size_t own_count;
   struct connections *connections;
   struct passages *passages;
+  struct disguise *disguise;
   struct fragments *fragments;
   struct aggregate *aggregate;
   int64_t now, next_tick;
@@ -112,13 +115,26 @@ bool conversation_prepare(const struct watch *watch, const struct frame *frame, 
                           struct connection_key *ret_key);
 /* The fast way for later packets of a lawful conversation: true when nothing more needs to be looked at. */
 bool conversation_is_plain(struct watch *watch, const struct frame *frame, const struct connection_key *key,
-                           zone_index wire_zone, enum frame_direction direction);
+                           const struct captured_frame *captured, zone_index wire_zone, enum frame_direction direction);
 /* Remembers that the sender of an entering frame is as it should be. */
 void conversation_trust_sender(struct watch *watch, const struct sighting *sighting);
 
 /* ---- judge.c: IP ---- */
 
 void judge_ip(struct watch *watch, struct sighting *sighting);
+
+/* ---- rewritten.c: packets that leave with another tuple than they came in with ---- */
+
+void rewritten_note_entry(struct watch *watch, const struct sighting *sighting, bool forbidden);
+/* told: it was found to be something. */
+void rewritten_note_exit(struct watch *watch, const struct sighting *sighting, bool told);
+/* A forbidden exit: true (and found) when it came in under another tuple. */
+bool rewritten_judge_crossing(struct watch *watch, const struct sighting *sighting);
+/* True (and counted) when its conversation is known to be rewritten. */
+bool rewritten_judge_later_exit(struct watch *watch, const struct sighting *sighting);
+/* Whether a packet that comes in answers one that left rewritten. */
+bool rewritten_is_answer(struct watch *watch, const struct sighting *sighting);
+void rewritten_found(struct watch *watch, const struct disguise_mark *entry, const struct disguise_mark *exit);
 
 /* ---- place.c: what lies where it may not ---- */
 
