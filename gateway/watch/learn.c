@@ -6,12 +6,12 @@
 
 #include "watch/watch_parts.h"
 
-enum { CANDIDATES = 32, SEEN = 4096, EVIDENCE_COUNT = 3 };
+enum { CANDIDATES = 32, SEEN = 4096, EVIDENCE_COUNT = 4 };
 
 static const int64_t SAME_PACKET = 1000000000;
 
 /* In the order of their weight. */
-enum evidence { EVIDENCE_LAWFUL, EVIDENCE_HOP, EVIDENCE_ROUTER };
+enum evidence { EVIDENCE_SENT, EVIDENCE_LAWFUL, EVIDENCE_HOP, EVIDENCE_ROUTER };
 
 struct candidate {
   struct mac mac;
@@ -39,7 +39,7 @@ struct learning *learning_new(struct watch *watch) {
   if (learning == NULL)
     return NULL;
   learning->watch = watch;
-  learning->candidates = calloc(watch->wire_count + 1, sizeof *learning->candidates);
+  learning->candidates = calloc(WATCH_WIRES, sizeof *learning->candidates);
   learning->seen = calloc(SEEN, sizeof *learning->seen);
   return learning->candidates != NULL && learning->seen != NULL ? learning : learning_free(learning);
 }
@@ -116,6 +116,8 @@ void learning_frame(struct learning *learning, int wire, const struct captured_f
   struct watch *watch = learning->watch;
   struct frame frame;
   frame_decode(captured, &frame);
+  if (frame.has_macs && frame.sender == SENDER_THIS_MACHINE)
+    credit(learning, wire, &frame.source_mac, EVIDENCE_SENT);
   if (frame.content != CONTENT_IP || !frame.has_macs || frame.fault != FAULT_NONE)
     return;
   struct instant now = watch->settings.now_fixed ? watch->settings.now : (struct instant){frame.time / 1000000000};

@@ -7,15 +7,15 @@
 /*
  * Which MAC on each wire is the gateway's, learned from capture files before they are judged.
  *
- * Evidence, in this order: most frames that the policy allows between zones come from or go to that MAC (they are what
- * the gateway forwards); else, the same packet was seen on two wires with a hop less (something routes between them);
- * else, most frames of the wire's own hosts for other zones go to it (hosts send to their router). A single MAC is
- * taken per wire. A second path that carries lawful traffic alone and alone carries it is therefore taken for the
- * gateway: tell --gateway-mac where that matters.
+ * Evidence, in this order: the file itself says which frames its machine sent; most frames that the policy allows
+ * between zones come from or go to that MAC (they are what the gateway forwards); else, the same packet was seen on two
+ * wires with a hop less (something routes between them); else, most frames of the wire's own hosts for other zones go
+ * to it (hosts send to their router). A single MAC is taken per wire. A second path that carries lawful traffic alone
+ * and alone carries it is therefore taken for the gateway: tell --gateway-mac where that matters.
  */
 struct learning;
 
-/* watch: with its policy and wires; it must outlive this. NULL without memory. */
+/* watch: with its policy; wires may be added until the end; it must outlive this. NULL without memory. */
 struct learning *learning_new(struct watch *watch);
 struct learning *learning_free(struct learning *learning);
 void learning_frame(struct learning *learning, int wire, const struct captured_frame *captured);

@@ -21,9 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "wire/pcapng.h"
 
 struct capture {
   pcap_t *pcap;
+  struct pcapng *pcapng; /* instead, for files of that format */
+  FILE *stream;          /* of either, for the place in the file */
   int link_type;
   bool live;
   char *path;           /* of a file */
@@ -39,22 +44,48 @@ static int failed(struct capture *capture, struct error *error, int code, const 
   return result;
 }
 
+/* ---- files ---- */
+
+/* The first bytes tell the format; they are put back. */
+static bool is_pcapng(FILE *stream) {
+  uint8_t magic[4];
+  size_t got = fread(magic, 1, sizeof magic, stream);
+  for (size_t i = got; i > 0; i--)
+    ungetc(magic[i - 1], stream);
+  return got == sizeof magic && pcapng_begins_with(magic);
+}
+
+static int open_pcap(struct capture *capture, const char *path, struct error *error) {
+  char why[PCAP_ERRBUF_SIZE] = "";
+  capture->pcap = pcap_fopen_offline_with_tstamp_precision(capture->stream, PCAP_TSTAMP_PRECISION_NANO, why);
+  if (capture->pcap == NULL) {
+    fclose(capture->stream);
+    return error_set(error, EIO, "%s: %s", path, why);
+  }
+  capture->link_type = pcap_datalink(capture->pcap);
+  if (frame_link_type_known(capture->link_type))
+    return 0;
+  return error_set(error, EPROTONOSUPPORT, "%s: captures of link type %d cannot be read", path, capture->link_type);
+}
+
+static int open_stream(struct capture *capture, const char *path, struct error *error) {
+  if (!is_pcapng(capture->stream))
+    return open_pcap(capture, path, error);
+  capture->pcapng = pcapng_new(capture->stream, path);
+  return capture->pcapng != NULL ? 0 : error_set(error, ENOMEM, "%s: no memory", path);
+}
+
 int capture_open_file(const char *path, struct capture **ret_capture, struct error *error) {
   struct capture *capture = calloc(1, sizeof *capture);
   if (capture == NULL)
     return error_set(error, ENOMEM, "%s: no memory", path);
-  char why[PCAP_ERRBUF_SIZE] = "";
-  capture->pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, why);
-  if (capture->pcap == NULL) {
-    free(capture);
-    return strstr(why, path) != NULL ? error_set(error, EIO, "%s", why) : error_set(error, EIO, "%s: %s", path, why);
-  }
   capture->path = strdup(path);
-  capture->link_type = pcap_datalink(capture->pcap);
-  if (!frame_link_type_known(capture->link_type)) {
-    error_set(error, EPROTONOSUPPORT, "%s: captures of link type %d cannot be read", path, capture->link_type);
+  capture->stream = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+  int result = capture->stream != NULL ? open_stream(capture, path, error)
+                                       : error_set(error, errno, "%s: %s", path, strerror(errno));
+  if (result < 0) {
     capture_close(capture);
-    return -EPROTONOSUPPORT;
+    return result;
   }
   *ret_capture = capture;
   return 0;
@@ -144,13 +175,23 @@ int capture_open_interface(const char *interface, unsigned buffer, struct captur
 struct capture *capture_close(struct capture *capture) {
   if (capture != NULL && capture->pcap != NULL)
     pcap_close(capture->pcap);
-  if (capture != NULL)
+  if (capture != NULL) {
+    pcapng_free(capture->pcapng);
     free(capture->path);
+  }
   free(capture);
   return NULL;
 }
 
+static enum capture_step next_of_pcapng(struct capture *capture, struct captured_frame *ret_frame,
+                                        struct error *error) {
+  int result = pcapng_next(capture->pcapng, ret_frame, error);
+  return result > 0 ? CAPTURE_FRAME : result == 0 ? CAPTURE_END : CAPTURE_FAILED;
+}
+
 enum capture_step capture_next(struct capture *capture, struct captured_frame *ret_frame, struct error *error) {
+  if (capture->pcapng != NULL)
+    return next_of_pcapng(capture, ret_frame, error);
   struct pcap_pkthdr *header;
   const u_char *data;
   int result = pcap_next_ex(capture->pcap, &header, &data);
@@ -182,4 +223,28 @@ uint64_t capture_new_drops(struct capture *capture) {
   uint32_t since = statistics.ps_drop - capture->drops;
   capture->drops = statistics.ps_drop;
   return since;
+}
+
+/* ---- what a file says besides ---- */
+
+const char *capture_interface_name(const struct capture *capture, unsigned interface) {
+  return capture->pcapng != NULL ? pcapng_interface_name(capture->pcapng, interface) : NULL;
+}
+
+bool capture_next_loss(struct capture *capture, unsigned *ret_interface, uint64_t *ret_frames) {
+  struct pcapng_loss loss;
+  if (capture->pcapng == NULL || !pcapng_next_loss(capture->pcapng, &loss))
+    return false;
+  *ret_interface = loss.interface;
+  *ret_frames = loss.frames;
+  return true;
+}
+
+void capture_progress(const struct capture *capture, uint64_t *ret_done, uint64_t *ret_size) {
+  struct stat file = {.st_size = 0};
+  off_t place = capture->stream != NULL ? ftello(capture->stream) : -1;
+  if (place < 0 || fstat(fileno(capture->stream), &file) < 0)
+    place = 0;
+  *ret_done = (uint64_t)place;
+  *ret_size = (uint64_t)file.st_size;
 }

@@ -21,7 +21,7 @@ enum capture_step {
   CAPTURE_FAILED,  /* *error says why; the capture is of no further use */
 };
 
-/* pcap or pcapng as libpcap reads them. 0 or a negative errno with *error. */
+/* pcap or pcapng; "-": standard input. 0 or a negative errno with *error. */
 int capture_open_file(const char *path, struct capture **ret_capture, struct error *error);
 
 /*
@@ -50,5 +50,16 @@ int capture_check_filter(const struct capture *capture, struct error *error);
 
 /* Frames that the kernel dropped since the last call of this function. */
 uint64_t capture_new_drops(struct capture *capture);
+
+/* ---- what a file says besides its frames ---- */
+
+/* The name of the interface with that number (captured_frame.interface); NULL when the file does not say. */
+const char *capture_interface_name(const struct capture *capture, unsigned interface);
+
+/* Frames that the file says were lost on one of its interfaces; false when there is nothing new. */
+bool capture_next_loss(struct capture *capture, unsigned *ret_interface, uint64_t *ret_frames);
+
+/* How many bytes of how many were read; of what is no file, 0 of 0. */
+void capture_progress(const struct capture *capture, uint64_t *ret_done, uint64_t *ret_size);
 
 #endif

@@ -66,13 +66,40 @@ def write_pcap(out, frames):
         out.write(struct.pack("!IIII", time // 1000000, time % 1000000, len(frame), len(frame)) + frame)
 
 
+class Pcapng:
+    """A pcapng file, block by block."""
+
+    def __init__(self, out, order="<"):
+        self.out, self.order = out, order
+        self.block(0x0a0d0d0a, self.pack("IHHq", 0x1a2b3c4d, 1, 0, -1))
+
+    def pack(self, form, *values):
+        return struct.pack(self.order + form, *values)
+
+    def block(self, kind, body):
+        body += b"\0" * (-len(body) % 4)
+        length = self.pack("I", len(body) + 12)
+        self.out.write(self.pack("I", kind) + length + body + length)
+
+    def option(self, code, value):
+        return self.pack("HH", code, len(value)) + value + b"\0" * (-len(value) % 4)
+
+    def interface(self, name=None, link=1):
+        self.block(1, self.pack("HHI", link, 0, 65535) + (self.option(2, name.encode()) if name else b""))
+
+    def packet(self, time, frame, interface=0, flags=None):
+        """flags: 1 came in, 2 went out."""
+        head = self.pack("IIIII", interface, time >> 32, time & 0xffffffff, len(frame), len(frame))
+        options = self.option(2, self.pack("I", flags)) if flags else b""
+        self.block(6, head + frame + b"\0" * (-len(frame) % 4) + options)
+
+    def losses(self, interface, dropped):
+        self.block(5, self.pack("III", interface, 0, 0) + self.option(5, self.pack("Q", dropped)))
+
+
 def write_pcapng(out, frames):
     """Little-endian, as it comes from most machines."""
-    def block(kind, body):
-        body += b"\0" * (-len(body) % 4)
-        out.write(struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12))
-
-    block(0x0a0d0d0a, struct.pack("<IHHq", 0x1a2b3c4d, 1, 0, -1))
-    block(1, struct.pack("<HHI", 1, 0, 65535))
+    file = Pcapng(out)
+    file.interface()
     for time, frame in frames:
-        block(6, struct.pack("<IIIII", 0, time >> 32, time & 0xffffffff, len(frame), len(frame)) + frame)
+        file.packet(time, frame)
