@@ -6,7 +6,7 @@ foreach(page kido.8 kidod.8 kidoban.8)
 endforeach()
 install(FILES docs/man/kido-policy.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(DIRECTORY config/examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
-install(FILES config/kido.conf.example DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES config/kido.conf.example config/kidoban.conf.example DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 
 # systemd looks in these places whatever the prefix of the programs is.
 set(KIDO_SYSTEMD_DIRECTORY lib CACHE PATH "Where units, sysusers.d and tmpfiles.d live (below the prefix)")

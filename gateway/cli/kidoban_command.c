@@ -9,13 +9,10 @@
 
 #include "cli/verb.h"
 #include "cli/watchman.h"
-#include "wire/capture.h"
-
-enum { BUFFER_MOST = 2047 };
 
 /* A command line of kidoban as far as it was given. */
 struct kidoban_arguments {
-  const char *policy, *events, *state_directory, *run_directory, *language, *colour, *buffer;
+  const char *policy, *events, *state_directory, *run_directory, *settings, *language, *colour, *buffer;
   bool print, help, version;
 };
 
@@ -27,6 +24,8 @@ static const struct option_rule kidoban_rules[] = {
      "state directory (default: " DEFAULT_STATE_DIRECTORY ")"},
     {"run-directory", OPTION_VALUE, "DIRECTORY", "実行時ディレクトリ(既定は " DEFAULT_RUN_DIRECTORY ")",
      "run directory (default: " DEFAULT_RUN_DIRECTORY ")"},
+    {"settings", OPTION_VALUE, "FILE", "設定ファイル(既定は " DEFAULT_WATCH_SETTINGS_FILE ")",
+     "settings file (default: " DEFAULT_WATCH_SETTINGS_FILE ")"},
     {"buffer", OPTION_VALUE, "MEGABYTES", "インターフェースごとの取り込みバッファ", "capture buffer per interface"},
     {"language", OPTION_VALUE, "ja|en", "表示の言語", "language of messages"},
     {"print", OPTION_FLAG, NULL, "警報を文章でも表示する(端末では既定)",
@@ -46,6 +45,7 @@ static void take_option(struct kidoban_arguments *arguments, const char *name, c
       {"events", &arguments->events, NULL},
       {"state-directory", &arguments->state_directory, NULL},
       {"run-directory", &arguments->run_directory, NULL},
+      {"settings", &arguments->settings, NULL},
       {"buffer", &arguments->buffer, NULL},
       {"language", &arguments->language, NULL},
       {"print", NULL, &arguments->print},
@@ -91,8 +91,9 @@ static int one_of(const char *option, const char *value, const char *const *choi
 static int read_buffer(const char *text, unsigned *ret_buffer, struct error *error) {
   char *end;
   long buffer = strtol(text, &end, 10);
-  if (*end != '\0' || buffer < 1 || buffer > BUFFER_MOST)
-    return error_set(error, EINVAL, "--buffer is a number of megabytes from 1 to %d, not '%.20s'", BUFFER_MOST, text);
+  if (*end != '\0' || buffer < 1 || buffer > LIVE_BUFFER_MOST)
+    return error_set(error, EINVAL, "--buffer is a number of megabytes from 1 to %d, not '%.20s'", LIVE_BUFFER_MOST,
+                     text);
   *ret_buffer = (unsigned)buffer;
   return 0;
 }
@@ -103,30 +104,57 @@ static bool wants_colour(const struct kidoban_arguments *arguments) {
   return isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == NULL;
 }
 
-static int check(const struct kidoban_arguments *arguments, struct watchman_options *options, struct error *error) {
+/* The settings file is needed only when it was named. */
+static int read_settings(const struct kidoban_arguments *arguments, struct arena *arena, struct live_settings *settings,
+                         struct error *error) {
+  const char *path = arguments->settings != NULL ? arguments->settings : DEFAULT_WATCH_SETTINGS_FILE;
+  int result = live_settings_read(path, arena, settings, error);
+  return result == -ENOENT && arguments->settings == NULL ? 0 : result;
+}
+
+static void replace(const char **text, const char *by) {
+  if (by != NULL)
+    *text = by;
+}
+
+/* Options go before settings, and settings before what is built in. */
+static int settle(const struct kidoban_arguments *arguments, struct arena *arena, struct live_settings *settings,
+                  struct error *error) {
   static const char *const languages[] = {"ja", "en", NULL}, *const colours[] = {"auto", "always", "never", NULL};
+  *settings = live_settings_defaults();
+  settings->state_directory = DEFAULT_STATE_DIRECTORY;
+  settings->run_directory = DEFAULT_RUN_DIRECTORY;
   int result = one_of("language", arguments->language, languages, error);
   if (result == 0)
     result = one_of("color", arguments->colour, colours, error);
+  if (result == 0)
+    result = read_settings(arguments, arena, settings, error);
   if (result == 0 && arguments->buffer != NULL)
-    result = read_buffer(arguments->buffer, &options->buffer, error);
+    result = read_buffer(arguments->buffer, &settings->buffer, error);
+  replace(&settings->policy, arguments->policy);
+  replace(&settings->state_directory, arguments->state_directory);
+  replace(&settings->run_directory, arguments->run_directory);
+  if (arguments->language != NULL) {
+    settings->language = arguments->language[0] == 'e' ? LANGUAGE_ENGLISH : LANGUAGE_JAPANESE;
+    settings->language_set = true;
+  }
   return result;
 }
 
-static int run(const struct kidoban_arguments *arguments, struct error *error) {
+static int run(const struct kidoban_arguments *arguments, struct arena *arena, struct error *error) {
   bool events_on_terminal = arguments->events != NULL && strcmp(arguments->events, "-") == 0;
-  struct watchman_options options = {
-      .policy_file = arguments->policy,
-      .events = arguments->events,
-      .state_directory = arguments->state_directory != NULL ? arguments->state_directory : DEFAULT_STATE_DIRECTORY,
-      .run_directory = arguments->run_directory != NULL ? arguments->run_directory : DEFAULT_RUN_DIRECTORY,
-      .language = arguments->language != NULL && arguments->language[0] == 'e' ? LANGUAGE_ENGLISH : LANGUAGE_JAPANESE,
-      .language_forced = arguments->language != NULL,
-      .print = arguments->print || (isatty(STDOUT_FILENO) != 0 && !events_on_terminal),
-      .colour = wants_colour(arguments),
-      .buffer = CAPTURE_BUFFER_MEGABYTES};
-  if (check(arguments, &options, error) < 0)
+  struct live_settings settings;
+  if (settle(arguments, arena, &settings, error) < 0)
     return EXIT_CODE_USAGE;
+  struct watchman_options options = {.policy_file = settings.policy,
+                                     .events = arguments->events,
+                                     .state_directory = settings.state_directory,
+                                     .run_directory = settings.run_directory,
+                                     .language = settings.language_set ? settings.language : LANGUAGE_JAPANESE,
+                                     .language_forced = settings.language_set,
+                                     .print = arguments->print || (isatty(STDOUT_FILENO) != 0 && !events_on_terminal),
+                                     .colour = wants_colour(arguments),
+                                     .settings = &settings};
   int result = watchman_run(&options, error);
   return result == 0 ? EXIT_CODE_YES : result == -EINVAL ? EXIT_CODE_NO : EXIT_CODE_NO_ANSWER;
 }
@@ -145,16 +173,20 @@ static void print_usage(FILE *stream) {
 int kidoban_run(int argument_count, char **words) {
   struct kidoban_arguments arguments = {0};
   struct error error = {0};
+  struct arena *arena = arena_new(0);
   int code = EXIT_CODE_YES;
-  if (parse(argument_count, words, &arguments, &error) < 0)
+  if (arena == NULL)
+    code = error_set(&error, ENOMEM, "no memory") < 0 ? EXIT_CODE_NO_ANSWER : EXIT_CODE_YES;
+  else if (parse(argument_count, words, &arguments, &error) < 0)
     code = EXIT_CODE_USAGE;
   else if (arguments.help)
     print_usage(stdout);
   else if (arguments.version)
     printf("kidoban %s\n", KIDO_VERSION);
   else
-    code = run(&arguments, &error);
+    code = run(&arguments, arena, &error);
   if (code != EXIT_CODE_YES)
     fprintf(stderr, "kidoban: %s\n", error.message);
+  arena_free(arena);
   return code;
 }

@@ -70,6 +70,7 @@ struct invocation {
 
 #define DEFAULT_POLICY_FILE "/etc/kido/policy.conf"
 #define DEFAULT_SETTINGS_FILE "/etc/kido/kido.conf"
+#define DEFAULT_WATCH_SETTINGS_FILE "/etc/kido/kidoban.conf"
 #define DEFAULT_STATE_DIRECTORY "/var/lib/kido"
 #define DEFAULT_RUN_DIRECTORY "/run/kido"
 

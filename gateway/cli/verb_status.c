@@ -145,6 +145,64 @@ static void print_drift(const struct screen *screen, const json_t *status) {
          paint(screen, "\033[0m"));
 }
 
+static void print_unwatched(const struct screen *screen, const json_t *interface) {
+  static const struct {
+    const char *state, *japanese, *english;
+  } states[] = {{"missing", "インターフェースがありません", "there is no such interface"},
+                {"down", "インターフェースが停止しています", "the interface is down"},
+                {"failed", "取り込みを開けません", "its capture cannot be opened"},
+                {"blind", "見えていないものがあります", "not everything is seen"}};
+  for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+    if (strcmp(states[i].state, answer_text(interface, "state")) == 0) {
+      print_label(screen, "", "");
+      printf("%s%s (%s): %s  %s%s\n", paint(screen, "\033[1;31m"),
+             answer_escape(screen->invocation->arena, answer_text(interface, "name")),
+             answer_escape(screen->invocation->arena, answer_text(interface, "zone")),
+             choose(screen, states[i].japanese, states[i].english),
+             answer_escape(screen->invocation->arena, answer_text(interface, "reason")), paint(screen, "\033[0m"));
+    }
+  }
+}
+
+/* One line for each vantage that sees some kinds in part only. */
+static void print_vantage(const struct screen *screen, const json_t *interfaces, const char *vantage) {
+  const json_t *interface, *kinds = NULL, *kind;
+  size_t index, count = 0;
+  json_array_foreach(interfaces, index, interface) {
+    if (strcmp(answer_text(interface, "vantage"), vantage) == 0) {
+      kinds = json_object_get(interface, "sees_in_part");
+      count++;
+    }
+  }
+  if (json_array_size(kinds) == 0) {
+    return;
+  }
+  print_label(screen, "", "");
+  printf(choose(screen, "%s (%zu 本): 次は同報と本機を通るものだけ見えます:",
+                "%s (%zu wires) shows only what is broadcast or touches the gateway of:"),
+         vantage, count);
+  json_array_foreach(kinds, index, kind) {
+    printf(" %s", json_string_value(kind));
+  }
+  fputc('\n', stdout);
+}
+
+static void print_wires(const struct screen *screen, const json_t *watch) {
+  static const char *const vantages[] = {"port", "mirror", "tap"};
+  const json_t *interface, *interfaces = json_object_get(watch, "interfaces");
+  size_t index;
+  print_label(screen, "", "");
+  printf(choose(screen, "これらの線の %.2f %% を監視 (%s から)\n",
+                "watched %.2f %% of the time on these wires (since %s)\n"),
+         100 * json_real_value(json_object_get(watch, "watched")), answer_text(watch, "started"));
+  json_array_foreach(interfaces, index, interface) {
+    print_unwatched(screen, interface);
+  }
+  for (size_t i = 0; i < sizeof vantages / sizeof vantages[0]; i++) {
+    print_vantage(screen, interfaces, vantages[i]);
+  }
+}
+
 static void print_watch(const struct screen *screen, const json_t *status) {
   static const struct {
     const char *state, *japanese, *english, *colour;
@@ -167,6 +225,9 @@ static void print_watch(const struct screen *screen, const json_t *status) {
     printf(choose(screen, "  %zu インターフェース", "  %zu interfaces"), interfaces);
   }
   fputc('\n', stdout);
+  if (interfaces > 0) {
+    print_wires(screen, watch);
+  }
 }
 
 static void print_alerts(const struct screen *screen, const json_t *status) {

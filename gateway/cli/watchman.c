@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 
 #include "base/digest.h"
 #include "cli/alert_print.h"
+#include "control/clock.h"
 #include "control/publication.h"
 #include "control/restrictions_json.h"
 #include "events/log.h"
@@ -48,6 +50,7 @@ struct watchman {
   bool following, said_gone;
   bool stop;
   int64_t started;
+  struct clock_reading clocks;     /* at the last look */
   char in_force[SHA256_TEXT_SIZE]; /* of what kidod published last as in force; "" before */
 };
 
@@ -265,20 +268,72 @@ static void take_signal(struct watchman *watchman) {
     watchman->stop = true;
 }
 
+/* ---- the clock of the day ---- */
+
+static void tell_step(struct watchman *watchman, int64_t milliseconds) {
+  const struct policy *policy = watch_policy(watchman->watch);
+  enum language language = watchman->options->language;
+  int64_t seconds = now() / SECOND;
+  int32_t rest = (int32_t)(now() % SECOND / 1000);
+  char message[256];
+  snprintf(message, sizeof message,
+           language_choose(
+               language, "時計が動かされました: %+" PRId64 ".%03" PRId64 " 秒。これより前の記録の時刻は前の時計による",
+               "the clock was set by %+" PRId64 ".%03" PRId64
+               " seconds; the times of earlier records are by the clock before"),
+           milliseconds / 1000, (milliseconds < 0 ? -milliseconds : milliseconds) % 1000);
+  struct event event = {.time = {seconds, rest},
+                        .first_seen = {seconds, rest},
+                        .last_seen = {seconds, rest},
+                        .count = 1,
+                        .kind = "clock-step",
+                        .severity = EVENT_WARNING,
+                        .policy = policy->header.number.text,
+                        .reason = milliseconds < 0 ? "back" : "forward",
+                        .protocol = -1,
+                        .source_port = -1,
+                        .destination_port = -1,
+                        .icmp_type = -1,
+                        .vlan = -1,
+                        .what_to_do = language_choose(language, "時刻同期によるものか、誰かが合わせたのかを確かめる",
+                                                      "Find out whether the synchronisation of the clock did that, or "
+                                                      "somebody set it"),
+                        .message = message};
+  tell(watchman, &event, policy->header.timezone);
+}
+
+static void look_at_clock(struct watchman *watchman) {
+  struct clock_reading before = watchman->clocks;
+  watchman->clocks = clock_read();
+  struct clock_change change = clock_compare(&before, &watchman->clocks);
+  if (before.boot == 0 || watch_policy(watchman->watch) == NULL ||
+      (change.step < CLOCK_STEP_MILLISECONDS && change.step > -CLOCK_STEP_MILLISECONDS))
+    return;
+  watch_clock_stepped(watchman->watch, now());
+  tell_step(watchman, change.step);
+}
+
+static void look(struct watchman *watchman) {
+  look_at_clock(watchman);
+  if (watch_policy(watchman->watch) != NULL)
+    live_look_after(watchman->live, now());
+}
+
 static void take_clock(struct watchman *watchman) {
   uint64_t ticks;
   if (read(watchman->clock, &ticks, sizeof ticks) < 0)
     return;
   if (watchman->following && watchman->follow < 0 && now() >= watchman->follow_at)
     connect_to_kidod(watchman);
-  if (watch_policy(watchman->watch) != NULL)
-    live_look_after(watchman->live, now());
+  look(watchman);
   sd_notify(0, "WATCHDOG=1");
 }
 
 static void dispatch(struct watchman *watchman, int descriptor) {
   if (descriptor == live_descriptor(watchman->live))
     live_read(watchman->live, BUNDLE);
+  else if (descriptor == live_interface_descriptor(watchman->live))
+    look(watchman);
   else if (descriptor == watchman->clock)
     take_clock(watchman);
   else if (descriptor == watchman->signals)
@@ -341,8 +396,9 @@ static int open_watch(struct watchman *watchman, struct error *error) {
                                     .tell = tell,
                                     .context = watchman};
   watchman->watch = watch_new(&settings);
-  watchman->live = watchman->watch != NULL ? live_new(watchman->watch, watchman->options->buffer) : NULL;
-  return watchman->live != NULL ? 0 : error_set(error, ENOMEM, "not enough memory to watch");
+  if (watchman->watch == NULL)
+    return error_set(error, ENOMEM, "not enough memory to watch");
+  return live_new(watchman->watch, watchman->options->settings, &watchman->live, error);
 }
 
 static int open_sources(struct watchman *watchman, struct error *error) {
@@ -356,7 +412,8 @@ static int open_sources(struct watchman *watchman, struct error *error) {
   watchman->status = watch_status_listen(watchman->options->run_directory, &why);
   if (watchman->status < 0)
     say(watchman, "状態を問い合わせる口を開けません: ", "the status cannot be asked for: ", why.message);
-  int sources[] = {live_descriptor(watchman->live), watchman->clock, watchman->signals, watchman->status};
+  int sources[] = {live_descriptor(watchman->live), live_interface_descriptor(watchman->live), watchman->clock,
+                   watchman->signals, watchman->status};
   for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
     if (sources[i] >= 0 && add_source(watchman, sources[i]) < 0)
       return error_set(error, errno, "epoll: %s", strerror(errno));

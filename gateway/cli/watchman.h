@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/language.h"
+#include "watch/live_settings.h"
 
 /* A running kidoban: captures, a policy from a file or from kidod, outputs for events, the status socket. */
 struct watchman_options {
@@ -16,7 +17,7 @@ struct watchman_options {
   bool language_forced;
   bool print; /* alerts in words on standard output */
   bool colour;
-  unsigned buffer; /* megabytes per interface */
+  const struct live_settings *settings; /* of the wires */
 };
 
 /*

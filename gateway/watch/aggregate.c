@@ -166,7 +166,7 @@ static void open_alert(struct aggregate *aggregate, struct slot *slot, const str
   *slot = (struct slot){.cause = *cause, .used = true};
   slot->alert = (struct alert){.finding = *finding,
                                .scope = scope,
-                               .first_seen = finding->time,
+                               .first_seen = finding->since != 0 ? finding->since : finding->time,
                                .last_seen = finding->time,
                                .still_going = true};
   if (scope != ALERT_CAUSE)

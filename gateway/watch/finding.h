@@ -44,6 +44,7 @@ enum { WIRE_NONE = -1 };
 struct finding {
   enum finding_kind kind;
   int64_t time;
+  int64_t since; /* when it began, where that was before `time`; else 0 */
   zone_index zone, other_zone;
   int wire;       /* where it was seen, WIRE_NONE for the watchman as a whole */
   int entry_wire; /* crossing: where it came in, WIRE_NONE when that was not seen */

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A wire is watched, or it is blind for one reason at a time. Each look compares what the interface is with what the
- * capture was opened on: the number of an interface that was made anew is another, and its old capture will never see a
- * frame again. Frames of all captures are judged in the order of their time stamps, so that a frame's entry is known
- * before its exit.
+ * Captures and their frames. Frames of all captures are judged in the order of their time stamps, so that a frame's
+ * entry is known before its exit. Our own canaries are taken out here and never judged.
  */
 #include "watch/live.h"
 
@@ -12,57 +10,59 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "watch/merge.h"
-#include "wire/machine.h"
-
-enum { OWN_ADDRESSES = 1024 };
+#include "watch/live_parts.h"
 
 static const int64_t SECOND = 1000000000;
-#define RETRY SECOND         /* between two tries to open a capture */
-#define OWN_INTERVAL SECOND  /* between two looks at the machine's addresses */
-#define HELD_UP (2 * SECOND) /* between two looks: the watchman did not run */
 #define RECENT (60 * SECOND) /* drops within it make the watch degraded */
 
-struct live_wire {
-  char *name;
-  char zone[64];
-  bool wanted; /* the policy has it */
-  int number;  /* of the watch */
-  unsigned interface_number;
-  struct mac mac;
-  enum wire_state state;
-  const char *blind_reason; /* NULL: it is seen */
-  int64_t retry_at;
-  uint64_t drops;
-  int64_t dropped_at;
-};
+enum { LATE_CANARIES = 2 }; /* one that was given up may still come */
 
-struct live {
-  struct watch *watch;
-  unsigned buffer;
-  struct live_wire wires[WATCH_WIRES];
-  struct merge_source sources[WATCH_WIRES]; /* by wire */
-  size_t count;
-  int epoll;
-  struct address_range own[OWN_ADDRESSES];
-  int own_count;
-  int64_t own_at, looked_at, now;
-};
-
-struct live *live_new(struct watch *watch, unsigned buffer) {
-  struct live *live = calloc(1, sizeof *live);
-  if (live == NULL)
-    return NULL;
-  live->watch = watch;
-  live->buffer = buffer;
-  live->own_count = -1;
-  live->epoll = epoll_create1(EPOLL_CLOEXEC);
-  return live->epoll >= 0 ? live : live_free(live);
+int64_t live_steady_now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_BOOTTIME, &time);
+  return (int64_t)time.tv_sec * SECOND + time.tv_nsec;
 }
 
-static void close_capture(struct live *live, size_t wire) {
+int live_new(struct watch *watch, const struct live_settings *settings, struct live **ret_live, struct error *error) {
+  struct live *live = calloc(1, sizeof *live);
+  if (live == NULL)
+    return error_set(error, ENOMEM, "not enough memory to watch");
+  live->watch = watch;
+  live->settings = settings;
+  live->own_count = live->sender = -1;
+  live->started = live_steady_now();
+  live->epoll = epoll_create1(EPOLL_CLOEXEC);
+  int result = live->epoll >= 0 ? 0 : error_set(error, errno, "epoll: %s", strerror(errno));
+  if (result == 0)
+    result = machine_open(&live->machine, error);
+  if (result == 0)
+    result = canary_make_key(&live->key, error);
+  if (result < 0)
+    live_free(live);
+  else
+    *ret_live = live;
+  return result;
+}
+
+bool live_open_capture(struct live *live, size_t wire, unsigned interface_number) {
+  struct merge_source *source = &live->sources[wire];
+  unsigned buffer = live->settings->buffer != 0 ? live->settings->buffer : CAPTURE_BUFFER_MEGABYTES;
+  struct error error = {0};
+  if (capture_open_interface(live->wires[wire].name, buffer, &source->capture, &error) < 0) {
+    source->capture = NULL;
+    return false;
+  }
+  source->has_frame = source->ended = false;
+  live->wires[wire].interface_number = interface_number;
+  struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)wire};
+  epoll_ctl(live->epoll, EPOLL_CTL_ADD, capture_descriptor(source->capture), &event);
+  return true;
+}
+
+void live_close_capture(struct live *live, size_t wire) {
   struct merge_source *source = &live->sources[wire];
   if (source->capture != NULL)
     epoll_ctl(live->epoll, EPOLL_CTL_DEL, capture_descriptor(source->capture), NULL);
@@ -73,16 +73,19 @@ struct live *live_free(struct live *live) {
   if (live == NULL)
     return NULL;
   for (size_t i = 0; i < live->count; i++) {
-    close_capture(live, i);
+    live_close_capture(live, i);
     free(live->wires[i].name);
   }
+  machine_close(live->machine);
+  if (live->sender >= 0)
+    close(live->sender);
   if (live->epoll >= 0)
     close(live->epoll);
   free(live);
   return NULL;
 }
 
-/* ---- interfaces of the policy ---- */
+/* ---- interfaces of the policy and of the settings ---- */
 
 static struct live_wire *find_wire(struct live *live, const char *name) {
   for (size_t i = 0; i < live->count; i++)
@@ -91,133 +94,130 @@ static struct live_wire *find_wire(struct live *live, const char *name) {
   return NULL;
 }
 
-static struct live_wire *add_wire(struct live *live, const char *name) {
-  int number = live->count < WATCH_WIRES ? watch_add_wire(live->watch, name, NULL) : -ENOSPC;
+static struct live_wire *add_wire(struct live *live, const char *name, const char *zone) {
+  int number = live->count < WATCH_WIRES ? watch_add_wire(live->watch, name, zone) : -ENOSPC;
   char *copy = number >= 0 ? strdup(name) : NULL;
   if (copy == NULL)
     return NULL;
   struct live_wire *wire = &live->wires[live->count++];
-  *wire = (struct live_wire){.name = copy, .number = number};
+  *wire = (struct live_wire){.name = copy, .number = number, .listens = zone != NULL};
+  wire->settings = live_settings_wire(live->settings, name);
+  intervals_start(&wire->intervals, live_steady_now());
   return wire;
 }
 
-int live_set_policy(struct live *live, const struct policy *policy, bool pending, struct error *error) {
-  for (size_t i = 0; i < live->count; i++)
-    live->wires[i].wanted = pending && live->wires[i].wanted;
-  for (size_t z = 0; z < policy->zone_count; z++) {
-    for (size_t i = 0; i < policy->zones[z].interface_count; i++) {
-      const char *name = policy->zones[z].interfaces[i].text;
-      struct live_wire *wire = find_wire(live, name);
-      if (wire == NULL)
-        wire = add_wire(live, name);
-      if (wire == NULL)
-        return error_set(error, ENOSPC, "%s: too many interfaces to watch", name);
-      wire->wanted = true;
-      snprintf(wire->zone, sizeof wire->zone, "%s", policy->zones[z].name);
-      if (!pending)
-        wire->blind_reason = NULL; /* open alerts are closed with the policy before: say it again */
-    }
-  }
+static bool wants_canary(const struct live_wire *wire, enum zone_class class) {
+  enum canary_choice choice = wire->settings != NULL ? wire->settings->canary : CANARY_BY_CLASS;
+  if (choice != CANARY_BY_CLASS)
+    return choice == CANARY_ALWAYS;
+  return !wire->listens && class != CLASS_LGWAN_LINE && class != CLASS_CLOUD;
+}
+
+/* listen_in: the zone of a port of the settings, NULL for an interface of the policy. */
+static int want(struct live *live, const char *name, const struct zone *zone, const char *listen_in, bool pending,
+                struct error *error) {
+  struct live_wire *wire = find_wire(live, name);
+  if (wire == NULL)
+    wire = add_wire(live, name, listen_in);
+  if (wire == NULL)
+    return error_set(error, ENOSPC, "%s: too many interfaces to watch", name);
+  wire->wanted = true;
+  wire->canary.wanted = wants_canary(wire, zone->class);
+  snprintf(wire->zone, sizeof wire->zone, "%s", zone->name);
+  if (!pending)
+    wire->conditions = 0; /* open alerts are closed with the policy before: say it again */
   return 0;
 }
 
-/* ---- one wire ---- */
-
-static void see(struct live *live, struct live_wire *wire) {
-  if (wire->blind_reason != NULL)
-    watch_sees_again(live->watch, wire->number, wire->blind_reason, live->now);
-  wire->blind_reason = NULL;
-  wire->state = WIRE_WATCHED;
+static bool zone_has_interface(const struct policy *policy, const char *name) {
+  for (size_t z = 0; z < policy->zone_count; z++)
+    for (size_t i = 0; i < policy->zones[z].interface_count; i++)
+      if (strcmp(policy->zones[z].interfaces[i].text, name) == 0)
+        return true;
+  return false;
 }
 
-static void lose(struct live *live, struct live_wire *wire, enum wire_state state, const char *reason) {
-  if (wire->blind_reason != NULL && wire->blind_reason != reason)
-    watch_sees_again(live->watch, wire->number, wire->blind_reason, live->now);
-  wire->state = state;
-  wire->blind_reason = reason;
-  watch_is_blind(live->watch, wire->number, reason, 1, true, live->now);
+/* A port of the settings that only listens; one that the policy has is none, and one for an unknown zone waits for a
+ * policy that has it. */
+static int want_listener(struct live *live, const struct policy *policy, const struct wire_settings *settings,
+                         bool pending, struct error *error) {
+  if (settings->zone == NULL || zone_has_interface(policy, settings->interface))
+    return 0;
+  for (size_t z = 0; z < policy->zone_count; z++)
+    if (strcmp(policy->zones[z].name, settings->zone) == 0)
+      return want(live, settings->interface, &policy->zones[z], settings->zone, pending, error);
+  return 0;
 }
 
-static void take_mac(struct live *live, struct live_wire *wire, const struct mac *mac) {
-  if (mac_equal(&wire->mac, mac))
-    return;
-  wire->mac = *mac;
-  watch_forget_gateway_macs(live->watch, wire->number);
-  watch_add_gateway_mac(live->watch, wire->number, mac);
+int live_set_policy(struct live *live, const struct policy *policy, bool pending, struct error *error) {
+  int result = 0;
+  for (size_t i = 0; i < live->count; i++)
+    live->wires[i].wanted = pending && live->wires[i].wanted;
+  for (size_t z = 0; z < policy->zone_count; z++)
+    for (size_t i = 0; i < policy->zones[z].interface_count && result == 0; i++)
+      result = want(live, policy->zones[z].interfaces[i].text, &policy->zones[z], NULL, pending, error);
+  for (size_t i = 0; i < live->settings->wire_count && result == 0; i++)
+    result = want_listener(live, policy, &live->settings->wires[i], pending, error);
+  return result;
 }
 
-static void open_capture(struct live *live, size_t at, const struct interface_facts *facts) {
-  struct live_wire *wire = &live->wires[at];
-  struct merge_source *source = &live->sources[at];
-  struct error error = {0};
-  if (live->now < wire->retry_at)
-    return;
-  wire->retry_at = live->now + RETRY;
-  if (capture_open_interface(wire->name, live->buffer, &source->capture, &error) < 0) {
-    source->capture = NULL;
-    lose(live, wire, WIRE_CAPTURE_FAILED, "capture-failed");
-    return;
+/* ---- MACs ---- */
+
+static void tell_own_macs(struct live *live, const struct live_wire *wire, int number) {
+  static const struct mac none;
+  if (!mac_equal(&wire->mac, &none))
+    watch_add_gateway_mac(live->watch, number, &wire->mac);
+}
+
+/* A port that only listens sees the gateway by the MACs of its other interfaces of that zone. */
+void live_tell_macs(struct live *live) {
+  for (size_t i = 0; i < live->count; i++) {
+    const struct live_wire *wire = &live->wires[i];
+    watch_forget_gateway_macs(live->watch, wire->number);
+    for (size_t other = 0; other < live->count; other++)
+      if (!live->wires[other].listens && (other == i || (wire->listens && live->wires[other].wanted &&
+                                                         strcmp(live->wires[other].zone, wire->zone) == 0)))
+        tell_own_macs(live, &live->wires[other], wire->number);
+    for (size_t mac = 0; wire->settings != NULL && mac < wire->settings->gateway_mac_count; mac++)
+      watch_add_gateway_mac(live->watch, wire->number, &wire->settings->gateway_macs[mac]);
   }
-  source->has_frame = source->ended = false;
-  wire->interface_number = facts->number;
-  struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)at};
-  epoll_ctl(live->epoll, EPOLL_CTL_ADD, capture_descriptor(source->capture), &event);
 }
 
-static void count_drops(struct live *live, size_t at) {
-  struct live_wire *wire = &live->wires[at];
-  uint64_t drops = capture_new_drops(live->sources[at].capture);
-  if (drops == 0)
-    return;
-  wire->drops += drops;
-  wire->dropped_at = live->now;
-  watch_is_blind(live->watch, wire->number, "kernel-drops", drops, false, live->now);
-}
-
-static void look_after_wire(struct live *live, size_t at) {
-  struct live_wire *wire = &live->wires[at];
-  struct merge_source *source = &live->sources[at];
-  struct interface_facts facts;
-  machine_interface(wire->name, &facts);
-  if (source->capture != NULL && (facts.number != wire->interface_number || source->ended)) {
-    close_capture(live, at);
-    wire->retry_at = 0;
-  }
-  if (facts.state == INTERFACE_MISSING) {
-    lose(live, wire, WIRE_INTERFACE_MISSING, "interface-missing");
-    return;
-  }
-  take_mac(live, wire, &facts.mac);
-  if (source->capture == NULL)
-    open_capture(live, at, &facts);
-  if (source->capture == NULL)
-    return;
-  if (facts.state == INTERFACE_DOWN)
-    lose(live, wire, WIRE_INTERFACE_DOWN, "interface-down");
-  else
-    see(live, wire);
-  count_drops(live, at);
-}
-
-/* ---- all wires ---- */
-
-static void look_at_own_addresses(struct live *live) {
-  if (live->now < live->own_at)
-    return;
-  live->own_at = live->now + OWN_INTERVAL;
-  struct address_range own[OWN_ADDRESSES];
-  memset(own, 0, sizeof own);
-  int count = machine_addresses(own, OWN_ADDRESSES);
-  if (count < 0 || (count == live->own_count && memcmp(own, live->own, sizeof own) == 0))
-    return;
-  if (watch_set_own(live->watch, own, (size_t)count) < 0)
-    return; /* no memory now: the next look tries again */
-  memcpy(live->own, own, sizeof own);
-  live->own_count = count;
-}
+/* ---- frames ---- */
 
 int live_descriptor(const struct live *live) {
   return live->epoll;
+}
+
+int live_interface_descriptor(const struct live *live) {
+  return machine_descriptor(live->machine);
+}
+
+static void take_own_canary(struct live *live, size_t at, const struct canary *canary,
+                            const struct captured_frame *frame) {
+  struct live_wire *sent = canary->wire < live->count ? &live->wires[canary->wire] : NULL;
+  if (sent == NULL || canary->number > sent->canary.number || canary->number + LATE_CANARIES < sent->canary.number) {
+    watch_finds_forged_canary(live->watch, live->wires[at].number, frame);
+  } else if (canary->wire != at) {
+    if (!canary->tagged) /* else the trunk below a VLAN that is watched itself */
+      watch_finds_strayed_canary(live->watch, live->wires[at].number, sent->number, frame);
+  } else if (canary->number == sent->canary.number && sent->canary.outstanding) {
+    sent->canary.outstanding = false;
+    sent->canary.seen++;
+    sent->canary.seen_number = canary->number;
+    sent->canary.seen_at = frame->time;
+  }
+}
+
+/* True when the frame was a canary, or is told as a forged one. */
+static bool take_canary(struct live *live, size_t at, const struct captured_frame *frame) {
+  struct canary canary;
+  enum canary_sight sight = canary_read(&live->key, frame, &canary);
+  if (sight == CANARY_OWN)
+    take_own_canary(live, at, &canary, frame);
+  else if (sight == CANARY_FORGED)
+    watch_finds_forged_canary(live->watch, live->wires[at].number, frame);
+  return sight != CANARY_NONE;
 }
 
 size_t live_read(struct live *live, size_t most) {
@@ -228,9 +228,11 @@ size_t live_read(struct live *live, size_t most) {
   while (count < most) {
     enum capture_step step = merge_next(&merge, &wire, &frame, &error);
     if (step == CAPTURE_FRAME && live->wires[wire].wanted) {
-      watch_frame(live->watch, live->wires[wire].number, &frame);
+      if (!take_canary(live, wire, &frame))
+        watch_frame(live->watch, live->wires[wire].number, &frame);
       count++;
     } else if (step == CAPTURE_NOTHING || step == CAPTURE_END) {
+      live->drained_at = live_steady_now();
       break;
     }
   }
@@ -238,22 +240,22 @@ size_t live_read(struct live *live, size_t most) {
   return count;
 }
 
-void live_look_after(struct live *live, int64_t now) {
-  live->now = now;
-  if (live->looked_at != 0 && now - live->looked_at > HELD_UP)
-    watch_is_blind(live->watch, -1, "stalled", 1, false, now);
-  live->looked_at = now;
-  look_at_own_addresses(live);
-  for (size_t i = 0; i < live->count; i++) {
-    if (live->wires[i].wanted)
-      look_after_wire(live, i);
-    else
-      close_capture(live, i);
-  }
-  watch_advance(live->watch, now);
-}
-
 /* ---- status ---- */
+
+static void describe_watching(const struct live *live, const struct live_wire *wire,
+                              struct watch_status_interface *interface) {
+  int64_t whole, unwatched;
+  intervals_read(&wire->intervals, live->now, &whole, &unwatched);
+  interface->whole = (uint64_t)whole;
+  interface->unwatched = (uint64_t)unwatched;
+  interface->intervals = wire->intervals.count;
+  interface->canaries_sent = wire->canary.sent;
+  interface->canaries_missed = wire->canary.missed;
+  interface->canary = wire->canary.wanted;
+  interface->listens = wire->listens;
+  interface->vantage = wire->settings != NULL ? (uint8_t)wire->settings->vantage : VANTAGE_PORT;
+  interface->presence = wire->settings != NULL ? (uint8_t)wire->settings->presence : PRESENCE_SOMETIMES;
+}
 
 static void describe_wire(const struct live *live, const struct live_wire *wire,
                           struct watch_status_interface *interface) {
@@ -261,14 +263,14 @@ static void describe_wire(const struct live *live, const struct live_wire *wire,
   watch_read_counters(live->watch, wire->number, &counters);
   snprintf(interface->name, sizeof interface->name, "%.31s", wire->name);
   snprintf(interface->zone, sizeof interface->zone, "%s", wire->zone);
-  interface->state = wire->blind_reason == NULL && live->sources[wire - live->wires].capture == NULL
-                         ? (uint32_t)WIRE_CAPTURE_FAILED
-                         : (uint32_t)wire->state;
+  interface->state = live_wire_state(live, (size_t)(wire - live->wires));
+  snprintf(interface->reason, sizeof interface->reason, "%s", live_wire_reason(wire));
   interface->frames = counters.frames;
   interface->bytes = counters.bytes;
   interface->everyday = counters.everyday;
   interface->findings = counters.findings;
   interface->drops = wire->drops;
+  describe_watching(live, wire, interface);
 }
 
 void live_status(const struct live *live, struct watch_status *status) {
@@ -281,7 +283,7 @@ void live_status(const struct live *live, struct watch_status *status) {
     if (wanted < WATCH_STATUS_INTERFACES)
       describe_wire(live, wire, &status->interfaces[wanted]);
     wanted++;
-    seen += wire->state == WIRE_WATCHED && live->sources[i].capture != NULL ? 1 : 0;
+    seen += live_wire_state(live, i) == WIRE_WATCHED ? 1 : 0;
     dropped = dropped || (wire->drops > 0 && live->now - wire->dropped_at < RECENT);
   }
   status->interface_count = (uint32_t)wanted;

@@ -288,6 +288,16 @@ static const struct {
     {"rewritten-destination", {"宛先が書き換えられていた", "its destination was rewritten"}},
     {"rewritten-both", {"送信元と宛先が書き換えられていた", "its source and destination were rewritten"}},
     {"stalled", {"監視の処理が止まっていた", "the watchman was held up"}},
+    {"behind", {"監視の処理が追いつかない", "the watchman does not keep up"}},
+    {"table-full", {"会話の表があふれた", "the table of conversations is full"}},
+    {"canary-missed", {"自分で流した目印のフレームが見えない", "a canary frame that was sent there was not seen"}},
+    {"counters-rise",
+     {"インターフェースの計数は増えるのに何も見えない", "the interface counts frames of which none is seen"}},
+    {"silent", {"いつもより長く何も流れていない", "silent for longer than it ever was"}},
+    {"xdp-attached",
+     {"取り込みより先にフレームを扱うプログラム(XDP)がある", "a program (XDP) takes frames before any capture"}},
+    {"forged-canary", {"木戸番の目印を偽ったフレーム", "a frame that imitates the watchman's canary"}},
+    {"strayed-canary", {"他の線に流した目印のフレームが見えた", "a canary that was sent on the other wire"}},
 };
 
 static const char *label_reason(const char *name, enum language language) {

@@ -22,8 +22,9 @@ const char *wire_state_name(enum wire_state state) {
   static const char *const names[] = {[WIRE_WATCHED] = "watched",
                                       [WIRE_INTERFACE_MISSING] = "missing",
                                       [WIRE_INTERFACE_DOWN] = "down",
-                                      [WIRE_CAPTURE_FAILED] = "failed"};
-  return (unsigned)state <= WIRE_CAPTURE_FAILED ? names[state] : "failed";
+                                      [WIRE_CAPTURE_FAILED] = "failed",
+                                      [WIRE_BLIND] = "blind"};
+  return (unsigned)state <= WIRE_BLIND ? names[state] : "failed";
 }
 
 static int address_of(const char *run_directory, struct sockaddr_un *address, struct error *error) {

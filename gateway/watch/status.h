@@ -12,7 +12,7 @@
  */
 #define WATCH_STATUS_SOCKET "kidoban.sock"
 
-enum { WATCH_STATUS_MAGIC = 0x4b42414e, WATCH_STATUS_VERSION = 1, WATCH_STATUS_INTERFACES = 64 };
+enum { WATCH_STATUS_MAGIC = 0x4b42414e, WATCH_STATUS_VERSION = 2, WATCH_STATUS_INTERFACES = 64 };
 
 enum watch_state {
   WATCH_WATCHING, /* every wire is seen, nothing was dropped in the last minute */
@@ -20,7 +20,13 @@ enum watch_state {
   WATCH_BLIND,    /* no wire is seen, or there is no policy */
 };
 
-enum wire_state { WIRE_WATCHED, WIRE_INTERFACE_MISSING, WIRE_INTERFACE_DOWN, WIRE_CAPTURE_FAILED };
+enum wire_state {
+  WIRE_WATCHED,
+  WIRE_INTERFACE_MISSING,
+  WIRE_INTERFACE_DOWN,
+  WIRE_CAPTURE_FAILED,
+  WIRE_BLIND, /* it is captured, but something shows that not everything is seen: `reason` says what */
+};
 
 struct watch_status_request {
   uint32_t magic, version;
@@ -28,9 +34,15 @@ struct watch_status_request {
 
 struct watch_status_interface {
   char name[32], zone[64];
-  uint32_t state; /* enum wire_state */
-  uint32_t reserved;
+  char reason[32];           /* of a blind state, as in its events; else "" */
+  uint32_t state;            /* enum wire_state */
+  uint8_t vantage, presence; /* enums of vantage.h */
+  uint8_t listens;           /* a port of the settings, not of the policy */
+  uint8_t canary;            /* canaries are sent there */
   uint64_t frames, bytes, drops, everyday, findings;
+  uint64_t whole, unwatched; /* nanoseconds since it is to be watched, and those in which it was not, or not fully */
+  uint64_t intervals;        /* in which it was not */
+  uint64_t canaries_sent, canaries_missed;
 };
 
 struct watch_status {

@@ -464,41 +464,14 @@ void watch_advance(struct watch *watch, int64_t now) {
     let_time_pass(watch, now);
 }
 
-/* ---- blindness ---- */
+/* ---- the end ---- */
 
-static struct finding blindness(const struct watch *watch, int wire, const char *reason, uint64_t frames, int64_t now) {
-  return (struct finding){.kind = FINDING_BLIND,
-                          .time = now,
-                          .zone = wire != WIRE_NONE ? watch->current.wire_zones[wire] : ZONE_NONE,
-                          .other_zone = ZONE_NONE,
-                          .wire = wire,
-                          .entry_wire = WIRE_NONE,
-                          .direction = FRAME_DIRECTION_NONE,
-                          .protocol = -1,
-                          .source_port = -1,
-                          .destination_port = -1,
-                          .icmp_type = -1,
-                          .vlan = -1,
-                          .ethertype = -1,
-                          .reason = reason,
-                          .count = frames};
-}
-
-void watch_is_blind(struct watch *watch, int wire, const char *reason, uint64_t frames, bool lasting, int64_t now) {
-  if (watch->current.policy == NULL)
-    return;
-  struct finding finding = blindness(watch, wire, reason, frames, now);
-  if (lasting)
-    aggregate_hold(watch->aggregate, &finding);
-  else
-    aggregate_add(watch->aggregate, &finding);
-}
-
-void watch_sees_again(struct watch *watch, int wire, const char *reason, int64_t now) {
-  if (watch->current.policy == NULL)
-    return;
-  struct finding finding = blindness(watch, wire, reason, 0, now);
-  aggregate_end(watch->aggregate, &finding);
+void watch_clock_stepped(struct watch *watch, int64_t now) {
+  close_alerts(watch, watch->now);
+  watch->now = now;
+  watch->next_tick = 0;
+  if (watch->pending.policy != NULL && watch->pending_until != INT64_MAX)
+    watch->pending_until = now + HOLD;
 }
 
 void watch_finish(struct watch *watch, int64_t now) {

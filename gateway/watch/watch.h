@@ -75,6 +75,17 @@ void watch_advance(struct watch *watch, int64_t now);
 /* Something was not watched. reason: a constant. lasting: until watch_sees_again(). */
 void watch_is_blind(struct watch *watch, int wire, const char *reason, uint64_t frames, bool lasting, int64_t now);
 void watch_sees_again(struct watch *watch, int wire, const char *reason, int64_t now);
+/* The same, lasting, where it began before it was noticed. */
+void watch_loses_sight(struct watch *watch, int wire, const char *reason, int64_t since, int64_t now);
+/* The same for a time that is over. wire: WIRE_NONE for all of them. */
+void watch_was_blind(struct watch *watch, int wire, const char *reason, uint64_t frames, int64_t from, int64_t to);
+
+/* A frame that pretends to be a canary of ours, and one of ours that lies on the wire of another zone. */
+void watch_finds_forged_canary(struct watch *watch, int wire, const struct captured_frame *captured);
+void watch_finds_strayed_canary(struct watch *watch, int wire, int sent, const struct captured_frame *captured);
+
+/* The clock was set: what is open is told and closed by the time before, and `now` is the time from here on. */
+void watch_clock_stepped(struct watch *watch, int64_t now);
 
 /* Tells everything that is held and closes all alerts. */
 void watch_finish(struct watch *watch, int64_t now);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KIDO_WATCH_LIVE_PARTS_H
+#define KIDO_WATCH_LIVE_PARTS_H
+
+#include "watch/canary.h"
+#include "watch/intervals.h"
+#include "watch/live.h"
+#include "watch/merge.h"
+#include "watch/silence.h"
+#include "wire/machine.h"
+
+/* Between live.c (captures and their frames) and live_look.c (whether they see). */
+
+enum { OWN_ADDRESSES = 1024 };
+
+/* Why a wire is not, or not fully, seen. The first of them that holds is its state. */
+enum condition {
+  CONDITION_MISSING,
+  CONDITION_DOWN,
+  CONDITION_FAILED,
+  CONDITION_XDP,
+  CONDITION_CANARY,
+  CONDITION_COUNTERS,
+  CONDITION_SILENT,
+  CONDITION_COUNT_,
+};
+
+/* The canary that is on its way, by both clocks. */
+struct canary_watch {
+  bool wanted, outstanding;
+  uint64_t number; /* of the last one sent; 0: none */
+  int64_t sent_at, next_at;
+  int64_t seen_at;      /* by the clock of the day: when the last one that came back was sent; 0: none */
+  uint64_t seen_number; /* of the last one that came back */
+  uint64_t sent, seen, missed;
+};
+
+struct live_wire {
+  char *name;
+  char zone[64];
+  const struct wire_settings *settings; /* NULL: none */
+  bool wanted;                          /* the policy has it, or the settings for a zone of the policy */
+  bool listens;                         /* a port of the settings: nothing is ever sent there unasked */
+  int number;                           /* of the watch */
+  unsigned interface_number;
+  struct mac mac;
+  unsigned conditions; /* a bit for each that holds */
+  int64_t retry_at;
+  uint64_t drops;
+  int64_t dropped_at;
+  struct canary_watch canary;
+  struct silence silence;
+  struct intervals intervals;
+  uint64_t kernel_packets; /* that the kernel had counted when a frame was last seen */
+  uint64_t frames;         /* that had been seen by then */
+  int64_t framed_at;       /* when that was */
+};
+
+/* Times are of a clock that nobody sets, except where they go into an event. */
+struct live {
+  struct watch *watch;
+  const struct live_settings *settings;
+  struct live_wire wires[WATCH_WIRES];
+  struct merge_source sources[WATCH_WIRES]; /* by wire */
+  size_t count;
+  int epoll, sender; /* sender -1: not opened */
+  struct machine *machine;
+  struct canary_key key;
+  struct address_range own[OWN_ADDRESSES];
+  int own_count;
+  int64_t own_at;
+  int64_t started, now, looked_at, drained_at;
+  int64_t wall, wall_looked_at; /* the clock of the day, at this look and at the last */
+  uint64_t evicted;             /* conversations, when last told */
+};
+
+/* Opens the capture of a wire; false when that failed. */
+bool live_open_capture(struct live *live, size_t wire, unsigned interface_number);
+void live_close_capture(struct live *live, size_t wire);
+/* Gives every wire the gateway's MACs that it must know. */
+void live_tell_macs(struct live *live);
+int64_t live_steady_now(void);
+
+enum wire_state live_wire_state(const struct live *live, size_t wire);
+/* Why it is not fully seen; "" when it is. */
+const char *live_wire_reason(const struct live_wire *wire);
+
+#endif
