@@ -213,7 +213,7 @@ static bool is_trusted(const struct watch *watch, const struct connection *conne
 
 static bool is_simple(const struct frame *frame) {
   if (frame->content != CONTENT_IP || frame->tag_count > 0 || frame->fault != FAULT_NONE || frame->fragment ||
-      frame->packet.traits != 0)
+      frame->packet.traits != 0 || frame->hides || frame->inner_form != INNER_HIDDEN)
     return false;
   return frame->packet.protocol != PROTOCOL_TCP || (LATER_FLAGS >> (frame->packet.tcp_flags & 0x3f) & 1) != 0;
 }
@@ -239,11 +239,19 @@ static bool is_disguise_over(struct watch *watch, struct connection *connection,
   return !connection->disguised;
 }
 
+/* An encrypted tunnel at its own port: the flow that allows the one has named the other. */
+static bool is_at_home(const struct frame *frame, const struct connection *connection) {
+  return frame->packet.protocol != PROTOCOL_UDP ||
+         encapsulation_has_port(frame->encapsulation, connection->ports[1 - connection->opener_end]);
+}
+
 bool conversation_is_plain(struct watch *watch, const struct frame *frame, const struct connection_key *key,
                            const struct captured_frame *captured, zone_index wire_zone,
                            enum frame_direction direction) {
   struct connection *connection = connections_find(watch->connections, key);
   if (connection == NULL || !connection->allowed || connection->epoch != watch->epoch)
+    return false;
+  if (frame->encapsulation != ENCAPSULATION_NONE && !is_at_home(frame, connection))
     return false;
   bool original = key->source_end == connection->opener_end;
   zone_index origin = original ? connection->from_zone : connection->to_zone;

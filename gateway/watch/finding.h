@@ -50,6 +50,7 @@ struct finding {
   int entry_wire; /* crossing: where it came in, WIRE_NONE when that was not seen */
   enum frame_direction direction;
   struct address source, destination;                     /* family FAMILY_NONE: none */
+  struct address inner_source, inner_destination;         /* of a packet within; family FAMILY_NONE: none */
   int protocol, source_port, destination_port, icmp_type; /* -1: none */
   int vlan, ethertype;
   bool has_source_mac, has_destination_mac;

@@ -78,6 +78,8 @@ static bool judge_neighbour(struct watch *watch, const struct sighting *sighting
 }
 
 static void judge_passing(struct watch *watch, struct sighting *sighting) {
+  if (tunnel_judge_passing(watch, sighting))
+    return;
   const struct packet *packet = &sighting->packet;
   if (judge_foreign_address(watch, sighting, &packet->source, FINDING_BYPASS, "second-path"))
     return;
@@ -174,7 +176,10 @@ static void judge_entering(struct watch *watch, struct sighting *sighting) {
     conversation_trust_sender(watch, sighting);
   else if (allowed_by_pending(watch, sighting) || rewritten_is_answer(watch, sighting))
     return;
-  else if (is_false_source(decision.reason))
+  if (tunnel_judge_entering(watch, sighting, &decision) || decision.allow)
+    return;
+  decision.to_zone = tunnel_hidden_goal(watch, sighting, decision.to_zone);
+  if (is_false_source(decision.reason))
     judge_false_source(watch, sighting, &decision);
   else
     hold(watch, sighting, &decision, false);
@@ -251,10 +256,12 @@ static struct decision judge_exit(struct watch *watch, const struct sighting *si
 /* True when it was found to be something. */
 static bool judge_forwarded(struct watch *watch, const struct sighting *sighting, zone_index from) {
   struct decision decision = judge_exit(watch, sighting, from);
+  if (!decision.allow && (is_rejection(watch, sighting) || allowed_by_pending(watch, sighting)))
+    return false;
+  if (tunnel_judge_leaving(watch, sighting, &decision, from))
+    return true;
   if (decision.allow)
     return judge_disguise(watch, sighting, from);
-  if (is_rejection(watch, sighting) || allowed_by_pending(watch, sighting))
-    return false;
   if (!rewritten_judge_crossing(watch, sighting))
     judge_crossing(watch, sighting, &decision, from);
   return true;

@@ -102,7 +102,7 @@ void judge_arp(struct watch *watch, const struct sighting *sighting) {
 
 void judge_other(struct watch *watch, const struct sighting *sighting) {
   bool foreign_mac = sighting->direction != FRAME_LEAVING && judge_foreign_mac(watch, sighting);
-  if (foreign_mac)
+  if (foreign_mac || tunnel_judge_wrapped(watch, sighting))
     return;
   if (sighting->frame->content == CONTENT_OTHER)
     find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, ZONE_NONE, "foreign-protocol");

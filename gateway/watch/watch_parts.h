@@ -136,6 +136,18 @@ bool rewritten_judge_later_exit(struct watch *watch, const struct sighting *sigh
 bool rewritten_is_answer(struct watch *watch, const struct sighting *sighting);
 void rewritten_found(struct watch *watch, const struct disguise_mark *entry, const struct disguise_mark *exit);
 
+/* ---- tunnel.c: what is carried within. True: it was told, and the frame as such needs no further word. ---- */
+
+bool tunnel_judge_passing(struct watch *watch, const struct sighting *sighting);
+/* decision: on the outer packet. */
+bool tunnel_judge_entering(struct watch *watch, const struct sighting *sighting, const struct decision *decision);
+bool tunnel_judge_leaving(struct watch *watch, const struct sighting *sighting, const struct decision *decision,
+                          zone_index from);
+/* A frame that is neither IP nor ARP. */
+bool tunnel_judge_wrapped(struct watch *watch, const struct sighting *sighting);
+/* Where a denied packet wanted to go, when its destination or its options name a machine of another zone; else `to`. */
+zone_index tunnel_hidden_goal(const struct watch *watch, const struct sighting *sighting, zone_index to);
+
 /* ---- place.c: what lies where it may not ---- */
 
 void judge_arp(struct watch *watch, const struct sighting *sighting);

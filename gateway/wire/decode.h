@@ -21,6 +21,31 @@ struct decoding {
 void decoding_ended(struct decoding *decoding);
 void decoding_fault(struct decoding *decoding, enum frame_fault fault);
 
+/*
+ * Notes that what stands at the cursor is carried by this encapsulation. Of several in one layer the first gives the
+ * name, the last the place.
+ */
+void decoding_carries(struct decoding *decoding, enum encapsulation encapsulation, enum inner_form form, uint16_t type);
+/* The same with an IP packet at the cursor, of the version that it says itself; hidden when it is none. */
+void decoding_carries_ip(struct decoding *decoding, enum encapsulation encapsulation);
+/* The same with PPP at the cursor, or a stack of MPLS labels. */
+void decoding_carries_ppp(struct decoding *decoding, enum encapsulation encapsulation);
+void decoding_carries_labels(struct decoding *decoding, enum encapsulation encapsulation);
+/* Whether the bytes at the cursor look like an Ethernet frame with something known in it. */
+bool looks_like_ethernet(struct cursor look);
+bool looks_like_ip(struct cursor look);
+
+/* Encapsulations by ethertype, IP protocol and UDP payload. False, and nothing noted: it is none. */
+bool decode_wrapping(struct decoding *decoding, uint16_t ethertype);
+bool decode_tunnel(struct decoding *decoding, uint8_t protocol);
+/* The protocol of a later fragment: only its name is known. */
+void decode_tunnel_fragment(struct decoding *decoding, uint8_t protocol);
+/* Behind the UDP header; payload: bytes that the datagram has. */
+void decode_udp_payload(struct decoding *decoding, uint32_t payload);
+void decode_gre(struct decoding *decoding);
+void decode_l2tpv3(struct decoding *decoding);
+void decode_nsh(struct decoding *decoding);
+
 void decode_ethernet(struct decoding *decoding);
 void decode_cooked(struct decoding *decoding);
 void decode_cooked_v2(struct decoding *decoding);

@@ -3,6 +3,7 @@
 #define KIDO_WIRE_FRAME_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "policy/packet.h"
@@ -52,6 +53,50 @@ enum frame_fault {
 
 enum { FRAME_TAGS = 4 };
 
+/* What carries another packet, from the outside. */
+enum encapsulation {
+  ENCAPSULATION_NONE,
+  ENCAPSULATION_IP_IN_IP, /* IPv4 in IPv4 */
+  ENCAPSULATION_6IN4,
+  ENCAPSULATION_4IN6,
+  ENCAPSULATION_6IN6,
+  ENCAPSULATION_MINIMAL, /* RFC 2004, RFC 1241: of other headers than IP */
+  ENCAPSULATION_GRE,
+  ENCAPSULATION_GRETAP,
+  ENCAPSULATION_PPTP,
+  ENCAPSULATION_ERSPAN,
+  ENCAPSULATION_ETHERIP,
+  ENCAPSULATION_AH,
+  ENCAPSULATION_ESP,
+  ENCAPSULATION_IPCOMP,
+  ENCAPSULATION_IKE,
+  ENCAPSULATION_L2TP,
+  ENCAPSULATION_VXLAN,
+  ENCAPSULATION_GENEVE,
+  ENCAPSULATION_TEREDO,
+  ENCAPSULATION_GTP,
+  ENCAPSULATION_LISP,
+  ENCAPSULATION_IP_IN_UDP, /* FOU, GUE, and whatever else sends IP packets as UDP payload */
+  ENCAPSULATION_WIREGUARD,
+  ENCAPSULATION_OPENVPN,
+  ENCAPSULATION_MPLS,
+  ENCAPSULATION_NSH,
+  ENCAPSULATION_PPPOE,
+  ENCAPSULATION_PBB,
+  ENCAPSULATION_TRILL,
+  ENCAPSULATION_MACSEC,
+  ENCAPSULATION_BRIDGED, /* Ethernet in Ethernet by other ways: 0x6558, bridged SNAP, HSR */
+  ENCAPSULATION_LLC_IP,  /* IP by its service access point */
+  ENCAPSULATION_COUNT_,
+};
+
+/* How what is carried begins. */
+enum inner_form {
+  INNER_HIDDEN,    /* encrypted, not there, or of no known form */
+  INNER_ETHERNET,  /* with an Ethernet header */
+  INNER_ETHERTYPE, /* as what follows the ethertype `inner_type` */
+};
+
 struct frame_arp {
   uint16_t operation; /* 1 request, 2 reply */
   struct mac sender_mac, target_mac;
@@ -75,7 +120,15 @@ struct frame {
   uint16_t payload_offset;   /* of the captured bytes: the header behind IP (UDP, ICMP ...); 0 when it is not there */
   struct mac source_mac, destination_mac;
 
+  /* Any content: what this layer carries. frame_decode_inner() reads it. */
+  uint8_t encapsulation; /* of enum encapsulation */
+  uint8_t inner_form;    /* of enum inner_form */
+  uint16_t inner_type;   /* INNER_ETHERTYPE */
+  uint32_t inner_at;     /* where in the captured bytes it begins */
+  uint32_t inner_end;    /* and where the layer that carries it ends */
+
   /* CONTENT_IP */
+  bool hides;          /* it may name further machines in options, routing headers or within its addresses */
   bool fragment;       /* a part of a packet */
   bool first_fragment; /* ... that begins at offset 0 */
   bool last_fragment;
@@ -94,6 +147,45 @@ struct frame {
 
 /* Never fails: what could not be read is said in content, fault and cut. */
 void frame_decode(const struct captured_frame *captured, struct frame *ret_frame);
+
+/*
+ * Decodes what `outer` carries, as if it were a frame of its own. captured: that of which `outer` was decoded, itself
+ * or layer by layer. False when there is nothing that could be read. The lengths of what is carried in a fragment, or
+ * was cut by the capture, are no faults.
+ */
+bool frame_decode_inner(const struct captured_frame *captured, const struct frame *outer, struct frame *ret_inner);
+
+/* "gre": the name in reports. */
+const char *encapsulation_name(enum encapsulation encapsulation);
+/* Whether UDP packets to this port belong to this encapsulation, by registration or custom. */
+bool encapsulation_has_port(enum encapsulation encapsulation, uint16_t port);
+
+/* Machines that an IP packet names beside its two addresses. */
+enum hidden_way {
+  HIDDEN_NAT64,
+  HIDDEN_MAPPED, /* ::ffff:a.b.c.d, ::a.b.c.d and the translated form */
+  HIDDEN_6TO4,
+  HIDDEN_TEREDO,
+  HIDDEN_ISATAP,
+  HIDDEN_SOURCE_ROUTE,   /* IPv4 options LSRR, SSRR */
+  HIDDEN_ROUTING_HEADER, /* IPv6, of any type that has addresses */
+  HIDDEN_HOME_ADDRESS,   /* the option of mobile IPv6 */
+  HIDDEN_WAY_COUNT_,
+};
+
+struct hidden_address {
+  struct address address;
+  enum hidden_way way;
+  bool of_source; /* lies in the source address, or stands for it */
+};
+
+enum { HIDDEN_MOST = 24 };
+
+/* How many there are, at most HIDDEN_MOST; 0 unless frame->hides. */
+size_t frame_hidden(const struct captured_frame *captured, const struct frame *frame,
+                    struct hidden_address ret_hidden[static HIDDEN_MOST]);
+/* "nat64": the name in reports. */
+const char *hidden_way_name(enum hidden_way way);
 
 /* Whether frame_decode() knows the link layer of a capture. */
 bool frame_link_type_known(int link_type);

@@ -78,8 +78,11 @@ void decode_ipv4(struct decoding *decoding) {
   note_fragment(decoding, header, total > header_length ? total - header_length : 0);
   if (header_length > IPV4_HEADER) {
     packet->traits |= TRAIT_IP_OPTIONS;
+    decoding->frame->hides |= !decoding->quoted;
     cursor_skip(&decoding->cursor, header_length - IPV4_HEADER);
   }
   if ((load16(header + 6) & IPV4_OFFSET) == 0)
     decode_transport(decoding);
+  else
+    decode_tunnel_fragment(decoding, packet->protocol);
 }

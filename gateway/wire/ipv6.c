@@ -29,6 +29,7 @@ static bool walk_options(struct decoding *decoding, struct chain *chain) {
     decoding->packet->traits |= TRAIT_HOP_BY_HOP;
   else if (chain->next == IPPROTO_ROUTING && header[2] == 0)
     decoding->packet->traits |= TRAIT_ROUTING_HEADER;
+  decoding->frame->hides |= !decoding->quoted && chain->next != IPPROTO_HOPOPTS;
   chain->next = header[0];
   cursor_skip(&decoding->cursor, (size_t)header[1] * 8);
   return !decoding->cursor.failed;
@@ -107,9 +108,16 @@ static void narrow(struct decoding *decoding, uint32_t payload) {
     decoding->missing = payload - (uint32_t)left;
 }
 
+/* Addresses in which one of IPv4 may lie: any of ::/16 and 64:ff9b::/32, 6to4, Teredo, ISATAP. */
+static bool embeds(const uint8_t *address) {
+  return load16(address) == 0 || load32(address) == 0x0064ff9b || load16(address) == 0x2002 ||
+         load32(address) == 0x20010000 || load16(address + 10) == 0x5efe;
+}
+
 static void note_frame(struct frame *frame, const uint8_t *header) {
   frame->content = CONTENT_IP;
   frame->hop_limit = header[7];
+  frame->hides = embeds(header + 8) || embeds(header + 24);
 }
 
 void decode_ipv6(struct decoding *decoding) {
@@ -135,4 +143,6 @@ void decode_ipv6(struct decoding *decoding) {
   packet->protocol = chain.next;
   if (arrived && !chain.later_fragment)
     decode_transport(decoding);
+  else if (arrived)
+    decode_tunnel_fragment(decoding, packet->protocol);
 }

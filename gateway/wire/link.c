@@ -75,6 +75,7 @@ void decode_ethertype(struct decoding *decoding, uint16_t ethertype) {
     }
   }
   decoding->frame->content = CONTENT_OTHER;
+  decode_wrapping(decoding, ethertype);
 }
 
 void decode_ethernet(struct decoding *decoding) {

@@ -67,6 +67,8 @@ static void decode_udp(struct decoding *decoding) {
   uint16_t length = load16(header + 4);
   if (!decoding->frame->fragment && length != 0 && (length < UDP_HEADER || length > there))
     decoding_fault(decoding, FAULT_UDP_LENGTH);
+  else
+    decode_udp_payload(decoding, length != 0 ? length - (uint32_t)UDP_HEADER : (uint32_t)(there - UDP_HEADER));
 }
 
 static const struct transport TRANSPORTS[] = {
@@ -85,4 +87,5 @@ void decode_transport(struct decoding *decoding) {
     }
   }
   decoding->packet->traits &= ~(unsigned)TRAIT_NO_PORTS; /* there are none to be read */
+  decode_tunnel(decoding, decoding->packet->protocol);
 }
