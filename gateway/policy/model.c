@@ -303,7 +303,7 @@ static bool zone_speaks(const struct zone *zone, enum address_family family) {
   return false;
 }
 
-static bool is_global(const struct policy *policy, const struct address *address) {
+bool policy_is_global(const struct policy *policy, const struct address *address) {
   for (size_t i = 0; i < SPECIAL_COUNT; i++) {
     struct address_range range = range_of_special(&SPECIAL[i]);
     if (range_contains(&range, address))
@@ -318,7 +318,7 @@ zone_index policy_zone_of_address(const struct policy *policy, const struct addr
     if (address_set_contains(&policy->zones[i].local, address))
       return (zone_index)i;
   zone_index zone = default_zone(policy);
-  if (zone == ZONE_NONE || !zone_speaks(&policy->zones[zone], address->family) || !is_global(policy, address))
+  if (zone == ZONE_NONE || !zone_speaks(&policy->zones[zone], address->family) || !policy_is_global(policy, address))
     return ZONE_NONE;
   return own != NULL && address_set_contains(own, address) ? ZONE_NONE : zone;
 }

@@ -309,6 +309,8 @@ bool flow_logs_new(const struct policy *policy, const struct flow *flow);
  */
 zone_index policy_zone_of_address(const struct policy *policy, const struct address_set *own,
                                   const struct address *address);
+/* Whether it is a global unicast address: what `default_route` claims where no zone does. */
+bool policy_is_global(const struct policy *policy, const struct address *address);
 /* All addresses of a zone by the same rule. Allocates from the arena; 0 or -ENOMEM. */
 int policy_zone_addresses(const struct policy *policy, zone_index zone, struct arena *arena,
                           struct address_set *ret_set);

@@ -30,6 +30,7 @@ struct cause {
   uint8_t unused[3]; /* no hidden padding: it would be compared */
   int32_t zone, other_zone, wire, protocol, port, vlan, ethertype;
   const char *reason;
+  uint64_t subject;
 };
 
 struct slot {
@@ -87,10 +88,24 @@ static bool take(struct budget *budget, int64_t now) {
 /* ---- causes ---- */
 
 static bool by_wire(enum finding_kind kind) {
-  return kind == FINDING_BLIND || kind == FINDING_UNKNOWN_SEGMENT || kind == FINDING_MALFORMED;
+  return kind == FINDING_BLIND || kind == FINDING_UNKNOWN_SEGMENT || kind == FINDING_MALFORMED ||
+         kind == FINDING_ROGUE_ROUTER || kind == FINDING_ROGUE_UPLINK || kind == FINDING_IDENTITY_THEFT;
+}
+
+static bool by_reason(enum finding_kind kind) {
+  return by_wire(kind) && kind != FINDING_ROGUE_UPLINK;
+}
+
+/* What joins two zones joins the second with the first, too. */
+static bool without_direction(enum finding_kind kind) {
+  return kind == FINDING_BRIDGED || kind == FINDING_DUAL_HOMED;
 }
 
 static void fill_details(const struct finding *finding, struct cause *cause) {
+  cause->reason = by_reason(finding->kind) ? finding->reason : NULL;
+  cause->subject = finding->subject;
+  if (finding->subject != 0)
+    return;
   cause->family = (uint8_t)finding->source.family;
   memcpy(cause->source, finding->source.bytes, sizeof cause->source);
   memcpy(cause->destination, finding->destination.bytes, sizeof cause->destination);
@@ -100,7 +115,6 @@ static void fill_details(const struct finding *finding, struct cause *cause) {
   cause->port = finding->protocol == 1 || finding->protocol == 58 ? finding->icmp_type : finding->destination_port;
   cause->vlan = finding->vlan;
   cause->ethertype = finding->ethertype;
-  cause->reason = by_wire(finding->kind) ? finding->reason : NULL;
 }
 
 static void cause_of(const struct finding *finding, enum alert_scope scope, struct cause *ret_cause) {
@@ -109,8 +123,9 @@ static void cause_of(const struct finding *finding, enum alert_scope scope, stru
   ret_cause->scope = (uint8_t)scope;
   if (scope == ALERT_KIND)
     return;
-  ret_cause->zone = finding->zone;
-  ret_cause->other_zone = finding->other_zone;
+  bool turned = without_direction(finding->kind) && finding->other_zone < finding->zone;
+  ret_cause->zone = turned ? finding->other_zone : finding->zone;
+  ret_cause->other_zone = turned ? finding->zone : finding->other_zone;
   ret_cause->wire = by_wire(finding->kind) ? finding->wire : WIRE_NONE;
   if (scope == ALERT_CAUSE)
     fill_details(finding, ret_cause);

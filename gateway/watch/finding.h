@@ -47,7 +47,7 @@ struct finding {
   int64_t since; /* when it began, where that was before `time`; else 0 */
   zone_index zone, other_zone;
   int wire;       /* where it was seen, WIRE_NONE for the watchman as a whole */
-  int entry_wire; /* crossing: where it came in, WIRE_NONE when that was not seen */
+  int entry_wire; /* crossing: where it came in; bridged, dual-homed: the other wire; WIRE_NONE when it was not seen */
   enum frame_direction direction;
   struct address source, destination;                     /* family FAMILY_NONE: none */
   struct address inner_source, inner_destination;         /* of a packet within; family FAMILY_NONE: none */
@@ -57,6 +57,7 @@ struct finding {
   struct mac source_mac, destination_mac;
   const struct flow *flow;
   const char *reason;
+  uint64_t subject; /* not 0: this, instead of addresses and ports, makes it one cause (a machine, a joint of wires) */
   uint64_t count, bytes;
   /* disguised-crossing: the tuple with which it left; family FAMILY_NONE: none */
   struct address new_source, new_destination;

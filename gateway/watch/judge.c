@@ -30,7 +30,7 @@ static bool is_link_local_talk(const struct sighting *sighting) {
          (sighting->destination.traits & (ADDRESS_LINK_LOCAL | ADDRESS_GROUP)) != 0;
 }
 
-static bool is_for_many(const struct sighting *sighting) {
+bool sighting_is_for_many(const struct sighting *sighting) {
   return (sighting->destination.traits & (ADDRESS_LINK_LOCAL | ADDRESS_GROUP | ADDRESS_BROADCAST)) != 0;
 }
 
@@ -81,12 +81,14 @@ static void judge_passing(struct watch *watch, struct sighting *sighting) {
   if (tunnel_judge_passing(watch, sighting))
     return;
   const struct packet *packet = &sighting->packet;
-  if (judge_foreign_address(watch, sighting, &packet->source, FINDING_BYPASS, "second-path"))
+  if (judge_uplink_source(watch, sighting) ||
+      judge_foreign_address(watch, sighting, &packet->source, FINDING_BYPASS, "second-path"))
     return;
   if (sighting->frame->has_neighbour && judge_neighbour(watch, sighting))
     return;
-  if (sighting->direction == FRAME_PASSING && !is_for_many(sighting) &&
-      judge_foreign_address(watch, sighting, &packet->destination, FINDING_BYPASS, "second-next-hop"))
+  if (sighting->direction == FRAME_PASSING && !sighting_is_for_many(sighting) &&
+      (judge_uplink_destination(watch, sighting) || judge_second_gateway(watch, sighting) ||
+       judge_foreign_address(watch, sighting, &packet->destination, FINDING_BYPASS, "second-next-hop")))
     return;
   if (!judge_foreign_mac(watch, sighting) && is_link_local_talk(sighting))
     watch_count_everyday(watch, sighting->wire);
@@ -136,7 +138,9 @@ static void hold(struct watch *watch, const struct sighting *sighting, const str
 static void judge_false_source(struct watch *watch, const struct sighting *sighting, const struct decision *decision) {
   const char *reason = reason_name(decision->reason);
   zone_index zone = sighting->source.zone;
-  if ((sighting->source.traits & ADDRESS_UNROUTED) != 0)
+  if (judge_uplink_source(watch, sighting))
+    ; /* told as what it is */
+  else if ((sighting->source.traits & ADDRESS_UNROUTED) != 0)
     find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, zone, "unrouted-neighbour");
   else if (decision->reason == REASON_SPOOFED_SOURCE && zone == ZONE_NONE)
     find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, ZONE_NONE, reason_name(REASON_UNKNOWN_ZONE));
@@ -274,7 +278,7 @@ static void judge_leaving(struct watch *watch, struct sighting *sighting) {
   if (rewritten_judge_later_exit(watch, sighting))
     return;
   bool told = false;
-  if (link_local || ((own || maybe_own) && (is_for_many(sighting) || is_own_report(sighting))))
+  if (link_local || ((own || maybe_own) && (sighting_is_for_many(sighting) || is_own_report(sighting))))
     watch_count_everyday(watch, sighting->wire);
   else
     told = judge_forwarded(watch, sighting, own || maybe_own ? ZONE_GATEWAY : sighting->source.zone);

@@ -43,11 +43,12 @@ static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
          "%6（%8、%9件）",
          "a communication that nothing allows went through with rewritten addresses or ports: %1 -> %2, %3 -> %4 %5 "
          "left as %r; in by %7, out by %6 (%8, frames: %9)"},
-    [FINDING_BRIDGED] = {"%1 の線 %6 と %2 の線がつながっている（本機を通らない）: %3 → %4 %5（%8、%9件）",
-                         "the wire %6 of %1 and a wire of %2 are joined, round the gateway: %3 -> %4 %5 (%8, frames: "
-                         "%9)"},
-    [FINDING_DUAL_HOMED] = {"一台の機器が %1 の線 %6 と %2 の両方につながっている: %3（%8、%9件）",
-                            "one machine is connected to both %1, on the wire %6, and %2: %3 (%8, frames: %9)"},
+    [FINDING_BRIDGED] = {"%1 の線 %6 と %2 の線 %7 がつながっている（本機を通らない）: %3 → %4 %5（%8、%9件）",
+                         "the wire %6 of %1 and the wire %7 of %2 are joined, round the gateway: %3 -> %4 %5 (%8, "
+                         "frames: %9)"},
+    [FINDING_DUAL_HOMED] = {"一台の機器が %1 の線 %6 と %2 の線 %7 の両方につながっている: %3（%8、%9件）",
+                            "one machine is connected to both %1, on the wire %6, and %2, on the wire %7: %3 (%8, "
+                            "frames: %9)"},
     [FINDING_IDENTITY_THEFT] = {"%1 の線 %6 で、他の機器のアドレスを名乗る機器がある: %3 → %4（%8、%9件）",
                                 "a machine on the wire %6 of %1 claims an address that belongs to another: %3 -> %4 "
                                 "(%8, frames: %9)"},
@@ -278,6 +279,51 @@ static const struct {
     {"undeclared-vlan", {"宣言のないVLANタグ", "an undeclared VLAN tag"}},
     {"stacked-vlan", {"二重のVLANタグ", "stacked VLAN tags"}},
     {"foreign-protocol", {"IPでもARPでもない通信", "neither IP nor ARP"}},
+    {"same-frame", {"同じフレームが両方の線で見えた", "the same frame was seen on both wires"}},
+    {"gateway-mac", {"別の領域の側の本機のMACアドレスが現れた", "the gateway's own MAC of another zone"}},
+    {"same-mac", {"同じMACアドレスが両方の線で話している", "the same MAC speaks on both wires"}},
+    {"carried", {"別の領域で使われていた機器が移ってきた", "a machine that was in another zone before"}},
+    {"dhcp-name", {"DHCPの同じコンピューター名が両方の領域にある", "the same DHCP host name in both zones"}},
+    {"dhcp-identity",
+     {"DHCPの同じ機器識別子（DUID）が両方の領域にある", "the same DHCP identity (DUID) in both zones"}},
+    {"dhcp-search", {"別の領域のアドレスをDHCPで求めている", "asks by DHCP for an address of another zone"}},
+    {"stp-switch", {"別の領域のスイッチがスパニングツリーで名乗った", "spanning tree names a switch of another zone"}},
+    {"lldp-switch", {"別の領域のスイッチがLLDPまたはCDPで名乗った", "LLDP or CDP names a switch of another zone"}},
+    {"stp-root", {"スパニングツリーの根が別の領域のものに変わった", "the spanning tree took the root of another zone"}},
+    {"lldp-system", {"LLDPの同じ機器が両方の領域にある", "LLDP names the same machine in both zones"}},
+    {"lldp-address", {"LLDPまたはCDPで別の領域のアドレスを名乗る機器", "LLDP or CDP names an address of another zone"}},
+    {"router-advertisement", {"IPv6のルーター広告", "IPv6 router advertisement"}},
+    {"redirect", {"ICMPリダイレクト", "ICMP redirect"}},
+    {"irdp", {"ICMPのルーター広告（IRDP）", "ICMP router advertisement (IRDP)"}},
+    {"vrrp", {"VRRPまたはCARP", "VRRP or CARP"}},
+    {"hsrp", {"HSRP", "HSRP"}},
+    {"glbp", {"GLBP", "GLBP"}},
+    {"ospf", {"経路制御（OSPF）", "routing protocol OSPF"}},
+    {"eigrp", {"経路制御（EIGRP）", "routing protocol EIGRP"}},
+    {"igrp", {"経路制御（IGRP）", "routing protocol IGRP"}},
+    {"pim", {"経路制御（PIM）", "routing protocol PIM"}},
+    {"rip", {"経路制御（RIP）", "routing protocol RIP"}},
+    {"ripng", {"経路制御（RIPng）", "routing protocol RIPng"}},
+    {"ldp", {"経路制御（LDP）", "routing protocol LDP"}},
+    {"olsr", {"経路制御（OLSR）", "routing protocol OLSR"}},
+    {"babel", {"経路制御（Babel）", "routing protocol Babel"}},
+    {"dhcp", {"DHCPサーバーの応答", "answers as a DHCP server"}},
+    {"dhcpv6", {"DHCPv6サーバーの応答", "answers as a DHCPv6 server"}},
+    {"dhcp-choice",
+     {"登録のないDHCPサーバーを端末が選んだ", "a client chose a DHCP server that the policy does not name"}},
+    {"second-gateway",
+     {"本機でも登録ルーターでもない機器へ、よその宛先の通信が送られた",
+      "traffic for elsewhere is sent to a machine that is neither the gateway nor a declared router"}},
+    {"internet-next-hop",
+     {"インターネットあての通信が本機ではない機器へ送られた",
+      "Internet traffic is sent to a machine that is not the gateway"}},
+    {"internet-answer",
+     {"インターネットからの通信が本機ではない機器から届いた",
+      "Internet traffic comes from a machine that is not the gateway"}},
+    {"tethering", {"スマートフォンのテザリングなどで使われるアドレス", "an address that tethered telephones hand out"}},
+    {"routable-ipv6",
+     {"IPv6のない領域に、外へ通じるIPv6アドレスがある", "a routable IPv6 address where the zone has no IPv6"}},
+    {"untagged", {"タグ付きの線にタグのないフレーム", "a frame without a tag on a tagged wire"}},
     {"unrouted-neighbour",
      {"ここに現れてはならない隣の領域のアドレス", "an address of a neighbour that must never be seen here"}},
     {"inner-packet", {"中の通信が別の領域のものである", "the packet within belongs to another zone"}},
@@ -357,8 +403,9 @@ static const char *label_reason(const char *name, enum language language) {
 
 static void fill_parts(const struct alert *alert, const struct report_names *names, struct parts *parts) {
   const struct finding *finding = &alert->finding;
-  bool show_mac =
-      finding->kind == FINDING_BYPASS || finding->kind == FINDING_SPOOFED || finding->kind == FINDING_UNKNOWN_SEGMENT;
+  bool show_mac = finding->kind == FINDING_BYPASS || finding->kind == FINDING_SPOOFED ||
+                  finding->kind == FINDING_UNKNOWN_SEGMENT ||
+                  (finding->kind >= FINDING_BRIDGED && finding->kind <= FINDING_ROGUE_UPLINK);
   name_zone(names, finding->zone, parts->from);
   name_zone(names, finding->other_zone, parts->to);
   const char *nobody = alert->scope == ALERT_CAUSE ? language_choose(names->language, "不明", "unknown")

@@ -69,8 +69,9 @@ struct watch *watch_new(const struct watch_settings *settings) {
   watch->disguise = disguise_new(DISGUISES, HOLD, find_rewritten, watch);
   watch->fragments = fragments_new(settings->fragmented > 0 ? settings->fragmented : FRAGMENTED_PACKETS);
   watch->aggregate = aggregate_new(tell_alert, watch);
+  watch->homes = homes_new(settings->machines);
   if (watch->wires == NULL || watch->connections == NULL || watch->passages == NULL || watch->disguise == NULL ||
-      watch->fragments == NULL || watch->aggregate == NULL)
+      watch->fragments == NULL || watch->aggregate == NULL || watch->homes == NULL)
     return watch_free(watch);
   return watch;
 }
@@ -99,6 +100,7 @@ struct watch *watch_free(struct watch *watch) {
   passages_free(watch->passages);
   disguise_free(watch->disguise);
   fragments_free(watch->fragments);
+  homes_free(watch->homes);
   aggregate_free(watch->aggregate);
   free(watch->own);
   free(watch);
@@ -208,7 +210,8 @@ static int lay_out_index(struct watch *watch, struct generation *generation) {
 static int lay_out(struct watch *watch, struct generation *generation) {
   struct generation next = *generation;
   next.index_arena = arena_new(0);
-  if (next.index_arena == NULL || lay_out_index(watch, &next) < 0 || lay_out_wires(watch, &next) < 0) {
+  if (next.index_arena == NULL || lay_out_index(watch, &next) < 0 || lay_out_wires(watch, &next) < 0 ||
+      declared_build(next.index_arena, next.policy, &next.declared) < 0) {
     arena_free(next.index_arena);
     return -ENOMEM;
   }
@@ -224,6 +227,7 @@ static void close_alerts(struct watch *watch, int64_t now) {
   watch_flush(watch);
   disguise_end(watch->disguise);
   passages_advance(watch->passages, INT64_MAX);
+  homes_advance(watch, INT64_MAX);
   aggregate_close(watch->aggregate, now);
 }
 
@@ -346,20 +350,28 @@ static void place_packet(struct watch *watch, struct sighting *sighting) {
   }
 }
 
+static void judge_content(struct watch *watch, struct sighting *sighting) {
+  if (sighting->frame->content == CONTENT_IP)
+    judge_ip(watch, sighting);
+  else if (sighting->frame->content == CONTENT_ARP)
+    judge_arp(watch, sighting);
+  else
+    judge_other(watch, sighting);
+}
+
 static void judge(struct watch *watch, struct sighting *sighting) {
   const struct frame *frame = sighting->frame;
   if (frame->content == CONTENT_IP)
     place_packet(watch, sighting);
   if (frame->tag_count > 0 && !judge_tags(watch, sighting))
     return;
+  homes_look(watch, sighting);
+  judge_untagged(watch, sighting);
   if (frame->fault != FAULT_NONE)
     judge_fault(watch, sighting, frame->fault);
-  if (frame->content == CONTENT_IP)
-    judge_ip(watch, sighting);
-  else if (frame->content == CONTENT_ARP)
-    judge_arp(watch, sighting);
-  else
-    judge_other(watch, sighting);
+  if (!judge_control(watch, sighting))
+    judge_content(watch, sighting);
+  homes_finish(watch, sighting);
 }
 
 static void let_time_pass(struct watch *watch, int64_t now);
@@ -455,6 +467,7 @@ static void let_time_pass(struct watch *watch, int64_t now) {
     free_generation(&watch->pending);
   disguise_advance(watch->disguise, now);
   passages_advance(watch->passages, now);
+  homes_advance(watch, now);
   aggregate_advance(watch->aggregate, now);
 }
 

@@ -24,6 +24,7 @@ struct watch_settings {
   size_t connections;   /* size of the table; 0: 65,536 */
   size_t passages;      /* frames held until they leave; 0: 8,192 */
   size_t fragmented;    /* packets in fragments; 0: 1,024 */
+  size_t machines;      /* that are remembered; 0: 16,384 */
   bool now_fixed;       /* judge as of `now` instead of each frame's own time */
   struct instant now;
   watch_tell *tell;

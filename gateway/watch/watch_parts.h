@@ -4,14 +4,18 @@
 
 #include "watch/aggregate.h"
 #include "watch/connections.h"
+#include "watch/declared.h"
 #include "watch/disguise.h"
 #include "watch/essence.h"
 #include "watch/fragments.h"
 #include "watch/index.h"
+#include "watch/machines.h"
 #include "watch/passages.h"
 #include "watch/watch.h"
 
-/* Between the files of the watchman: watch.c (state), judge.c (IP), link.c (what is not IP), conversation.c (roles). */
+/* Between the files of the watchman: watch.c (state), judge.c (IP), place.c (what
+ * lies where it may not), neighbours.c (what machines say of themselves), homes.c (machines on two wires),
+ * conversation.c (roles). */
 
 enum { GATEWAY_MACS = 8, VLANS = 4096, WAITING = 8, WAITING_BYTES = 128, ANNOUNCED = 3 };
 
@@ -19,6 +23,10 @@ struct wire {
   char *name, *zone_name;
   struct mac gateway_macs[GATEWAY_MACS];
   size_t gateway_mac_count;
+  bool tagged; /* frames with the tag of its zone were seen on it */
+  bool has_root;
+  struct mac root, old_root; /* of its spanning tree */
+  int64_t root_changed;
   struct watch_counters counters;
 };
 
@@ -31,6 +39,7 @@ struct generation {
   struct index *index;
   zone_index *wire_zones; /* by wire */
   uint8_t **wire_vlans;   /* by wire: VLANS bytes, of enum vlan_meaning */
+  struct declared *declared;
 };
 
 enum vlan_meaning {
@@ -64,6 +73,7 @@ struct watch {
   struct passages *passages;
   struct disguise *disguise;
   struct fragments *fragments;
+  struct homes *homes;
   struct aggregate *aggregate;
   int64_t now, next_tick;
   struct waiting waiting[WAITING]; /* a ring */
@@ -88,6 +98,8 @@ void watch_find(struct watch *watch, const struct finding *finding);
 void watch_count_everyday(struct watch *watch, int wire);
 /* Everything that the frame says; kind, zones and reason to be filled in. */
 void sighting_describe(const struct sighting *sighting, struct finding *ret_finding);
+/* Multicast, broadcast, link-local. */
+bool sighting_is_for_many(const struct sighting *sighting);
 bool wire_is_gateway_mac(const struct wire *wire, const struct mac *mac);
 
 /* ---- conversation.c ---- */
@@ -155,13 +167,53 @@ void judge_other(struct watch *watch, const struct sighting *sighting);
 void judge_fault(struct watch *watch, const struct sighting *sighting, enum frame_fault fault);
 /* VLAN tags of any frame. False when another wire sees it as its own. */
 bool judge_tags(struct watch *watch, const struct sighting *sighting);
+/* A frame without a tag on a wire that bears the tags of its zone. */
+void judge_untagged(struct watch *watch, const struct sighting *sighting);
 /* True (and found) when the address may not be on this wire. kind and claim: what to find if it is another zone's. */
 bool judge_foreign_address(struct watch *watch, const struct sighting *sighting, const struct address *address,
                            enum finding_kind kind, const char *claim);
+/* True (and found) when it is another zone's: somebody asks for it who may have had it there. */
+bool judge_foreign_claim(struct watch *watch, const struct sighting *sighting, const struct address *address,
+                         const char *claim);
+/* True (and found) when Internet traffic comes from, or is sent to, a machine of this wire that is not the gateway. */
+bool judge_uplink_source(struct watch *watch, const struct sighting *sighting);
+bool judge_uplink_destination(struct watch *watch, const struct sighting *sighting);
+/* What telephones hand out to those who use them as a way to the Internet. */
+bool address_is_of_tethering(const struct address *address);
 /* True (and found) when somebody claims an address that is the gateway's, or pinned to another MAC, on its own wire. */
 bool judge_impostor(struct watch *watch, const struct sighting *sighting, const struct address *address,
                     const struct mac *mac);
 /* True (and found) when the sender's MAC is pinned to a host of another zone. */
 bool judge_foreign_mac(struct watch *watch, const struct sighting *sighting);
+
+/* ---- neighbours.c: what machines say of themselves ---- */
+
+/* True (and found) when the frame is accounted for. */
+bool judge_control(struct watch *watch, const struct sighting *sighting);
+/* True (and found) when the packet is sent to a next hop that is neither the gateway nor a declared router. */
+bool judge_second_gateway(struct watch *watch, const struct sighting *sighting);
+
+/* ---- homes.c: machines and frames on the wires of two zones ---- */
+
+/* machines: size of the tables; 0: as machines_new(). */
+struct homes *homes_new(size_t machines);
+struct homes *homes_free(struct homes *homes);
+struct machines *homes_machines(const struct homes *homes);
+/* Before a frame is judged: remembers it. */
+void homes_look(struct watch *watch, const struct sighting *sighting);
+/* After it was judged: tells what nobody told. */
+void homes_finish(struct watch *watch, const struct sighting *sighting);
+/* Instead of watch_find() for a bypass: it may turn out to be part of a joint. */
+void homes_bypass(struct watch *watch, const struct finding *finding);
+/* The wire is joined to one of that zone. wire: WIRE_NONE when it is not known which. Told once per frame. */
+void homes_bridged(struct watch *watch, const struct sighting *sighting, zone_index zone, int wire, const char *reason);
+/* The machine has this name; found when another zone heard it. */
+void homes_hear_name(struct watch *watch, const struct sighting *sighting, enum machine_name kind, const void *name,
+                     size_t length, const char *reason);
+/* Whether the frame or its sender was seen in another zone. */
+bool homes_is_strange(const struct watch *watch);
+bool mac_is_virtual(const struct mac *mac);
+/* Tells what was held long enough. */
+void homes_advance(struct watch *watch, int64_t now);
 
 #endif

@@ -13,7 +13,7 @@ enum { INSIDE, OUTSIDE, KINDS_MOST = 64, TEXT_SIZE = 8192 };
 static const int64_t START = 1795482000LL * 1000000000, MILLISECOND = 1000000;
 
 static const struct mac GATEWAY[] = {{{2, 0, 0, 0, 0, 0xa1}}, {{2, 0, 0, 0, 0, 0xa2}}};
-static const struct mac HOST = {{2, 0, 0, 0, 0, 9}}, PINNED = {{2, 0, 0, 0, 0, 0x77}};
+static const struct mac HOSTS[] = {{{2, 0, 0, 0, 0, 9}}, {{2, 0, 0, 0, 1, 9}}}, PINNED = {{2, 0, 0, 0, 0, 0x77}};
 
 static struct watch *watch;
 static int64_t clock_now;
@@ -134,8 +134,8 @@ static void put_transport(const struct sent *sent, uint8_t *bytes) {
 static void send_shape(const struct sent *sent) {
   uint8_t bytes[60] = {0};
   const struct mac *gateway = &GATEWAY[sent->wire];
-  const struct mac *source = sent->source_mac != NULL ? sent->source_mac : sent->leaving ? gateway : &HOST;
-  memcpy(bytes, sent->leaving ? HOST.bytes : gateway->bytes, 6);
+  const struct mac *source = sent->source_mac != NULL ? sent->source_mac : sent->leaving ? gateway : &HOSTS[sent->wire];
+  memcpy(bytes, sent->leaving ? HOSTS[sent->wire].bytes : gateway->bytes, 6);
   memcpy(bytes + 6, source->bytes, 6);
   bytes[12] = 8;
   bytes[14] = 0x45;
@@ -247,7 +247,7 @@ START_TEST(a_pinned_host_from_another_mac_is_seen_in_the_middle_of_its_connectio
   send_shape(&sent);
   send_shape(&sent);
   expect("");
-  sent.source_mac = &HOST;
+  sent.source_mac = &HOSTS[INSIDE];
   send_shape(&sent);
   expect("spoofed lgwan>-;");
 }
@@ -255,13 +255,13 @@ END_TEST
 
 START_TEST(AC_E7_who_answers_arp_for_the_gateway_or_a_pinned_host_is_told) {
   claim(INSIDE, &PINNED, "10.1.0.200");
-  claim(INSIDE, &HOST, "10.1.0.5");
+  claim(INSIDE, &HOSTS[INSIDE], "10.1.0.5");
   claim(OUTSIDE, &GATEWAY[OUTSIDE], "10.2.0.1");
   expect("");
-  claim(INSIDE, &HOST, "10.1.0.200");
-  expect("spoofed lgwan>-;");
-  claim(OUTSIDE, &HOST, "10.2.0.1");
-  expect("spoofed lgwan>-;spoofed internet>-;");
+  claim(INSIDE, &HOSTS[INSIDE], "10.1.0.200");
+  expect("identity-theft lgwan>-;");
+  claim(OUTSIDE, &HOSTS[OUTSIDE], "10.2.0.1");
+  expect("identity-theft lgwan>-;identity-theft internet>-;");
 }
 END_TEST
 
