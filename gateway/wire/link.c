@@ -58,6 +58,13 @@ static const struct ethertype ETHERTYPES[] = {
     {0x8902, decode_control}, /* connectivity fault management */
     {0x88f7, decode_control}, /* PTP */
     {0x9000, decode_control}, /* loop test of switches */
+    {0x0842, decode_control}, /* wake on LAN */
+    {0x88d9, decode_control}, /* topology discovery of Windows (LLTD) */
+    {0x886f, decode_control}, /* heartbeats of Windows server clusters */
+    {0x8899, decode_control}, /* loop test of Realtek switches */
+    {0x88e1, decode_control}, /* power line adapters look for each other */
+    {0x8912, decode_control}, /* ... */
+    {0x893a, decode_control}, /* ... and for wireless repeaters */
 };
 
 /* The cursor stands behind the ethertype; for a tag that is its TCI and the next ethertype. */

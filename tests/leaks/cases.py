@@ -153,27 +153,27 @@ def _(c):
     passing(c, 0x0800, plain(), tags=[1, 2, 3])
 
 
-@leak("11", "IP in IP", {TUNNEL}, notices={ATTEMPT})
+@leak("11", "IP in IP", {TUNNEL})
 def _(c):
     entering(c, 4, inner())
 
 
-@leak("12", "GRE", {TUNNEL}, notices={ATTEMPT})
+@leak("12", "GRE", {TUNNEL})
 def _(c):
     entering(c, 47, b"\0\0\x08\0" + inner())
 
 
-@leak("13", "Ethernet in GRE", {TUNNEL}, notices={ATTEMPT})
+@leak("13", "Ethernet in GRE", {TUNNEL})
 def _(c):
     entering(c, 47, b"\0\0\x65\x58" + inner_frame())
 
 
-@leak("14", "GRE in IP in IP", {TUNNEL}, notices={ATTEMPT})
+@leak("14", "GRE in IP in IP", {TUNNEL})
 def _(c):
     entering(c, 4, ipv4("192.168.9.1", "192.168.9.2", 47, b"\0\0\x08\0" + inner()))
 
 
-@leak("15", "IPv6 in IPv4", {TUNNEL}, notices={ATTEMPT})
+@leak("15", "IPv6 in IPv4", {TUNNEL})
 def _(c):
     entering(c, 41, ipv6(L6, "2400:1234::1", 17, udp(1, 2)))
 
@@ -183,22 +183,22 @@ def _(c):
     c.put("internet", ether(MAC_I, GATEWAY["internet"], 0x86dd, ipv6(I6, "2400:1234::1", 4, inner())))
 
 
-@leak("17", "VXLAN", {TUNNEL}, notices={ATTEMPT})
+@leak("17", "VXLAN", {TUNNEL})
 def _(c):
     entering(c, 17, udp(50000, 4789, b"\x08\0\0\0\0\0\7\0" + inner_frame()))
 
 
-@leak("18", "Geneve", {TUNNEL}, notices={ATTEMPT})
+@leak("18", "Geneve", {TUNNEL})
 def _(c):
     entering(c, 17, udp(50000, 6081, b"\0\0\x65\x58\0\0\7\0" + inner_frame()))
 
 
-@leak("19", "VXLAN on another port", {TUNNEL}, notices={ATTEMPT})
+@leak("19", "VXLAN on another port", {TUNNEL})
 def _(c):
     entering(c, 17, udp(50000, 8472, b"\x08\0\0\0\0\0\7\0" + inner_frame()))
 
 
-@leak("20", "Teredo", {TUNNEL}, notices={ATTEMPT})
+@leak("20", "Teredo", {TUNNEL})
 def _(c):
     entering(c, 17, udp(50000, 3544, ipv6(L6, "2001:0:4136:e378:8000:63bf:3fff:fdd2", 17, udp(1, 2))))
 
@@ -286,18 +286,18 @@ def _(c):
     passing(c, 0x0800, ipv4("10.141.0.66", I, 1, error))
 
 
-@leak("32", "MPLS", {UNKNOWN, BYPASS}, port=set())
+@leak("32", "MPLS", {TUNNEL}, port=set())
 def _(c):
     passing(c, 0x8847, b"\0\0\x11\x40" + plain())
 
 
-@leak("33", "PPPoE", {UNKNOWN, BYPASS}, port=set())
+@leak("33", "PPPoE", {TUNNEL}, port=set())
 def _(c):
     packet = plain()
     passing(c, 0x8864, b"\x11\0\0\1" + struct.pack("!H", len(packet) + 2) + b"\0\x21" + packet)
 
 
-@leak("34", "NSH", {UNKNOWN, BYPASS}, port=set())
+@leak("34", "NSH", {TUNNEL}, port=set())
 def _(c):
     passing(c, 0x894f, b"\x0f\xc2\x02\x01\0\0\7\xff" + plain())
 
@@ -308,7 +308,7 @@ def _(c):
     c.put("internet", mac_bytes(MAC_I) + mac_bytes(STRANGER) + struct.pack("!H", len(packet)) + packet)
 
 
-@leak("36", "a source route by way of LGWAN", set(), notices={ATTEMPT})
+@leak("36", "a source route by way of LGWAN", set(), notices={("attempt", "internet", "lgwan")})
 def _(c):
     entering(c, 6, tcp(50000, 8080, SYN), source=PROXY,
              options=b"\x83\x07\x04" + ipaddress.ip_address(L).packed + b"\0")
@@ -361,24 +361,29 @@ def _(c):
     passing(c, 0x0800, ipv4("10.141.0.50", "10.141.0.255", 17, udp(137, 137, b"n" * 50)), source=mac, destination=BROADCAST)
 
 
-@leak("43", "ESP to an LGWAN host", {BYPASS, TUNNEL}, port={BYPASS, TUNNEL})
+@leak("43", "ESP to an LGWAN host", {TUNNEL})
 def _(c):
     passing(c, 0x0800, ipv4(I, L, 50, b"\0\0\x10\1\0\0\0\1" + b"e" * 80), source=MAC_I, destination=STRANGER)
 
 
-@leak("44a", "WireGuard out of LGWAN", {("tunnel", "lgwan", "seccloud")}, notices={("attempt", "lgwan", "seccloud")})
+@leak("44a", "WireGuard out of LGWAN, stopped by the gateway", set(), notices={("attempt", "lgwan", "seccloud")})
 def _(c):
     c.enter("lgwan", L, CLOUD, 17, udp(51820, 51820, b"\1\0\0\0" + b"w" * 144))
 
 
-@leak("44b", "OpenVPN out of LGWAN", {("tunnel", "lgwan", "seccloud")}, notices={("attempt", "lgwan", "seccloud")})
+@leak("44b", "OpenVPN out of LGWAN, stopped by the gateway", set(), notices={("attempt", "lgwan", "seccloud")})
 def _(c):
     c.enter("lgwan", L, CLOUD, 17, udp(50000, 1194, b"\x38" + b"s" * 8 + b"\0\0\0\0\0"))
 
 
-@leak("44c", "IPsec out of LGWAN", {("tunnel", "lgwan", "seccloud")}, notices={("attempt", "lgwan", "seccloud")})
+@leak("44c", "IPsec out of LGWAN, stopped by the gateway", set(), notices={("attempt", "lgwan", "seccloud")})
 def _(c):
     c.enter("lgwan", L, CLOUD, 17, udp(500, 500, b"i" * 8 + b"\0" * 8 + b"\x21\x20\x22\x08" + struct.pack("!II", 0, 64) + b"\0" * 36))
+
+
+@leak("44d", "WireGuard out of LGWAN through a hole", {("tunnel", "lgwan", "seccloud")})
+def _(c):
+    c.forward("lgwan", "seccloud", L, CLOUD, 17, udp(51820, 51820, b"\1\0\0\0" + b"w" * 144))
 
 
 @leak("45", "a source of no zone", {UNKNOWN})
@@ -505,7 +510,7 @@ def _(c):
     passing(c, 0x0800, ipv4("10.141.0.1", I, 1, redirect))
 
 
-@leak("59f", "a second way out to the Internet, answered", {("rogue-uplink", "lgwan", "seccloud")}, port=set())
+@leak("59f", "a second way out to the Internet, answered", {("rogue-uplink", "lgwan", None)}, port=set())
 def _(c):
     outside = "8.8.8.8"
     for n in range(2):
@@ -514,10 +519,11 @@ def _(c):
         c.wait(0.1)
 
 
-@leak("60", "a permitted conversation within a tunnel that nobody declared", {("tunnel", "internet", "seccloud")}, notices={ATTEMPT})
+@leak("60", "a permitted conversation within a tunnel that nobody declared", {("tunnel", "internet", "seccloud")})
 def _(c):
     c.connection("internet", "seccloud", PROXY, CLOUD, 8080)
-    entering(c, 47, b"\0\0\x08\0" + ipv4(PROXY, CLOUD, 6, tcp(50000, 8080, ACK | PSH, b"x" * 100)), source=PROXY)
+    c.forward("internet", "seccloud", PROXY, CLOUD, 47,
+              b"\0\0\x08\0" + ipv4(PROXY, CLOUD, 6, tcp(50000, 8080, ACK | PSH, b"x" * 100)))
 
 
 @leak("61", "one packet an hour within permitted bulk", {CROSSING})
@@ -533,7 +539,7 @@ def _(c):
       {("crossing", "lgwan", "seccloud"), ("spoofed", "lgwan", None), ("unknown-segment", "lgwan", None)})
 def _(c):
     for n in range(5000):
-        c.enter("lgwan", "172.20.%d.%d" % (n // 250, n % 250 + 1), CLOUD, 17, udp(1000 + n, 53), mac=STRANGER)
+        c.enter("lgwan", "172.19.%d.%d" % (n // 250, n % 250 + 1), CLOUD, 17, udp(1000 + n, 53), mac=STRANGER)
         c.enter("lgwan", "127.0.%d.%d" % (n // 250, n % 250 + 1), CLOUD, 17, udp(1000 + n, 53), mac=STRANGER)
         if n == 2500:
             c.forward("lgwan", "seccloud", L, CLOUD, 6, tcp(50000, 443, SYN))
