@@ -30,8 +30,12 @@ static bool is_link_local_talk(const struct sighting *sighting) {
          (sighting->destination.traits & (ADDRESS_LINK_LOCAL | ADDRESS_GROUP)) != 0;
 }
 
+/* The broadcast address of another zone's network is for that zone. */
 bool sighting_is_for_many(const struct sighting *sighting) {
-  return (sighting->destination.traits & (ADDRESS_LINK_LOCAL | ADDRESS_GROUP | ADDRESS_BROADCAST)) != 0;
+  const struct address_facts *destination = &sighting->destination;
+  bool here = destination->zone == ZONE_NONE || destination->zone == sighting->wire_zone;
+  return (destination->traits & (ADDRESS_LINK_LOCAL | ADDRESS_GROUP)) != 0 ||
+         ((destination->traits & ADDRESS_BROADCAST) != 0 && here);
 }
 
 static const struct packet *quoted_of(const struct sighting *sighting) {
@@ -77,6 +81,27 @@ static bool judge_neighbour(struct watch *watch, const struct sighting *sighting
              : judge_foreign_address(watch, sighting, target, FINDING_UNKNOWN_SEGMENT, "neighbour-search");
 }
 
+static bool is_of_another_zone(const struct watch *watch, const struct sighting *sighting,
+                               const struct address *address) {
+  zone_index zone = index_find(watch->current.index, address).zone;
+  return zone != ZONE_NONE && zone != sighting->wire_zone;
+}
+
+/* An ICMP error of somebody who is no declared router about a packet that was never his to see. */
+static bool judge_quoted(struct watch *watch, const struct sighting *sighting) {
+  const struct packet *quoted = quoted_of(sighting);
+  const struct declared *declared = watch->current.declared;
+  zone_index zone = sighting->wire_zone;
+  if (quoted == NULL || sighting->direction != FRAME_PASSING ||
+      declared_mac(declared, zone, SPEAKER_ROUTER, &sighting->frame->source_mac) ||
+      declared_address(declared, zone, SPEAKER_ROUTER, &sighting->packet.source))
+    return false;
+  const struct address *foreign =
+      is_of_another_zone(watch, sighting, &quoted->source) ? &quoted->source : &quoted->destination;
+  return is_of_another_zone(watch, sighting, foreign) &&
+         judge_foreign_address(watch, sighting, foreign, FINDING_BYPASS, "quoted-packet");
+}
+
 static void judge_passing(struct watch *watch, struct sighting *sighting) {
   if (tunnel_judge_passing(watch, sighting))
     return;
@@ -89,6 +114,8 @@ static void judge_passing(struct watch *watch, struct sighting *sighting) {
   if (sighting->direction == FRAME_PASSING && !sighting_is_for_many(sighting) &&
       (judge_uplink_destination(watch, sighting) || judge_second_gateway(watch, sighting) ||
        judge_foreign_address(watch, sighting, &packet->destination, FINDING_BYPASS, "second-next-hop")))
+    return;
+  if (judge_quoted(watch, sighting))
     return;
   if (!judge_foreign_mac(watch, sighting) && is_link_local_talk(sighting))
     watch_count_everyday(watch, sighting->wire);

@@ -266,6 +266,7 @@ static const struct {
   struct sentence text;
 } REASONS[] = {
     {"second-path", {"本機ではない機器が送った", "sent by a machine that is not the gateway"}},
+    {"quoted-packet", {"ICMPエラーが他領域のパケットを引用した", "an ICMP error quotes a packet of another zone"}},
     {"second-next-hop", {"本機ではない機器へ送られた", "sent to a next hop that is not the gateway"}},
     {"arp-claim", {"ARPがそのアドレスを名乗った", "an ARP frame claims the address"}},
     {"arp-search", {"別の領域のアドレスをARPで探している", "ARP asks for an address of another zone"}},
