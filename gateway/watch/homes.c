@@ -16,7 +16,7 @@
 
 #include "watch/watch_parts.h"
 
-enum { HELD = 128, JOINTS = 32, DIGESTED = 128, MACS = 12 };
+enum { JOINT = 1, HELD = 128, JOINTS = 32, DIGESTED = 128, MACS = 12 };
 
 static const int64_t MILLISECOND = 1000000, SECOND = 1000000000;
 #define COPY (2 * SECOND)               /* between the two copies of a frame */
@@ -36,6 +36,7 @@ struct held {
 struct joint {
   int wires[2];
   int64_t last; /* 0: free */
+  const char *reason;
 };
 
 struct homes {
@@ -48,6 +49,7 @@ struct homes {
   int other_wire;
   const char *reason;
   uint64_t subject, digest;
+  const struct joint *joint;
 };
 
 struct homes *homes_new(size_t machines) {
@@ -89,7 +91,7 @@ static const struct joint *find_joint(const struct watch *watch, zone_index left
   return NULL;
 }
 
-static void join(struct watch *watch, int left, int right, int64_t now) {
+static const struct joint *join(struct watch *watch, int left, int right, const char *reason, int64_t now) {
   struct joint *joints = watch->homes->joints, *place = joints;
   for (size_t i = 0; i < JOINTS; i++) {
     if (joints[i].last != 0 && joins(watch, &joints[i], zone_at(watch, left), zone_at(watch, right))) {
@@ -99,17 +101,19 @@ static void join(struct watch *watch, int left, int right, int64_t now) {
     if (joints[i].last < place->last)
       place = &joints[i];
   }
-  *place = (struct joint){.wires = {left, right}, .last = now};
+  *place = (struct joint){.wires = {left, right}, .last = now, .reason = reason};
+  return place;
 }
 
 /* ---- telling ---- */
 
-/* As seen from that wire: the other end of the joint. */
-static void make_bridged(const struct joint *joint, struct finding *finding) {
+/* What was found becomes a sign of the joint, as it is seen from the wire of the finding. */
+static void make_bridged(const struct watch *watch, const struct joint *joint, struct finding *finding) {
   finding->kind = FINDING_BRIDGED;
-  finding->subject = 1; /* one cause for all that crosses the joint of two zones */
-  if (joint != NULL)
-    finding->entry_wire = joint->wires[0] == finding->wire ? joint->wires[1] : joint->wires[0];
+  finding->subject = JOINT; /* one cause for all that crosses it */
+  finding->reason = joint->reason;
+  finding->entry_wire = joint->wires[zone_at(watch, joint->wires[0]) == finding->zone ? 1 : 0];
+  finding->other_zone = zone_at(watch, finding->entry_wire);
 }
 
 static void release(struct watch *watch, struct held *held) {
@@ -117,7 +121,7 @@ static void release(struct watch *watch, struct held *held) {
     return;
   const struct joint *joint = find_joint(watch, held->finding.zone, held->finding.other_zone, held->finding.time);
   if (joint != NULL)
-    make_bridged(joint, &held->finding);
+    make_bridged(watch, joint, &held->finding);
   watch_find(watch, &held->finding);
 }
 
@@ -154,22 +158,16 @@ static void drop_copies(struct homes *homes) {
   }
 }
 
-static bool is_watched(const struct watch *watch, zone_index zone, int but) {
-  for (size_t i = 0; i < watch->wire_count; i++)
-    if ((int)i != but && watch->current.wire_zones[i] == zone)
-      return true;
-  return false;
-}
-
 void homes_bypass(struct watch *watch, const struct finding *finding) {
   struct homes *homes = watch->homes;
   struct finding told = *finding;
-  const struct joint *joint = find_joint(watch, finding->zone, finding->other_zone, finding->time);
+  const struct joint *joint =
+      homes->bridged ? homes->joint : find_joint(watch, finding->zone, finding->other_zone, finding->time);
   homes->told = true;
-  if (homes->bridged || joint != NULL) {
-    make_bridged(joint, &told);
+  if (joint != NULL) {
+    make_bridged(watch, joint, &told);
     watch_find(watch, &told);
-  } else if (homes->digested && is_watched(watch, finding->other_zone, finding->wire)) {
+  } else if (homes->digested) {
     hold(watch, finding);
   } else {
     watch_find(watch, finding);
@@ -184,11 +182,12 @@ void homes_bridged(struct watch *watch, const struct sighting *sighting, zone_in
   homes->told = true;
   struct finding finding;
   sighting_describe(sighting, &finding);
+  finding.kind = FINDING_BRIDGED;
+  finding.subject = JOINT;
   finding.zone = sighting->wire_zone;
   finding.other_zone = zone;
   finding.entry_wire = wire;
   finding.reason = reason;
-  make_bridged(NULL, &finding);
   watch_find(watch, &finding);
 }
 
@@ -292,7 +291,7 @@ static void find_bridged(struct watch *watch, const struct sighting *sighting, i
   homes->bridged = true;
   homes->other_wire = other_wire;
   homes->reason = reason;
-  join(watch, sighting->wire, other_wire, sighting->frame->time);
+  homes->joint = join(watch, sighting->wire, other_wire, reason, sighting->frame->time);
 }
 
 static void find_two_homes(struct watch *watch, const struct sighting *sighting, const struct machine_sight *sight,

@@ -93,7 +93,8 @@ static uint64_t mix_bytes(uint64_t state, const uint8_t *bytes, size_t length) {
     state = mix(state, word);
   }
   word = 0;
-  memcpy(&word, bytes, length);
+  for (size_t i = 0; i < length; i++)
+    word = word << 8 | bytes[i];
   return mix(state, word ^ (uint64_t)length << 56);
 }
 
