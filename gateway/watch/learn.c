@@ -6,12 +6,12 @@
 
 #include "watch/watch_parts.h"
 
-enum { CANDIDATES = 32, SEEN = 4096, EVIDENCE_COUNT = 4 };
+enum { CANDIDATES = 32, SEEN = 4096, EVIDENCE_COUNT = 5 };
 
 static const int64_t SAME_PACKET = 1000000000;
 
-/* In the order of their weight. */
-enum evidence { EVIDENCE_SENT, EVIDENCE_LAWFUL, EVIDENCE_HOP, EVIDENCE_ROUTER };
+/* In the order of their weight. The last does not count alone: it takes a MAC that is the gateway's on another wire. */
+enum evidence { EVIDENCE_SENT, EVIDENCE_LAWFUL, EVIDENCE_HOP, EVIDENCE_ROUTER, EVIDENCE_OWN };
 
 struct candidate {
   struct mac mac;
@@ -77,11 +77,21 @@ static bool is_lawful(const struct learning *learning, const struct frame *frame
   return conversation_judge_alone(learning->watch->current.index, &question, &reversed).allow;
 }
 
+/* What the gateway itself may say, or be told, on its wire. */
+static void learn_from_own(struct learning *learning, int wire, const struct frame *frame, zone_index here) {
+  if (is_lawful(learning, frame, here, ZONE_GATEWAY))
+    credit(learning, wire, &frame->destination_mac, EVIDENCE_OWN);
+  if (is_lawful(learning, frame, ZONE_GATEWAY, here))
+    credit(learning, wire, &frame->source_mac, EVIDENCE_OWN);
+}
+
 static void learn_from_zones(struct learning *learning, int wire, const struct frame *frame) {
   const struct generation *generation = &learning->watch->current;
   zone_index here = generation->wire_zones[wire];
   struct address_facts source = index_find(generation->index, &frame->packet.source);
   struct address_facts destination = index_find(generation->index, &frame->packet.destination);
+  if (source.zone == here && destination.zone == here)
+    learn_from_own(learning, wire, frame, here);
   if (source.zone == destination.zone || source.zone == ZONE_NONE || destination.zone == ZONE_NONE)
     return;
   bool lawful = is_lawful(learning, frame, source.zone, destination.zone);
@@ -127,7 +137,7 @@ void learning_frame(struct learning *learning, int wire, const struct captured_f
 }
 
 static const struct candidate *best_of(const struct candidate *candidates) {
-  for (unsigned evidence = 0; evidence < EVIDENCE_COUNT; evidence++) {
+  for (unsigned evidence = 0; evidence < EVIDENCE_OWN; evidence++) {
     const struct candidate *best = NULL;
     for (size_t i = 0; i < CANDIDATES && candidates[i].used; i++)
       if (candidates[i].evidence[evidence] > (best != NULL ? best->evidence[evidence] : 0))
@@ -138,15 +148,33 @@ static const struct candidate *best_of(const struct candidate *candidates) {
   return NULL;
 }
 
+static bool is_gateway_elsewhere(const struct watch *watch, const struct mac *mac) {
+  for (size_t i = 0; i < watch->wire_count; i++)
+    if (wire_is_gateway_mac(&watch->wires[i], mac))
+      return true;
+  return false;
+}
+
+/* Where the gateway forwards nothing but speaks itself, by the MAC that it has on other wires, too. */
+static const struct candidate *own_of(const struct watch *watch, const struct candidate *candidates) {
+  for (size_t i = 0; i < CANDIDATES && candidates[i].used; i++)
+    if (candidates[i].evidence[EVIDENCE_OWN] > 0 && is_gateway_elsewhere(watch, &candidates[i].mac))
+      return &candidates[i];
+  return NULL;
+}
+
 size_t learning_finish(struct learning *learning) {
   struct watch *watch = learning->watch;
   size_t learned = 0;
-  for (size_t i = 0; i < watch->wire_count; i++) {
-    const struct candidate *best = best_of(learning->candidates[i]);
-    if (watch->wires[i].gateway_mac_count > 0 || best == NULL)
-      continue;
-    watch_add_gateway_mac(watch, (int)i, &best->mac);
-    learned++;
+  for (int own = 0; own < 2; own++) {
+    for (size_t i = 0; i < watch->wire_count; i++) {
+      const struct candidate *candidates = learning->candidates[i];
+      const struct candidate *best = own ? own_of(watch, candidates) : best_of(candidates);
+      if (watch->wires[i].gateway_mac_count > 0 || best == NULL)
+        continue;
+      watch_add_gateway_mac(watch, (int)i, &best->mac);
+      learned++;
+    }
   }
   return learned;
 }

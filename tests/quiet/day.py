@@ -309,8 +309,9 @@ class Day:
                     self.stream(ends, int(port), script, quirk)
                 elif protocol == "udp":
                     self.exchange(ends, int(port), EXCHANGES[int(port)](self.dice), quirk)
-        if quirk == "path" and "gateway" not in (ends[0][0], ends[1][0]):
-            self.path_error(ends, int(flow["services"][0].rpartition("/")[2]))
+        service = flow["services"][0]
+        if quirk == "path" and "tcp" in service and "gateway" not in (ends[0][0], ends[1][0]):
+            self.path_error(ends, int(service.rpartition("/")[2]))
 
     # -- what every wire says --
 
@@ -403,9 +404,11 @@ class Day:
 
         def address(code, text):
             return bytes([code, 4]) + ipaddress.ip_address(text).packed
+        name = b"PC-" + client_mac[-5:].replace(":", "").upper().encode() + zone[:2].encode()
+        name = b"\x0c" + bytes([len(name)]) + name
         terms = address(54, server) + address(3, gateway) + address(6, server) + b"\x33\4\0\1\x51\x80"
-        asked = address(50, client) + address(54, server) + b"\x0c\4pc-1"
-        for kind, given, options in ((1, "0.0.0.0", b"\x0c\4pc-1"), (2, client, terms), (3, "0.0.0.0", asked), (5, client, terms)):
+        asked = address(50, client) + address(54, server) + name
+        for kind, given, options in ((1, "0.0.0.0", name), (2, client, terms), (3, "0.0.0.0", asked), (5, client, terms)):
             if kind in (2, 5):
                 say(server_mac, BROADCAST, 0x0800, ipv4(server, "255.255.255.255", 17, udp(67, 68, message(2, kind, given, options))))
             else:
