@@ -118,6 +118,10 @@ uint64_t index_epoch(const struct index *index) {
   return index->epoch;
 }
 
+struct instant index_changes_at(const struct index *index) {
+  return index->changes_at;
+}
+
 bool index_flow_in_force(const struct index *index, const struct flow *flow) {
   return index->flows[flow->index].force == FORCE_YES;
 }

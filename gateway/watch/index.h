@@ -49,6 +49,7 @@ const struct policy *index_policy(const struct index *index);
  */
 void index_set_time(struct index *index, struct instant now);
 uint64_t index_epoch(const struct index *index);
+struct instant index_changes_at(const struct index *index);
 bool index_flow_in_force(const struct index *index, const struct flow *flow);
 
 /* The same answer as policy_decide() with the time, own addresses and restrictions of the index, once index_set_time()

@@ -70,8 +70,9 @@ struct watch *watch_new(const struct watch_settings *settings) {
   watch->fragments = fragments_new(settings->fragmented > 0 ? settings->fragmented : FRAGMENTED_PACKETS);
   watch->aggregate = aggregate_new(tell_alert, watch);
   watch->homes = homes_new(settings->machines);
+  watch->prefilter = prefilter_new();
   if (watch->wires == NULL || watch->connections == NULL || watch->passages == NULL || watch->disguise == NULL ||
-      watch->fragments == NULL || watch->aggregate == NULL || watch->homes == NULL)
+      watch->fragments == NULL || watch->aggregate == NULL || watch->homes == NULL || watch->prefilter == NULL)
     return watch_free(watch);
   return watch;
 }
@@ -102,6 +103,7 @@ struct watch *watch_free(struct watch *watch) {
   fragments_free(watch->fragments);
   homes_free(watch->homes);
   aggregate_free(watch->aggregate);
+  prefilter_free(watch->prefilter);
   free(watch->own);
   free(watch);
   return NULL;
@@ -254,6 +256,7 @@ int watch_set_restricted_policy(struct watch *watch, const struct policy *policy
   watch->pending = watch->current; /* for the frames that are on their way */
   watch->pending_until = now + HOLD;
   watch->current = next;
+  watch->prefilter_distrusted = false;
   return 0;
 }
 
@@ -398,14 +401,21 @@ static void judge_waiting(struct watch *watch) {
   watch->waiting_count--;
   keep_time(watch, waiting->frame.time);
   zone_index zone = watch->current.wire_zones[waiting->wire];
-  if (conversation_is_plain(watch, &waiting->frame, &waiting->key, &waiting->captured, zone, waiting->direction))
+  bool plain =
+      conversation_is_plain(watch, &waiting->frame, &waiting->key, &waiting->captured, zone, waiting->direction);
+  if ((plain || waiting->direction == FRAME_LEAVING) && watch->until_noted-- == 0)
+    withhold_note(watch, waiting);
+  if (plain)
     return;
   struct sighting sighting = {.captured = &waiting->captured,
                               .frame = &waiting->frame,
                               .wire = waiting->wire,
                               .wire_zone = zone,
                               .direction = waiting->direction};
+  bool sample = withhold_samples(watch, waiting);
   judge(watch, &sighting);
+  if (sample)
+    withhold_check_sample(watch, waiting);
 }
 
 void watch_flush(struct watch *watch) {

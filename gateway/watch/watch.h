@@ -7,6 +7,7 @@
 #include "events/event.h"
 #include "policy/policy.h"
 #include "policy/restrictions.h"
+#include "wire/filter.h"
 #include "wire/frame.h"
 
 /*
@@ -69,6 +70,14 @@ int watch_set_own(struct watch *watch, const struct address_range *own, size_t c
  */
 void watch_frame(struct watch *watch, int wire, const struct captured_frame *captured);
 void watch_flush(struct watch *watch);
+
+/*
+ * What a capture may withhold without anything being missed (watch/prefilter.c says why). To be chosen each second,
+ * then listed for each wire; to be undone at once when watch_withholding_stands() no longer does.
+ */
+void watch_choose_withheld(struct watch *watch, int64_t now);
+size_t watch_list_withheld(const struct watch *watch, int wire, struct filter_tuple *tuples, size_t most);
+bool watch_withholding_stands(const struct watch *watch, int64_t now);
 
 /* Time passed: tells what is due. INT64_MAX is not a time: use watch_finish(). */
 void watch_advance(struct watch *watch, int64_t now);

@@ -11,6 +11,7 @@
 #include "watch/index.h"
 #include "watch/machines.h"
 #include "watch/passages.h"
+#include "watch/prefilter.h"
 #include "watch/watch.h"
 
 /* Between the files of the watchman: watch.c (state), judge.c (IP), place.c (what
@@ -75,6 +76,10 @@ struct watch {
   struct fragments *fragments;
   struct homes *homes;
   struct aggregate *aggregate;
+  struct prefilter *prefilter;
+  unsigned until_noted;      /* plain frames until the next is noted there */
+  uint32_t withheld_epoch;   /* in which was chosen what the kernel may withhold */
+  bool prefilter_distrusted; /* it withheld what it may not: nothing until the next policy */
   int64_t now, next_tick;
   struct waiting waiting[WAITING]; /* a ring */
   unsigned waiting_first, waiting_count;
@@ -101,6 +106,14 @@ void sighting_describe(const struct sighting *sighting, struct finding *ret_find
 /* Multicast, broadcast, link-local. */
 bool sighting_is_for_many(const struct sighting *sighting);
 bool wire_is_gateway_mac(const struct wire *wire, const struct mac *mac);
+
+/* ---- withhold.c ---- */
+
+/* A frame that the fast way took, or that leaves. */
+void withhold_note(struct watch *watch, const struct waiting *waiting);
+/* Whether the kernel withholds such frames; then after judging it: whether that was right. */
+bool withhold_samples(const struct watch *watch, const struct waiting *waiting);
+void withhold_check_sample(struct watch *watch, const struct waiting *waiting);
 
 /* ---- conversation.c ---- */
 
