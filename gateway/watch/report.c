@@ -331,8 +331,6 @@ static const struct {
     {"inner-mac",
      {"中のMACアドレスが別の領域の機器のものである", "the MAC address within is that of a machine of another zone"}},
     {"nested-too-deep", {"何重にも包まれている", "wrapped too many times"}},
-    {"quoted-packet",
-     {"ICMPエラーが、届いてはならない通信を引用している", "an ICMP error quotes a packet that cannot have arrived"}},
     {"nat64", {"IPv6アドレスの中のIPv4アドレス（NAT64）", "an IPv4 address within the IPv6 one (NAT64)"}},
     {"ipv4-mapped", {"IPv6アドレスの中のIPv4アドレス", "an IPv4 address within the IPv6 one"}},
     {"6to4", {"IPv6アドレスの中のIPv4アドレス（6to4）", "an IPv4 address within the IPv6 one (6to4)"}},
@@ -475,6 +473,16 @@ static void add_text(const char *more, char text[static REPORT_TEXT_SIZE]) {
     memcpy(text + at, more, length + 1);
 }
 
+/* Behind the message: what was carried. */
+static void add_inner(const struct finding *finding, enum language language, char text[static REPORT_TEXT_SIZE]) {
+  char source[ADDRESS_TEXT_SIZE], destination[ADDRESS_TEXT_SIZE], inner[PART_SIZE];
+  if (finding->inner_source.family == FAMILY_NONE || finding->inner_destination.family == FAMILY_NONE)
+    return;
+  snprintf(inner, sizeof inner, language_choose(language, "【中の通信: %s → %s】", " [within: %s -> %s]"),
+           address_format(&finding->inner_source, source), address_format(&finding->inner_destination, destination));
+  add_text(inner, text);
+}
+
 /* ---- the clause ---- */
 
 static const struct {
@@ -550,6 +558,7 @@ void report_event(const struct alert *alert, const struct report_names *names, i
   const struct sentence *message = everywhere ? &BLIND_EVERYWHERE : &MESSAGES[finding->kind];
   const struct sentence *advice = everywhere ? &BLIND_EVERYWHERE_ADVICE : &ADVICE[finding->kind];
   write_sentence(language_choose(names->language, message->japanese, message->english), &parts, texts->message);
+  add_inner(finding, names->language, texts->message);
   if (!alert->still_going)
     add_text(language_choose(names->language, ENDED.japanese, ENDED.english), texts->message);
   write_sentence(language_choose(names->language, advice->japanese, advice->english), &parts, texts->what_to_do);

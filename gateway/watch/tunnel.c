@@ -90,8 +90,6 @@ static void judge_layer(const struct watch *watch, const struct sighting *sighti
   if (bounds->crossing_counts ? home || crossing_is_allowed(watch, layer, from, to) : !strange)
     return;
   zone_index other = is_strange(bounds, from) ? from : is_strange(bounds, to) ? to : ZONE_NONE;
-  if (other == ZONE_NONE)
-    other = from != bounds->wire_zone && from != ZONE_NONE ? from : to;
   note_foreign(inside, other, "inner-packet", &packet->source, &packet->destination);
 }
 
@@ -201,7 +199,7 @@ static bool concerns(const struct sighting *sighting) {
   return sighting->frame->encapsulation != ENCAPSULATION_NONE || sighting->frame->hides;
 }
 
-/* The report of a router shows a packet that was on its way there. */
+/* Who reports to the gateway, or through it, about a packet of a third zone has received it. */
 static bool judge_quoted(struct watch *watch, const struct sighting *sighting) {
   if (!sighting->frame->has_quoted)
     return false;
@@ -227,7 +225,7 @@ static bool judge_quoted(struct watch *watch, const struct sighting *sighting) {
 
 bool tunnel_judge_passing(struct watch *watch, const struct sighting *sighting) {
   if (!concerns(sighting))
-    return sighting->direction != FRAME_LEAVING && judge_quoted(watch, sighting);
+    return false;
   zone_index zone = sighting->wire_zone;
   struct bounds bounds = {zone, zone, zone, false};
   struct inside inside;
