@@ -56,7 +56,7 @@ void watch_was_blind(struct watch *watch, int wire, const char *reason, uint64_t
 /* ---- canaries ---- */
 
 static void find_canary(struct watch *watch, int wire, const struct captured_frame *captured, enum finding_kind kind,
-                        zone_index other_zone, const char *reason) {
+                        int other_wire, const char *reason) {
   struct frame frame;
   struct finding finding;
   frame_decode(captured, &frame);
@@ -65,20 +65,24 @@ static void find_canary(struct watch *watch, int wire, const struct captured_fra
   sighting_describe(&sighting, &finding);
   finding.kind = kind;
   finding.zone = watch->current.wire_zones[wire];
-  finding.other_zone = other_zone;
+  finding.entry_wire = other_wire;
+  finding.other_zone = other_wire != WIRE_NONE ? watch->current.wire_zones[other_wire] : ZONE_NONE;
+  finding.subject = other_wire != WIRE_NONE ? SUBJECT_JOINT : 0;
   finding.reason = reason;
   watch_find(watch, &finding);
 }
 
 void watch_finds_forged_canary(struct watch *watch, int wire, const struct captured_frame *captured) {
   if (watch->current.policy != NULL && watch->current.wire_zones[wire] != ZONE_NONE)
-    find_canary(watch, wire, captured, FINDING_UNKNOWN_SEGMENT, ZONE_NONE, "forged-canary");
+    find_canary(watch, wire, captured, FINDING_UNKNOWN_SEGMENT, WIRE_NONE, "forged-canary");
 }
 
 void watch_finds_strayed_canary(struct watch *watch, int wire, int sent, const struct captured_frame *captured) {
   if (watch->current.policy == NULL)
     return;
   zone_index here = watch->current.wire_zones[wire], there = watch->current.wire_zones[sent];
-  if (here != there && here != ZONE_NONE && there != ZONE_NONE)
-    find_canary(watch, wire, captured, FINDING_BRIDGED, there, "strayed-canary");
+  if (here == there || here == ZONE_NONE || there == ZONE_NONE)
+    return;
+  homes_join(watch, wire, sent, "strayed-canary", captured->time);
+  find_canary(watch, wire, captured, FINDING_BRIDGED, sent, "strayed-canary");
 }

@@ -34,7 +34,7 @@ enum frame_direction {
   FRAME_DIRECTION_NONE,
 };
 
-enum { WIRE_NONE = -1 };
+enum { WIRE_NONE = -1, SUBJECT_JOINT = 1 /* a joint of two zones: all that crosses it is one cause */ };
 
 /*
  * One cause, as data. What moves has zone, where it comes from, and other_zone, where it went or wanted to go. What

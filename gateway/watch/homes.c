@@ -16,7 +16,7 @@
 
 #include "watch/watch_parts.h"
 
-enum { JOINT = 1, HELD = 128, JOINTS = 32, DIGESTED = 128, MACS = 12 };
+enum { HELD = 128, JOINTS = 32, DIGESTED = 128, MACS = 12 };
 
 static const int64_t MILLISECOND = 1000000, SECOND = 1000000000;
 #define COPY (2 * SECOND)               /* between the two copies of a frame */
@@ -105,12 +105,16 @@ static const struct joint *join(struct watch *watch, int left, int right, const 
   return place;
 }
 
+void homes_join(struct watch *watch, int left, int right, const char *reason, int64_t time) {
+  join(watch, left, right, reason, time);
+}
+
 /* ---- telling ---- */
 
 /* What was found becomes a sign of the joint, as it is seen from the wire of the finding. */
 static void make_bridged(const struct watch *watch, const struct joint *joint, struct finding *finding) {
   finding->kind = FINDING_BRIDGED;
-  finding->subject = JOINT; /* one cause for all that crosses it */
+  finding->subject = SUBJECT_JOINT;
   finding->reason = joint->reason;
   finding->entry_wire = joint->wires[zone_at(watch, joint->wires[0]) == finding->zone ? 1 : 0];
   finding->other_zone = zone_at(watch, finding->entry_wire);
@@ -158,11 +162,15 @@ static void drop_copies(struct homes *homes) {
   }
 }
 
-void homes_bypass(struct watch *watch, const struct finding *finding) {
+void homes_foreign(struct watch *watch, const struct finding *finding) {
   struct homes *homes = watch->homes;
   struct finding told = *finding;
   const struct joint *joint =
       homes->bridged ? homes->joint : find_joint(watch, finding->zone, finding->other_zone, finding->time);
+  if (joint == NULL && finding->kind != FINDING_BYPASS) {
+    watch_find(watch, finding);
+    return;
+  }
   homes->told = true;
   if (joint != NULL) {
     make_bridged(watch, joint, &told);
@@ -183,7 +191,7 @@ void homes_bridged(struct watch *watch, const struct sighting *sighting, zone_in
   struct finding finding;
   sighting_describe(sighting, &finding);
   finding.kind = FINDING_BRIDGED;
-  finding.subject = JOINT;
+  finding.subject = SUBJECT_JOINT;
   finding.zone = sighting->wire_zone;
   finding.other_zone = zone;
   finding.entry_wire = wire;

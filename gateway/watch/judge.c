@@ -22,7 +22,10 @@ static void find(struct watch *watch, const struct sighting *sighting, enum find
   finding.zone = zone;
   finding.other_zone = other_zone;
   finding.reason = reason;
-  watch_find(watch, &finding);
+  if (other_zone >= 0 && kind == FINDING_SPOOFED)
+    homes_foreign(watch, &finding);
+  else
+    watch_find(watch, &finding);
 }
 
 static bool is_link_local_talk(const struct sighting *sighting) {
@@ -110,6 +113,9 @@ static void judge_passing(struct watch *watch, struct sighting *sighting) {
       judge_foreign_address(watch, sighting, &packet->source, FINDING_BYPASS, "second-path"))
     return;
   if (sighting->frame->has_neighbour && judge_neighbour(watch, sighting))
+    return;
+  if (sighting->direction == FRAME_PASSING && sighting->frame->has_macs &&
+      judge_impostor(watch, sighting, &packet->source, &sighting->frame->source_mac))
     return;
   if (sighting->direction == FRAME_PASSING && !sighting_is_for_many(sighting) &&
       (judge_uplink_destination(watch, sighting) || judge_second_gateway(watch, sighting) ||

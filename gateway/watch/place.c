@@ -19,8 +19,8 @@ static void find(struct watch *watch, const struct sighting *sighting, enum find
   finding.zone = zone;
   finding.other_zone = other_zone;
   finding.reason = reason;
-  if (kind == FINDING_BYPASS)
-    homes_bypass(watch, &finding);
+  if (other_zone >= 0)
+    homes_foreign(watch, &finding);
   else
     watch_find(watch, &finding);
 }
@@ -138,12 +138,19 @@ static bool matches_pending(const struct watch *watch, const struct sighting *si
   return index_mac_matches(pending->index, &facts, pending->wire_zones[sighting->wire], mac);
 }
 
+/* On any wire: on another than its own it is a matter of joined wires. */
+static bool is_gateway_mac(const struct watch *watch, const struct mac *mac) {
+  for (size_t i = 0; i < watch->wire_count; i++)
+    if (wire_is_gateway_mac(&watch->wires[i], mac))
+      return true;
+  return false;
+}
+
 bool judge_impostor(struct watch *watch, const struct sighting *sighting, const struct address *address,
                     const struct mac *mac) {
-  const struct wire *wire = &watch->wires[sighting->wire];
   struct address_facts facts = index_find(watch->current.index, address);
   if ((facts.traits & ADDRESS_OWN) != 0) {
-    if (wire->gateway_mac_count == 0 || wire_is_gateway_mac(wire, mac))
+    if (watch->wires[sighting->wire].gateway_mac_count == 0 || is_gateway_mac(watch, mac))
       return false;
     find_machine(watch, sighting, FINDING_IDENTITY_THEFT, "gateway-claim", mac, address);
     return true;

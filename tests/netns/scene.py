@@ -273,6 +273,11 @@ class Scene:
     def gateway_mac(self, interface):
         return self.town.gateway_mac(interface)
 
+    def gateway_address(self, interface):
+        """Its first address of IPv4 there."""
+        links = json.loads(self.gateway("ip", "-j", "-4", "addr", "show", interface))
+        return links[0]["addr_info"][0]["local"]
+
     def mac_of(self, host):
         """The MAC that the host of that name has here."""
         row = self.town.host_rows[host]
