@@ -2,6 +2,10 @@
 /*
  * Captures and their frames. Frames of all captures are judged in the order of their time stamps, so that a frame's
  * entry is known before its exit. Our own canaries are taken out here and never judged.
+ *
+ * As long as little comes, each frame wakes the watchman at once. Under load a wakeup for each frame would cost more
+ * than judging it, and slow down whoever forwards it; then the captures wake nobody, and a timer has them read a
+ * thousand times a second.
  */
 #include "watch/live.h"
 
@@ -10,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,12 +23,29 @@
 static const int64_t SECOND = 1000000000;
 #define RECENT (60 * SECOND) /* drops within it make the watch degraded */
 
-enum { LATE_CANARIES = 2 }; /* one that was given up may still come */
+#define COUNTING (SECOND / 100) /* over which frames are counted to know the load */
+
+enum {
+  LATE_CANARIES = 2, /* one that was given up may still come */
+  BUSY_FRAMES = 200, /* within COUNTING: 20,000 a second */
+  CALM_FRAMES = 100,
+  TICK_NANOSECONDS = 1000000,
+  TICK_EVENT = WATCH_WIRES, /* beside the numbers of the wires */
+};
 
 int64_t live_steady_now(void) {
   struct timespec time;
   clock_gettime(CLOCK_BOOTTIME, &time);
   return (int64_t)time.tv_sec * SECOND + time.tv_nsec;
+}
+
+static int open_epoll(struct live *live, struct error *error) {
+  live->epoll = epoll_create1(EPOLL_CLOEXEC);
+  live->tick = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  struct epoll_event event = {.events = EPOLLIN, .data.u32 = TICK_EVENT};
+  if (live->epoll < 0 || live->tick < 0 || epoll_ctl(live->epoll, EPOLL_CTL_ADD, live->tick, &event) < 0)
+    return error_set(error, errno, "epoll: %s", strerror(errno));
+  return 0;
 }
 
 int live_new(struct watch *watch, const struct live_settings *settings, struct live **ret_live, struct error *error) {
@@ -32,10 +54,9 @@ int live_new(struct watch *watch, const struct live_settings *settings, struct l
     return error_set(error, ENOMEM, "not enough memory to watch");
   live->watch = watch;
   live->settings = settings;
-  live->own_count = live->sender = -1;
+  live->own_count = live->sender = live->epoll = live->tick = -1;
   live->started = live_steady_now();
-  live->epoll = epoll_create1(EPOLL_CLOEXEC);
-  int result = live->epoll >= 0 ? 0 : error_set(error, errno, "epoll: %s", strerror(errno));
+  int result = open_epoll(live, error);
   if (result == 0)
     result = machine_open(&live->machine, error);
   if (result == 0)
@@ -57,7 +78,7 @@ bool live_open_capture(struct live *live, size_t wire, unsigned interface_number
   }
   source->has_frame = source->ended = false;
   live->wires[wire].interface_number = interface_number;
-  struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)wire};
+  struct epoll_event event = {.events = live->busy ? 0 : EPOLLIN, .data.u32 = (uint32_t)wire};
   epoll_ctl(live->epoll, EPOLL_CTL_ADD, capture_descriptor(source->capture), &event);
   return true;
 }
@@ -79,6 +100,8 @@ struct live *live_free(struct live *live) {
   machine_close(live->machine);
   if (live->sender >= 0)
     close(live->sender);
+  if (live->tick >= 0)
+    close(live->tick);
   if (live->epoll >= 0)
     close(live->epoll);
   free(live);
@@ -151,6 +174,7 @@ static int want_listener(struct live *live, const struct policy *policy, const s
 
 int live_set_policy(struct live *live, const struct policy *policy, bool pending, struct error *error) {
   int result = 0;
+  live_withhold_nothing(live);
   for (size_t i = 0; i < live->count; i++)
     live->wires[i].wanted = pending && live->wires[i].wanted;
   for (size_t z = 0; z < policy->zone_count; z++)
@@ -220,11 +244,49 @@ static bool take_canary(struct live *live, size_t at, const struct captured_fram
   return sight != CANARY_NONE;
 }
 
+/* Who is to wake the watchman: every frame, or the timer. */
+static void set_busy(struct live *live, bool busy) {
+  struct timespec interval = {.tv_nsec = busy ? TICK_NANOSECONDS : 0};
+  struct itimerspec timer = {.it_interval = interval, .it_value = interval};
+  if (timerfd_settime(live->tick, 0, &timer, NULL) < 0)
+    return;
+  live->busy = busy;
+  for (size_t i = 0; i < live->count; i++) {
+    struct epoll_event event = {.events = busy ? 0 : EPOLLIN, .data.u32 = (uint32_t)i};
+    if (live->sources[i].capture != NULL)
+      epoll_ctl(live->epoll, EPOLL_CTL_MOD, capture_descriptor(live->sources[i].capture), &event);
+  }
+}
+
+static void weigh_load(struct live *live, size_t count) {
+  int64_t now = live->drained_at;
+  live->counted += count;
+  if (now - live->counted_at < COUNTING)
+    return;
+  int64_t spans = (now - live->counted_at) / COUNTING;
+  uint64_t frames = live->counted / (uint64_t)spans;
+  if (frames >= BUSY_FRAMES && !live->busy)
+    set_busy(live, true);
+  else if (frames < CALM_FRAMES && live->busy)
+    set_busy(live, false);
+  live->counted_at = now;
+  live->counted = 0;
+}
+
+/* All that was there has been judged. */
+static void rest(struct live *live) {
+  uint64_t ticks;
+  live->drained_at = live_steady_now();
+  if (live->busy && read(live->tick, &ticks, sizeof ticks) < 0 && errno != EAGAIN)
+    set_busy(live, false);
+}
+
 size_t live_read(struct live *live, size_t most) {
   struct merge merge = {live->sources, live->count};
   struct captured_frame frame;
   struct error error = {0};
   size_t count = 0, wire;
+  merge_look_again(&merge);
   while (count < most) {
     enum capture_step step = merge_next(&merge, &wire, &frame, &error);
     if (step == CAPTURE_FRAME && live->wires[wire].wanted) {
@@ -232,11 +294,12 @@ size_t live_read(struct live *live, size_t most) {
         watch_frame(live->watch, live->wires[wire].number, &frame);
       count++;
     } else if (step == CAPTURE_NOTHING || step == CAPTURE_END) {
-      live->drained_at = live_steady_now();
+      rest(live);
       break;
     }
   }
   watch_flush(live->watch);
+  weigh_load(live, count);
   return count;
 }
 

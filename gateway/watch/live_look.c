@@ -275,6 +275,7 @@ void live_look_after(struct live *live, int64_t now) {
     else
       live_close_capture(live, i);
   }
+  live_look_after_filters(live);
   live->looked_at = live->now;
   watch_advance(live->watch, now);
 }

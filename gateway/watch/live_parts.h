@@ -9,7 +9,7 @@
 #include "watch/silence.h"
 #include "wire/machine.h"
 
-/* Between live.c (captures and their frames) and live_look.c (whether they see). */
+/* Between live.c (captures and their frames), live_look.c (whether they see) and live_filter.c (what is withheld). */
 
 enum { OWN_ADDRESSES = 1024 };
 
@@ -64,6 +64,11 @@ struct live {
   struct merge_source sources[WATCH_WIRES]; /* by wire */
   size_t count;
   int epoll, sender; /* sender -1: not opened */
+  int tick;          /* a timer that takes the place of the captures' own wakeups under load */
+  bool busy;         /* ... as it does now */
+  int64_t counted_at;
+  uint64_t counted; /* frames since then */
+  int64_t renew_at; /* when the filters are chosen anew */
   struct machine *machine;
   struct canary_key key;
   struct address_range own[OWN_ADDRESSES];
@@ -80,6 +85,10 @@ void live_close_capture(struct live *live, size_t wire);
 /* Gives every wire the gateway's MACs that it must know. */
 void live_tell_macs(struct live *live);
 int64_t live_steady_now(void);
+
+void live_look_after_filters(struct live *live);
+/* From now on every frame is given. */
+void live_withhold_nothing(struct live *live);
 
 enum wire_state live_wire_state(const struct live *live, size_t wire);
 /* Why it is not fully seen; "" when it is. */

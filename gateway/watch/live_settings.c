@@ -169,6 +169,11 @@ static bool take_canary_interval(const config_setting_t *value, struct reading *
                      &reading->settings->canary_milliseconds);
 }
 
+static bool take_prefilter(const config_setting_t *value, struct reading *reading) {
+  reading->settings->without_prefilter = config_setting_get_bool(value) == 0;
+  return true;
+}
+
 static bool take_language(const config_setting_t *value, struct reading *reading) {
   const char *text = config_setting_get_string(value);
   if (strcmp(text, "ja") != 0 && strcmp(text, "en") != 0)
@@ -185,6 +190,7 @@ static const struct key keys[] = {
     {"user", CONFIG_TYPE_STRING, "the name of a user", take_user},
     {"buffer", CONFIG_TYPE_INT, "a number of megabytes from 1 to 2047", take_buffer},
     {"canary_interval", CONFIG_TYPE_INT, "a number of milliseconds from 100 to 60000", take_canary_interval},
+    {"prefilter", CONFIG_TYPE_BOOL, "true or false", take_prefilter},
     {"language", CONFIG_TYPE_STRING, "\"ja\" or \"en\"", take_language},
     {"wires", CONFIG_TYPE_LIST, "a list of at most 256 groups", take_wires},
 };

@@ -35,6 +35,7 @@ struct live_settings {
   const char *user; /* to whom to step down when started as root; NULL: kidoban, else nobody */
   unsigned buffer;  /* megabytes of each capture */
   int canary_milliseconds;
+  bool without_prefilter; /* every frame is judged, also those of heavy lawful conversations */
   bool language_set;
   enum language language;
   struct wire_settings *wires;

@@ -272,6 +272,52 @@ START_TEST(frames_that_the_capture_dropped_are_told_as_blind) {
 }
 END_TEST
 
+static uint64_t frames_judged(const char *interface) {
+  struct watch_status status;
+  struct error error = {0};
+  ck_assert_int_eq(watch_status_ask(directory, &status, &error), 0);
+  for (uint32_t i = 0; i < status.interface_count; i++)
+    if (strcmp(status.interfaces[i].name, interface) == 0)
+      return status.interfaces[i].frames;
+  ck_abort_msg("%s is not watched", interface);
+  return 0;
+}
+
+static void send_bulk(unsigned frames) {
+  for (unsigned i = 0; i < frames; i++) {
+    send_tcp("ens1f1.211", "10.211.2.5", "10.140.0.33", 50000, 443, TCP_ACK, true);
+    if (i % 10 == 9) {
+      lab_collect(lab, 0, ignore, NULL);
+      rest(2 * MILLISECOND);
+    }
+  }
+  lab_collect(lab, 100, ignore, NULL);
+}
+
+START_TEST(bulk_is_withheld_as_it_comes_in_and_forged_frames_of_it_are_told) {
+  enum { BULK = 4000 };
+  send_tcp("ens1f1.211", "10.211.2.5", "10.140.0.33", 50000, 443, TCP_SYN, true);
+  send_tcp("ens2f0.410", "10.140.0.33", "10.211.2.5", 443, 50000, TCP_SYN | TCP_ACK, true);
+  send_bulk(BULK);
+  uint64_t in = frames_judged("ens1f1.211"), out = frames_judged("ens2f0.410");
+  send_bulk(BULK);
+  in = frames_judged("ens1f1.211") - in;
+  out = frames_judged("ens2f0.410") - out;
+  printf("judged of %d: %llu as they came in, %llu as they left\n", BULK, (unsigned long long)in,
+         (unsigned long long)out);
+  ck_assert_uint_lt(in, BULK / 2);
+  ck_assert_uint_ge(out, BULK);
+  expect_nothing();
+  send_bulk(BULK / 4);
+  int64_t since = now();
+  send_tcp("ens2f3.620", "10.211.2.5", "10.140.0.33", 50000, 443, TCP_ACK, true);
+  lab_collect(lab, 100, ignore, NULL);
+  expect("spoofed", "water", "lgwan", since);
+  expect("crossing", "lgwan", NULL, since);
+  stop_kidoban();
+}
+END_TEST
+
 START_TEST(a_renamed_interface_is_told_as_blind) {
   int64_t since = now();
   ck_assert_int_eq(lab_command("ip link set ens2f1 down && ip link set ens2f1 name other0"), 0);
@@ -316,6 +362,7 @@ int main(void) {
   tcase_add_test(all, a_false_source_is_told_as_spoofed);
   tcase_add_test(all, a_lost_interface_is_told_as_blind_and_found_again);
   tcase_add_test(all, frames_that_the_capture_dropped_are_told_as_blind);
+  tcase_add_test(all, bulk_is_withheld_as_it_comes_in_and_forged_frames_of_it_are_told);
   tcase_add_test(all, a_renamed_interface_is_told_as_blind);
   tcase_add_test(all, the_gateways_own_reports_are_no_alarm);
   suite_add_tcase(suite, all);

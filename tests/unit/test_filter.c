@@ -17,7 +17,7 @@
 #include "wire/filter.h"
 #include "wire/frame.h"
 
-enum { SNAP = 384, LONGEST = 200, ROUNDS = 300000 };
+enum { SNAP = 384, LONGEST = 200, ROUNDS = 100000 };
 
 static struct filter filter;
 static uint64_t random_state;
