@@ -133,6 +133,7 @@ static int run(const struct kidod_arguments *arguments, struct arena *arena, str
       .table_owner = settings.table_owner,
       .denied_log_group = settings.denied_log_group,
       .prove_interval = settings.prove_interval,
+      .scribe = &settings.scribe,
       .language = settings.language_set ? settings.language : LANGUAGE_JAPANESE,
       .language_forced = settings.language_set,
       .say = say,

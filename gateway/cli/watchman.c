@@ -28,10 +28,10 @@
 
 #include "base/digest.h"
 #include "cli/alert_print.h"
+#include "cli/watch_record.h"
 #include "control/clock.h"
 #include "control/publication.h"
 #include "control/restrictions_json.h"
-#include "events/log.h"
 #include "policy/check.h"
 #include "policy/read.h"
 #include "watch/live.h"
@@ -44,7 +44,7 @@ struct watchman {
   const struct watchman_options *options;
   struct watch *watch;
   struct live *live;
-  struct event_log *log;
+  struct watch_record *record;
   int epoll, clock, signals, status, follow; /* descriptors, -1: none */
   int64_t follow_at;                         /* when to try kidod again */
   bool following, said_gone;
@@ -67,9 +67,14 @@ static void say(const struct watchman *watchman, const char *japanese, const cha
 static void tell(void *context, struct event *event, const struct timezone *clock) {
   struct watchman *watchman = context;
   const struct watchman_options *options = watchman->options;
-  event_log_write(watchman->log, event, clock);
+  watch_record_write(watchman->record, event, clock);
   if (options->print)
     alert_print(stdout, event, clock, options->language, options->colour);
+}
+
+static void keep(void *context, const char *id, const char *interface, const struct captured_frame *captured) {
+  const struct watchman *watchman = context;
+  watch_record_keep(watchman->record, id, interface, captured);
 }
 
 /* ---- policies ---- */
@@ -235,7 +240,7 @@ static void answer_status(struct watchman *watchman) {
   struct watch_status status = {.magic = WATCH_STATUS_MAGIC,
                                 .version = WATCH_STATUS_VERSION,
                                 .evicted = watch_evicted(watchman->watch),
-                                .event_failures = event_log_failures(watchman->log),
+                                .event_failures = watch_record_failures(watchman->record),
                                 .started = watchman->started / SECOND};
   live_status(watchman->live, &status);
   const struct policy *policy = watch_policy(watchman->watch);
@@ -326,6 +331,7 @@ static void take_clock(struct watchman *watchman) {
   if (watchman->following && watchman->follow < 0 && now() >= watchman->follow_at)
     connect_to_kidod(watchman);
   look(watchman);
+  watch_record_look(watchman->record, watch_policy(watchman->watch));
   sd_notify(0, "WATCHDOG=1");
 }
 
@@ -381,19 +387,15 @@ static int open_signals(void) {
 
 static int open_outputs(struct watchman *watchman, struct error *error) {
   const struct watchman_options *options = watchman->options;
-  mkdir(options->state_directory, 0750);
-  if (event_log_open(options->state_directory, "kidoban", &watchman->log, error) < 0) {
-    say(watchman, "記録を残せません: ", "events are not kept: ", error->message);
-    if (event_log_open(NULL, "kidoban", &watchman->log, error) < 0)
-      return -ENOMEM;
-  }
-  return options->events != NULL ? event_log_add(watchman->log, options->events, error) : 0;
+  return watch_record_open(options, tell, watchman, &watchman->record, error);
 }
 
 static int open_watch(struct watchman *watchman, struct error *error) {
   struct watch_settings settings = {.language = watchman->options->language,
                                     .language_forced = watchman->options->language_forced,
                                     .tell = tell,
+                                    .keep = keep,
+                                    .keep_frames = watch_record_frames(watchman->record),
                                     .context = watchman};
   watchman->watch = watch_new(&settings);
   if (watchman->watch == NULL)
@@ -421,9 +423,9 @@ static int open_sources(struct watchman *watchman, struct error *error) {
 }
 
 static int start(struct watchman *watchman, struct error *error) {
-  int result = open_watch(watchman, error);
+  int result = open_outputs(watchman, error); /* first: what it forks has nothing of the rest */
   if (result == 0)
-    result = open_outputs(watchman, error);
+    result = open_watch(watchman, error);
   if (result == 0)
     result = open_sources(watchman, error);
   if (result < 0)
@@ -441,7 +443,7 @@ static int start(struct watchman *watchman, struct error *error) {
 static void stop(struct watchman *watchman) {
   live_free(watchman->live);
   watch_free(watchman->watch);
-  event_log_close(watchman->log);
+  watch_record_close(watchman->record);
   int descriptors[] = {watchman->epoll, watchman->clock, watchman->signals, watchman->status, watchman->follow};
   for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
     if (descriptors[i] >= 0)

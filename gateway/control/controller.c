@@ -142,7 +142,13 @@ static int start(struct controller *controller, struct error *error) {
     result = event_log_open(options->state_directory, "kidod", &controller->log, error);
   }
   if (result == 0) {
+    controller_start_scribe(controller);
+  }
+  if (result == 0) {
     result = make_loop(controller, error);
+  }
+  if (result == 0) {
+    controller_hear_scribe(controller);
   }
   if (result == 0) {
     result = open_sockets(controller, error);
@@ -239,6 +245,7 @@ static void release(struct controller *controller) {
   controller_drop_orders(controller);
   controller_stop_clock(controller);
   controller_drop_plan(controller);
+  controller_stop_scribe(controller);
   event_log_close(controller->log);
   sd_event_unref(controller->loop);
   if (controller->lock >= 0) {

@@ -21,6 +21,7 @@
 #include "control/reader.h"
 #include "control/server.h"
 #include "events/log.h"
+#include "events/scribe.h"
 #include "kernel/nftables_watch.h"
 
 /* Inside kidod, shared by controller_*.c. */
@@ -109,10 +110,18 @@ struct reminding {
   struct instant at;
 };
 
+/* The scribe (controller_scribe.c). */
+struct scribing {
+  struct scribe *scribe; /* NULL: it could not be started */
+  sd_event_source *on_note;
+  uint64_t started; /* seconds of the monotonic clock */
+};
+
 struct controller {
   const struct controller_options *options;
   sd_event *loop;
   struct event_log *log;
+  struct scribing scribing;
   struct gate *gate;
   struct server *server;
   struct publisher *publisher;
@@ -178,6 +187,17 @@ struct announcement {
 /* Writes an event; both formats take the same arguments. */
 void controller_announce(struct controller *controller, const struct announcement *announcement, const char *japanese,
                          const char *english, ...) __attribute__((format(printf, 3, 5), format(printf, 4, 5)));
+
+/* ---- controller_scribe.c: where else events go ---- */
+
+/* Before anything is opened that a child should not have. A scribe that cannot be started is tried again. */
+void controller_start_scribe(struct controller *controller);
+/* Once the loop is there: what it says becomes events. */
+void controller_hear_scribe(struct controller *controller);
+/* Starts it again when it has died. */
+void controller_look_after_scribe(struct controller *controller);
+/* Lets it hand on the last events. */
+void controller_stop_scribe(struct controller *controller);
 
 /* ---- controller_load.c ---- */
 

@@ -178,6 +178,7 @@ static int on_check(sd_event_source *source, uint64_t time, void *context) {
   struct machine_watch *watch = context;
   struct arena *arena = arena_new(0);
   check_log(watch);
+  controller_look_after_scribe(watch->controller);
   check_space(watch);
   controller_keep_orders_late(watch->controller);
   if (arena && controller_is_decided(watch->controller)) { /* else whether the gate opens is not decided yet */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "events/settings.h"
 
 enum { SETTINGS_LIMIT = 1024 * 1024 };
 
@@ -102,7 +103,8 @@ struct settings settings_defaults(void) {
                            .state_directory = "/var/lib/kido",
                            .run_directory = "/run/kido",
                            .repair = true,
-                           .prove_interval = PROVE_INTERVAL_DEFAULT};
+                           .prove_interval = PROVE_INTERVAL_DEFAULT,
+                           .scribe = scribe_settings_defaults()};
 }
 
 static int unknown_key(const char *path, unsigned line, const char *name, struct error *error) {
@@ -127,6 +129,9 @@ static int take_setting(const char *path, const config_setting_t *setting, struc
       return error_set(error, EINVAL, "%s:%u: '%s' is %s", path, line, name, keys[i].expected);
     }
     return 0;
+  }
+  if (event_settings_has(name) && strcmp(name, "evidence") != 0) { /* evidence is kidoban's */
+    return event_settings_take(setting, path, arena, &settings->scribe, error);
   }
   return unknown_key(path, line, name, error);
 }

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/language.h"
+#include "events/scribe.h"
 
 /*
  * The settings file, kido.conf: what differs from box to box and is not policy. libconfig; every key has a default, an
@@ -20,6 +21,7 @@ struct settings {
   bool table_owner;
   uint16_t denied_log_group; /* 0: none */
   uint64_t prove_interval;   /* seconds */
+  struct scribe_settings scribe;
   bool language_set;
   enum language language;
 };

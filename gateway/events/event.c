@@ -18,6 +18,31 @@ const char *event_severity_name(enum event_severity severity) {
   return SEVERITY_NAMES[severity];
 }
 
+bool event_severity_parse(const char *name, enum event_severity *ret_severity) {
+  for (enum event_severity severity = EVENT_CRITICAL; severity <= EVENT_INFO; severity++) {
+    if (strcmp(SEVERITY_NAMES[severity], name) == 0) {
+      *ret_severity = severity;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The seconds, then the fraction. */
+int64_t event_time_parse(const char *text) {
+  char whole[INSTANT_TEXT_SIZE];
+  struct instant instant;
+  bool without_offset;
+  size_t head = strlen("2026-11-25T18:00:00");
+  const char *rest = strlen(text) > head ? text + head : "";
+  int64_t fraction = 0, unit = 100000;
+  if (*rest == '.')
+    for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
+      fraction += (*rest - '0') * unit;
+  snprintf(whole, sizeof whole, "%.19s%s", text, rest);
+  return instant_parse(whole, &instant, &without_offset) ? instant.seconds * 1000000 + fraction : 0;
+}
+
 const char *event_time_format(const struct event_time *time, const struct timezone *timezone,
                               char text[static EVENT_TIME_TEXT_SIZE]) {
   char whole[INSTANT_TEXT_SIZE];
@@ -117,6 +142,8 @@ static void put_judgement(json_t *object, const struct event *event) {
   json_object_set_new(object, "message", text_or_null(event->message));
   if (event->by != NULL)
     json_object_set_new(object, "by", text_or_null(event->by));
+  if (event->about != NULL)
+    json_object_set_new(object, "about", text_or_null(event->about));
 }
 
 static void put_traffic(json_t *object, const struct event_traffic *traffic) {

@@ -44,7 +44,8 @@ struct event {
   bool still_going;
   const char *evidence, *clause, *what_to_do, *message; /* NULL: null */
   const char *by;                                       /* who did it; NULL: nobody, and then the key is not there */
-  const struct event_traffic *traffic;                  /* NULL: none, and then its keys are not there */
+  const char *about; /* id of the event that this one speaks of; NULL: none, and then the key is not there */
+  const struct event_traffic *traffic; /* NULL: none, and then its keys are not there */
 };
 
 /* What a connection carried; sent: by who opened it. */
@@ -60,7 +61,11 @@ enum { EVENT_TIME_TEXT_SIZE = 48 };
 const char *event_time_format(const struct event_time *time, const struct timezone *timezone,
                               char text[static EVENT_TIME_TEXT_SIZE]);
 
+/* Microseconds since 1970 of such a text; 0 when it is none. */
+int64_t event_time_parse(const char *text);
+
 const char *event_severity_name(enum event_severity severity);
+bool event_severity_parse(const char *name, enum event_severity *ret_severity);
 
 /* A new reference with the keys in the order of the contract; times in the timezone given, with offset. */
 json_t *event_to_json(const struct event *event, const struct timezone *timezone);

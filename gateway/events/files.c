@@ -27,6 +27,11 @@ struct event_reader {
   bool passing;                /* the rest of a line that is longer than any of ours */
 };
 
+int event_directory_open(const char *directory) {
+  int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return descriptor < 0 ? -errno : descriptor;
+}
+
 /* ---- names ---- */
 
 /* "kidod-events.0000000000000042.jsonl", the other names not. */

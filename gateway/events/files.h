@@ -27,6 +27,9 @@ struct event_file {
 int event_files_list(int directory, const char *daemon, struct event_file **ret_files, size_t *ret_count,
                      struct error *error);
 
+/* A descriptor of the state directory, or a negative errno. */
+int event_directory_open(const char *directory);
+
 /*
  * Reads records in order over all files, and goes on as new ones come, also over a change of files. Lines that are no
  * records have sequence 0.

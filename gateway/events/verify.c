@@ -60,11 +60,12 @@ static int add_anchor(struct chain_anchors *anchors, const struct anchor *anchor
   return 0;
 }
 
-static bool read_heartbeat(const char *line, struct anchor *ret_anchor) {
+#define HEARTBEAT_START "{\"schema\":\"kido.heartbeat/1\""
+
+static bool read_heartbeat(const char *start, struct anchor *ret_anchor) {
   const char *schema, *daemon, *hash, *key;
   json_int_t sequence;
-  const char *brace = strstr(line, "{\"schema\":\"kido.heartbeat/1\"");
-  json_t *object = brace != NULL ? json_loads(brace, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+  json_t *object = json_loads(start, JSON_DISABLE_EOF_CHECK, NULL);
   bool good = object != NULL &&
               json_unpack(object, "{s:s, s:s, s:I, s:s, s:s}", "schema", &schema, "daemon", &daemon, "sequence",
                           &sequence, "hash", &hash, "key", &key) == 0 &&
@@ -85,8 +86,9 @@ static int read_anchor_lines(FILE *stream, struct chain_anchors *anchors) {
   int result = 0;
   struct anchor anchor;
   while (result == 0 && getline(&line, &size, stream) >= 0)
-    if (read_heartbeat(line, &anchor))
-      result = add_anchor(anchors, &anchor);
+    for (const char *at = line; result == 0 && (at = strstr(at, HEARTBEAT_START)) != NULL; at++)
+      if (read_heartbeat(at, &anchor))
+        result = add_anchor(anchors, &anchor);
   free(line);
   return result < 0 ? result : ferror(stream) ? -EIO : 0;
 }

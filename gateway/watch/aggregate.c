@@ -226,8 +226,8 @@ static struct slot *add(struct aggregate *aggregate, const struct finding *findi
   }
 }
 
-void aggregate_add(struct aggregate *aggregate, const struct finding *finding) {
-  add(aggregate, finding);
+struct alert *aggregate_add(struct aggregate *aggregate, const struct finding *finding) {
+  return &add(aggregate, finding)->alert;
 }
 
 void aggregate_hold(struct aggregate *aggregate, const struct finding *finding) {

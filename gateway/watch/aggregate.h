@@ -27,7 +27,8 @@ struct alert {
   enum alert_scope scope;
   int64_t first_seen, last_seen;
   bool still_going;
-  char id[40]; /* empty until first told; the teller fills it in */
+  char id[40];   /* empty until first told; the teller fills it in */
+  unsigned kept; /* frames of it that were kept as evidence */
 };
 
 typedef void aggregate_tell(void *context, struct alert *alert, int64_t now);
@@ -35,7 +36,8 @@ typedef void aggregate_tell(void *context, struct alert *alert, int64_t now);
 struct aggregate *aggregate_new(aggregate_tell *tell, void *context);
 struct aggregate *aggregate_free(struct aggregate *aggregate);
 
-void aggregate_add(struct aggregate *aggregate, const struct finding *finding);
+/* Returns the alert in whose count it is, until the next call. */
+struct alert *aggregate_add(struct aggregate *aggregate, const struct finding *finding);
 
 /* A condition that lasts (an interface that is down): told whatever the budgets say; open until aggregate_end(). */
 void aggregate_hold(struct aggregate *aggregate, const struct finding *finding);

@@ -11,6 +11,7 @@
  */
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
+#include <string.h>
 
 #include "watch/watch_parts.h"
 
@@ -151,6 +152,13 @@ static void orient(struct watch *watch, const struct sighting *sighting, struct 
   *finding = turned;
 }
 
+static void keep_bytes(const struct captured_frame *captured, struct passage_frame *ret_frame) {
+  ret_frame->captured = *captured;
+  ret_frame->captured.captured = captured->captured < PASSAGE_BYTES ? captured->captured : PASSAGE_BYTES;
+  ret_frame->captured.data = ret_frame->bytes;
+  memcpy(ret_frame->bytes, captured->data, ret_frame->captured.captured);
+}
+
 /* Holds a forbidden entry until it is known whether it comes out. */
 static void hold(struct watch *watch, const struct sighting *sighting, const struct decision *decision, bool told) {
   struct connection_key key;
@@ -164,7 +172,9 @@ static void hold(struct watch *watch, const struct sighting *sighting, const str
   finding.flow = decision->flow;
   if (!told)
     orient(watch, sighting, &finding);
-  passages_enter(watch->passages, &key, &finding, told);
+  struct passage_frame *room = passages_enter(watch->passages, &key, &finding, told);
+  if (room != NULL && watch->settings.keep != NULL)
+    keep_bytes(sighting->captured, room);
 }
 
 /* A source that the zone of the wire does not have. */

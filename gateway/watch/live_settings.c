@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "events/settings.h"
 
 enum { SETTINGS_LIMIT = 1024 * 1024, KEYS_MOST = 32 };
 
@@ -209,6 +210,8 @@ static int unknown_key(const config_setting_t *setting, const struct key *known,
 }
 
 static int take_key(const config_setting_t *setting, const struct key *known, size_t count, struct reading *reading) {
+  if (known == keys && event_settings_has(config_setting_name(setting)))
+    return event_settings_take(setting, reading->path, reading->arena, &reading->settings->scribe, reading->error);
   for (size_t i = 0; i < count; i++) {
     if (strcmp(known[i].name, config_setting_name(setting)) != 0)
       continue;
@@ -268,7 +271,8 @@ int live_settings_read(const char *path, struct arena *arena, struct live_settin
 }
 
 struct live_settings live_settings_defaults(void) {
-  return (struct live_settings){.canary_milliseconds = CANARY_MILLISECONDS_DEFAULT};
+  return (struct live_settings){.canary_milliseconds = CANARY_MILLISECONDS_DEFAULT,
+                                .scribe = scribe_settings_defaults()};
 }
 
 const struct wire_settings *live_settings_wire(const struct live_settings *settings, const char *interface) {

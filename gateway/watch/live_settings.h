@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/language.h"
+#include "events/scribe.h"
 #include "watch/vantage.h"
 
 /*
@@ -40,6 +41,7 @@ struct live_settings {
   enum language language;
   struct wire_settings *wires;
   size_t wire_count;
+  struct scribe_settings scribe; /* where events go, and what is kept of frames */
 };
 
 enum {

@@ -23,6 +23,8 @@ struct passages {
   int64_t hold;
   passages_expire *expire;
   void *context;
+  struct passage_frame *frames; /* beside the ring */
+  const struct passage_frame *handed_out;
 };
 
 struct passages *passages_new(size_t count, int64_t hold, passages_expire *expire, void *context) {
@@ -32,15 +34,17 @@ struct passages *passages_new(size_t count, int64_t hold, passages_expire *expir
   struct passages *passages = calloc(1, sizeof *passages);
   struct passage *ring = calloc(size, sizeof *ring);
   int *buckets = calloc(size, sizeof *buckets);
-  if (passages == NULL || ring == NULL || buckets == NULL) {
+  struct passage_frame *frames = calloc(size, sizeof *frames);
+  if (passages == NULL || ring == NULL || buckets == NULL || frames == NULL) {
     free(passages);
+    free(frames);
     free(ring);
     free(buckets);
     return NULL;
   }
   for (size_t i = 0; i < size; i++)
     buckets[i] = NO_PASSAGE;
-  *passages = (struct passages){ring, buckets, size, 0, 0, hold, expire, context};
+  *passages = (struct passages){ring, buckets, size, 0, 0, hold, expire, context, frames, NULL};
   return passages;
 }
 
@@ -48,6 +52,7 @@ struct passages *passages_free(struct passages *passages) {
   if (passages != NULL) {
     free(passages->ring);
     free(passages->buckets);
+    free(passages->frames);
   }
   free(passages);
   return NULL;
@@ -85,9 +90,16 @@ static void hand_out_oldest(struct passages *passages) {
   struct passage *oldest = &passages->ring[passages->head];
   struct finding finding = oldest->finding;
   bool tell = !oldest->reported && finding.count > 0;
+  passages->handed_out = &passages->frames[passages->head];
   unlink_oldest(passages);
   if (tell)
     passages->expire(passages->context, &finding);
+  passages->handed_out = NULL;
+}
+
+const struct captured_frame *passages_frame(const struct passages *passages) {
+  const struct passage_frame *frame = passages->handed_out;
+  return frame != NULL && frame->captured.data != NULL ? &frame->captured : NULL;
 }
 
 static struct passage *add(struct passages *passages, const struct connection_key *key, int64_t now) {
@@ -100,22 +112,25 @@ static struct passage *add(struct passages *passages, const struct connection_ke
   return &passages->ring[at];
 }
 
-void passages_enter(struct passages *passages, const struct connection_key *key, const struct finding *finding,
-                    bool reported) {
+struct passage_frame *passages_enter(struct passages *passages, const struct connection_key *key,
+                                     const struct finding *finding, bool reported) {
   struct passage *passage = find(passages, key);
   if (passage != NULL && passage->left > 0) {
     passage->left--;
-    return;
+    return NULL;
   }
   if (passage != NULL && passage->finding.count > 0) {
     passage->finding.count += finding->count;
     passage->finding.bytes += finding->bytes;
-    return;
+    return NULL;
   }
   if (passage == NULL)
     passage = add(passages, key, finding->time);
   passage->finding = *finding;
   passage->reported = reported;
+  struct passage_frame *frame = &passages->frames[passage - passages->ring];
+  frame->captured.data = NULL;
+  return frame;
 }
 
 int passages_leave(struct passages *passages, const struct connection_key *key, int64_t now) {

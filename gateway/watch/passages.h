@@ -4,6 +4,7 @@
 
 #include "watch/connections.h"
 #include "watch/finding.h"
+#include "wire/frame.h"
 
 /*
  * Joins the two sightings of one packet: where it came in, and where it came out. A frame that may not pass is held
@@ -20,12 +21,22 @@ typedef void passages_expire(void *context, const struct finding *finding);
 struct passages *passages_new(size_t count, int64_t hold, passages_expire *expire, void *context);
 struct passages *passages_free(struct passages *passages);
 
+/* Room for the first bytes of a frame that is held, as evidence. */
+enum { PASSAGE_BYTES = 160 };
+struct passage_frame {
+  struct captured_frame captured; /* data NULL: they were not kept */
+  uint8_t bytes[PASSAGE_BYTES];
+};
+
 /*
  * A frame came in that may not pass. finding: what it is when it does not leave; reported: it was told already
- * (spoofed), so that it is kept only to be joined.
+ * (spoofed), so that it is kept only to be joined. Returns where its bytes may be kept; NULL: one of its conversation
+ * is held already.
  */
-void passages_enter(struct passages *passages, const struct connection_key *key, const struct finding *finding,
-                    bool reported);
+struct passage_frame *passages_enter(struct passages *passages, const struct connection_key *key,
+                                     const struct finding *finding, bool reported);
+/* While a finding is handed out: its frame; NULL when that was not kept. */
+const struct captured_frame *passages_frame(const struct passages *passages);
 
 /* A frame left. Returns the wire by which its conversation came in within the hold, or WIRE_NONE. */
 int passages_leave(struct passages *passages, const struct connection_key *key, int64_t now);

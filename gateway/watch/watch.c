@@ -21,6 +21,10 @@ static const int64_t MILLISECOND = 1000000;
 
 /* ---- telling ---- */
 
+static bool is_kept(const struct watch *watch) {
+  return watch->at != NULL && watch->settings.keep != NULL && watch->settings.keep_frames > 0;
+}
+
 static void tell_alert(void *context, struct alert *alert, int64_t now) {
   struct watch *watch = context;
   const struct policy *policy = watch->current.policy;
@@ -34,6 +38,8 @@ static void tell_alert(void *context, struct alert *alert, int64_t now) {
   struct report_texts texts;
   struct event event;
   report_event(alert, &names, now, &texts, &event);
+  if (alert->kept > 0 || is_kept(watch))
+    event.evidence = "";
   watch->settings.tell(watch->settings.context, &event, policy->header.timezone);
   memcpy(alert->id, event.id, sizeof alert->id);
 }
@@ -41,11 +47,23 @@ static void tell_alert(void *context, struct alert *alert, int64_t now) {
 void watch_find(struct watch *watch, const struct finding *finding) {
   if (finding->wire != WIRE_NONE)
     watch->wires[finding->wire].counters.findings += finding->count;
-  aggregate_add(watch->aggregate, finding);
+  struct alert *alert = aggregate_add(watch->aggregate, finding);
+  if (!is_kept(watch) || alert->kept >= watch->settings.keep_frames)
+    return;
+  alert->kept++;
+  watch->settings.keep(watch->settings.context, alert->id, watch->wires[watch->at_wire].name, watch->at);
 }
 
+/* It was seen a moment ago; the frame that is being judged now is another one. */
 static void find_attempt(void *context, const struct finding *finding) {
-  watch_find(context, finding);
+  struct watch *watch = context;
+  const struct captured_frame *at = watch->at;
+  int at_wire = watch->at_wire;
+  watch->at = passages_frame(watch->passages);
+  watch->at_wire = finding->wire;
+  watch_find(watch, finding);
+  watch->at = at;
+  watch->at_wire = at_wire;
 }
 
 static void find_rewritten(void *context, const struct disguise_mark *entry, const struct disguise_mark *exit) {
@@ -362,7 +380,7 @@ static void judge_content(struct watch *watch, struct sighting *sighting) {
     judge_other(watch, sighting);
 }
 
-static void judge(struct watch *watch, struct sighting *sighting) {
+static void judge_frame(struct watch *watch, struct sighting *sighting) {
   const struct frame *frame = sighting->frame;
   if (frame->content == CONTENT_IP)
     place_packet(watch, sighting);
@@ -375,6 +393,13 @@ static void judge(struct watch *watch, struct sighting *sighting) {
   if (!judge_control(watch, sighting))
     judge_content(watch, sighting);
   homes_finish(watch, sighting);
+}
+
+static void judge(struct watch *watch, struct sighting *sighting) {
+  watch->at = sighting->captured;
+  watch->at_wire = sighting->wire;
+  judge_frame(watch, sighting);
+  watch->at = NULL;
 }
 
 static void let_time_pass(struct watch *watch, int64_t now);

@@ -19,6 +19,9 @@ struct watch;
 /* Gets each event; fills in its id when that is empty (event_log_write() does). */
 typedef void watch_tell(void *context, struct event *event, const struct timezone *timezone);
 
+/* Gets a frame of a finding, right after its event was told: for evidence. */
+typedef void watch_keep(void *context, const char *id, const char *interface, const struct captured_frame *captured);
+
 struct watch_settings {
   enum language language;
   bool language_forced; /* else that of the policy */
@@ -29,6 +32,8 @@ struct watch_settings {
   bool now_fixed;       /* judge as of `now` instead of each frame's own time */
   struct instant now;
   watch_tell *tell;
+  watch_keep *keep;     /* NULL: nobody wants frames */
+  unsigned keep_frames; /* of each alert; 0: none. An event whose frames are kept is told with an empty `evidence` */
   void *context;
 };
 

@@ -81,6 +81,8 @@ struct watch {
   uint32_t withheld_epoch;   /* in which was chosen what the kernel may withhold */
   bool prefilter_distrusted; /* it withheld what it may not: nothing until the next policy */
   int64_t now, next_tick;
+  const struct captured_frame *at; /* the frame that is being judged, for evidence; NULL: none */
+  int at_wire;
   struct waiting waiting[WAITING]; /* a ring */
   unsigned waiting_first, waiting_count;
 };
