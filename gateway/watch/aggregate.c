@@ -117,6 +117,12 @@ static void fill_details(const struct finding *finding, struct cause *cause) {
   cause->ethertype = finding->ethertype;
 }
 
+/* Whoever carries it, it is one cause. */
+static void fill_flow(const struct finding *finding, struct cause *cause) {
+  cause->reason = finding->reason;
+  cause->port = finding->flow != NULL ? (int)finding->flow->index : -1;
+}
+
 static void cause_of(const struct finding *finding, enum alert_scope scope, struct cause *ret_cause) {
   memset(ret_cause, 0, sizeof *ret_cause);
   ret_cause->kind = (uint8_t)finding->kind;
@@ -127,7 +133,11 @@ static void cause_of(const struct finding *finding, enum alert_scope scope, stru
   ret_cause->zone = turned ? finding->other_zone : finding->zone;
   ret_cause->other_zone = turned ? finding->zone : finding->other_zone;
   ret_cause->wire = by_wire(finding->kind) ? finding->wire : WIRE_NONE;
-  if (scope == ALERT_CAUSE)
+  if (scope != ALERT_CAUSE)
+    return;
+  if (finding->of_flow)
+    fill_flow(finding, ret_cause);
+  else
     fill_details(finding, ret_cause);
 }
 

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-enum { WAYS = 4, LINE = 64, LARGE_PAGE = 2 * 1024 * 1024 };
+enum { WAYS = 4, LINE = 64, PORTION = 32768, LARGE_PAGE = 2 * 1024 * 1024 };
 
 _Static_assert(sizeof(struct connection) <= LINE, "a conversation fits a cache line");
 
@@ -182,7 +182,7 @@ uint32_t connections_mac_digest(const struct connections *connections, const str
 static bool goes_before(const struct connection *left, const struct connection *right) {
   if (left->allowed != right->allowed)
     return !left->allowed;
-  return (int32_t)(left->last_seen - right->last_seen) < 0;
+  return (int16_t)(left->last_seen - right->last_seen) < 0;
 }
 
 struct connection *connections_add(struct connections *connections, const struct connection_key *key) {
@@ -201,7 +201,15 @@ struct connection *connections_add(struct connections *connections, const struct
   memcpy(victim->ports, key->ports, sizeof key->ports);
   victim->family = key->family;
   victim->protocol = key->protocol;
+  victim->carried[0] = (uint16_t)(key->hash >> 16) & (PORTION - 1);
+  victim->carried[1] = (uint16_t)(key->hash >> 32) & (PORTION - 1);
   return victim;
+}
+
+void connections_forget_verdicts(struct connections *connections) {
+  for (size_t i = 0; i <= connections->mask; i++)
+    for (unsigned way = 0; way < WAYS; way++)
+      connections->sets[i].ways[way].epoch = 0;
 }
 
 void connection_opener(const struct connection *connection, struct packet *ret_opener) {

@@ -21,6 +21,8 @@ struct connection_key {
   uint8_t source_end; /* which end sent this packet: 0 or 1 */
 };
 
+enum { CONNECTION_TICK = 4 };
+
 struct connection {
   uint8_t ends[2][16];
   uint16_t ports[2];
@@ -29,12 +31,13 @@ struct connection {
   uint8_t opener_end : 1; /* which end opened it */
   uint8_t allowed : 1;
   uint8_t disguised : 1; /* its packets were seen to be rewritten: never on the fast way */
-  uint8_t reason; /* enum reason of the opener's verdict */
+  uint8_t reason;        /* enum reason of the opener's verdict */
   int16_t from_zone, to_zone;
-  uint32_t flow;      /* index of the flow, UINT32_MAX for none */
-  uint32_t epoch;     /* of the verdict */
-  uint32_t last_seen; /* seconds, as unsigned */
-  uint32_t macs[2];   /* digests of the MACs from which the ends were seen to send lawfully; 0: not seen */
+  uint32_t flow;       /* index of the flow, UINT32_MAX for none */
+  uint16_t epoch;      /* of the verdict */
+  uint16_t last_seen;  /* CONNECTION_TICK seconds; wraps */
+  uint16_t carried[2]; /* by each end: bytes of a portion that is not full yet */
+  uint32_t macs[2];    /* digests of the MACs from which the ends were seen to send lawfully; 0: not seen */
 };
 
 /* count: rounded up to a power of two. NULL without memory. */
@@ -50,10 +53,14 @@ void connections_prefetch(const struct connections *connections, const struct co
 /* Never 0; nobody outside can make two MACs look alike on purpose. */
 uint32_t connections_mac_digest(const struct connections *connections, const struct mac *mac);
 struct connection *connections_find(struct connections *connections, const struct connection_key *key);
-/* The entry of that key, made if there is none; never NULL. The caller fills in the verdict. */
+/* The entry of that key, made if there is none; never NULL. The caller fills in the verdict. What it carried begins at
+ * a random part of a portion, so that many small conversations count as much as one large one. */
 struct connection *connections_add(struct connections *connections, const struct connection_key *key);
 /* The opener of a conversation as a packet. */
 void connection_opener(const struct connection *connection, struct packet *ret_opener);
+
+/* Forgets all verdicts: the epochs begin anew. */
+void connections_forget_verdicts(struct connections *connections);
 
 uint64_t connections_evicted(const struct connections *connections);
 

@@ -15,6 +15,8 @@
 
 #include "watch/watch_parts.h"
 
+enum { TCP_HEADERS = 32, UDP_HEADER = 8 }; /* TCP: with the time stamps that all systems send */
+
 /* TCP flag bytes of a packet that does not open a connection and makes sense, as a set of bits. */
 static const uint64_t LATER_FLAGS = 1ull << 18 | 1ull << 26 | 1ull << 4 | 1ull << 12 | 1ull << 20 | 1ull << 28 |
                                     1ull << 17 | 1ull << 25 | 1ull << 49 | 1ull << 57 | 1ull << 16 | 1ull << 24 |
@@ -128,6 +130,10 @@ static struct decision recall(const struct index *index, const struct connection
                            .to_zone = question->to};
 }
 
+static void touch(const struct watch *watch, struct connection *connection) {
+  connection->last_seen = (uint16_t)(watch->now / 1000000000 / CONNECTION_TICK);
+}
+
 static void remember(struct watch *watch, struct connection *connection, const struct passage_question *question,
                      const struct decision *decision, uint8_t opener_end, bool from_source) {
   if (connection->epoch != watch->epoch)
@@ -139,7 +145,7 @@ static void remember(struct watch *watch, struct connection *connection, const s
   connection->from_zone = (int16_t)(from_source ? question->from : question->to);
   connection->to_zone = (int16_t)(from_source ? question->to : question->from);
   connection->epoch = watch->epoch;
-  connection->last_seen = (uint32_t)(watch->now / 1000000000);
+  touch(watch, connection);
 }
 
 /* The verdict by the opener that was seen. */
@@ -245,25 +251,70 @@ static bool is_at_home(const struct frame *frame, const struct connection *conne
          encapsulation_has_port(frame->encapsulation, connection->ports[1 - connection->opener_end]);
 }
 
-bool conversation_is_plain(struct watch *watch, const struct frame *frame, const struct connection_key *key,
-                           const struct captured_frame *captured, zone_index wire_zone,
-                           enum frame_direction direction) {
+struct connection *conversation_find_plain(struct watch *watch, const struct frame *frame,
+                                           const struct connection_key *key, const struct captured_frame *captured,
+                                           zone_index wire_zone, enum frame_direction direction) {
   struct connection *connection = connections_find(watch->connections, key);
   if (connection == NULL || !connection->allowed || connection->epoch != watch->epoch)
-    return false;
+    return NULL;
   if (frame->encapsulation != ENCAPSULATION_NONE && !is_at_home(frame, connection))
-    return false;
+    return NULL;
   bool original = key->source_end == connection->opener_end;
   zone_index origin = original ? connection->from_zone : connection->to_zone;
   zone_index goal = original ? connection->to_zone : connection->from_zone;
   if (direction == FRAME_ENTERING && (origin != wire_zone || !is_trusted(watch, connection, key->source_end, frame)))
-    return false;
+    return NULL;
   if (direction == FRAME_LEAVING && goal != wire_zone)
-    return false;
+    return NULL;
   if (direction == FRAME_LEAVING && !passages_empty(watch->passages) && is_suspect(watch, frame, key, captured))
-    return false;
+    return NULL;
   if (connection->disguised && !is_disguise_over(watch, connection, key))
-    return false;
-  connection->last_seen = (uint32_t)(watch->now / 1000000000);
-  return true;
+    return NULL;
+  touch(watch, connection);
+  return connection;
+}
+
+bool conversation_is_plain(struct watch *watch, const struct frame *frame, const struct connection_key *key,
+                           const struct captured_frame *captured, zone_index wire_zone,
+                           enum frame_direction direction) {
+  return conversation_find_plain(watch, frame, key, captured, wire_zone, direction) != NULL;
+}
+
+/* ---- what it carries ---- */
+
+/* Counted once, where it leaves, or where it comes in when the wire to which it goes is not watched. */
+static bool counts(const struct watch *watch, const struct connection *connection, unsigned source_end,
+                   enum frame_direction direction) {
+  zone_index goal = source_end == connection->opener_end ? connection->to_zone : connection->from_zone;
+  return direction == FRAME_LEAVING || goal < 0 || !watch->current.zones_watched[goal];
+}
+
+/* Headers are not counted: who receives much acknowledges much. */
+static void count(struct watch *watch, struct connection *connection, unsigned source_end, const struct frame *frame,
+                  int wire) {
+  uint32_t headers =
+      (uint32_t)frame->payload_offset + (frame->packet.protocol == PROTOCOL_TCP ? TCP_HEADERS : UDP_HEADER);
+  uint32_t carried = connection->carried[source_end] + (frame->length > headers ? frame->length - headers : 0);
+  if (carried < SHAPE_PORTION) {
+    connection->carried[source_end] = (uint16_t)carried;
+    return;
+  }
+  connection->carried[source_end] = 0;
+  carried_portion(watch, connection, source_end, carried, frame, wire);
+}
+
+void conversation_carry(struct watch *watch, struct connection *connection, const struct waiting *waiting) {
+  unsigned source_end = waiting->key.source_end;
+  if (counts(watch, connection, source_end, waiting->direction))
+    count(watch, connection, source_end, &waiting->frame, waiting->wire);
+}
+
+void conversation_count(struct watch *watch, const struct sighting *sighting) {
+  struct connection_key key;
+  connections_key(watch->connections, &sighting->packet, &key);
+  struct connection *connection = connections_find(watch->connections, &key);
+  if (connection == NULL || !connection->allowed || connection->epoch != watch->epoch)
+    return;
+  if (counts(watch, connection, key.source_end, sighting->direction))
+    count(watch, connection, key.source_end, sighting->frame, sighting->wire);
 }

@@ -59,6 +59,7 @@ struct finding {
   const char *reason;
   uint64_t subject; /* not 0: this, instead of addresses and ports, makes it one cause (a machine, a joint of wires) */
   uint64_t count, bytes;
+  bool of_flow; /* wrong-shape: of the flow as a whole; the addresses are an example */
   /* disguised-crossing: the tuple with which it left; family FAMILY_NONE: none */
   struct address new_source, new_destination;
   int new_source_port, new_destination_port;

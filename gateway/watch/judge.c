@@ -219,10 +219,12 @@ static void judge_entering(struct watch *watch, struct sighting *sighting) {
     return;
   struct decision decision = judge_entry(watch, sighting);
   rewritten_note_entry(watch, sighting, !decision.allow);
-  if (decision.allow)
+  if (decision.allow) {
     conversation_trust_sender(watch, sighting);
-  else if (allowed_by_pending(watch, sighting) || rewritten_is_answer(watch, sighting))
+    conversation_count(watch, sighting);
+  } else if (allowed_by_pending(watch, sighting) || rewritten_is_answer(watch, sighting)) {
     return;
+  }
   if (tunnel_judge_entering(watch, sighting, &decision) || decision.allow)
     return;
   decision.to_zone = tunnel_hidden_goal(watch, sighting, decision.to_zone);
@@ -305,6 +307,8 @@ static bool judge_forwarded(struct watch *watch, const struct sighting *sighting
   struct decision decision = judge_exit(watch, sighting, from);
   if (!decision.allow && (is_rejection(watch, sighting) || allowed_by_pending(watch, sighting)))
     return false;
+  if (decision.allow)
+    conversation_count(watch, sighting);
   if (tunnel_judge_leaving(watch, sighting, &decision, from))
     return true;
   if (decision.allow)

@@ -23,8 +23,8 @@ struct parts {
   char wire[PART_SIZE], entry[PART_SIZE];
   char explain[EXPLAIN_SIZE];
   char rewritten[PART_SIZE]; /* the tuple with which it left */
-  const char *reason;
-  uint64_t count;
+  const char *reason, *flow;
+  uint64_t count, bytes;
 };
 
 struct sentence {
@@ -32,7 +32,8 @@ struct sentence {
 };
 
 /* Arguments of every text, by number: 1 from, 2 to, 3 source, 4 target, 5 service, 6 wire, 7 entry, 8 reason,
- * 9 count. Written with placeholders %1 to %9, %e (the kido explain command) and %r (the tuple with which it left). */
+ * 9 count. Written with placeholders %1 to %9, %e (the kido explain command), %r (the tuple with which it left), %f
+ * (the flow) and %b (bytes). */
 static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
     [FINDING_CROSSING] = {"許可のない通信が本機を通り抜けた: %1 → %2、%3 → %4 %5。入口 %7、出口 %6（%8、%9件）",
                           "a communication that nothing allows went through: %1 -> %2, %3 -> %4 %5; in by %7, out by "
@@ -72,9 +73,9 @@ static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
          "an allowed flow carries another protocol than it declares: %1 -> %2, %3 -> %4 %5, on the wire %6 (%8, "
          "frames: %9)"},
     [FINDING_WRONG_SHAPE] =
-        {"許可された通信の量または向きが、その目的に合わない: %1 → %2、%3 → %4 %5。線 %6（%8、%9件）",
-         "the amount or direction of an allowed flow does not suit its purpose: %1 -> %2, %3 -> "
-         "%4 %5, on the wire %6 (%8, frames: %9)"},
+        {"許可された通信 %f の量または向きが、その目的に合わない: %1 → %2、%3 → %4 %5。線 %6（%8、%bバイト）",
+         "the amount or direction of the allowed flow %f does not suit its purpose: %1 -> %2, %3 -> "
+         "%4 %5, on the wire %6 (%8, bytes: %b)"},
     [FINDING_UNKNOWN_SEGMENT] = {"%1 の線 %6 に、この線にあるはずのないものが現れた: %3 → %4 %5（%8、%9件）",
                                  "something that has no place there lies on the wire %6 of %1: %3 -> %4 %5 (%8, "
                                  "frames: %9)"},
@@ -383,6 +384,16 @@ static const struct {
     {"rewritten-source", {"送信元が書き換えられていた", "its source was rewritten"}},
     {"rewritten-destination", {"宛先が書き換えられていた", "its destination was rewritten"}},
     {"rewritten-both", {"送信元と宛先が書き換えられていた", "its source and destination were rewritten"}},
+    {"upload-above-shape",
+     {"開始側から出た量が1分間の上限を超えた", "more went up within a minute than the flow may carry"}},
+    {"download-above-shape",
+     {"開始側へ戻った量が1分間の上限を超えた", "more came down within a minute than the flow may carry"}},
+    {"sustained-upload",
+     {"開始側から15分以上にわたり送り続けた", "an upload without a pause for a quarter of an hour"}},
+    {"relay-without-input",
+     {"中継が、受け取っていないものを送った", "the relay sends what it did not receive from the other side"}},
+    {"above-history", {"これまでの量をはるかに超えた", "far more than the flow ever carried"}},
+    {"opened-from-wrong-side", {"開始側ではない側から始まった", "it was opened from its other side"}},
     {"stalled", {"監視の処理が止まっていた", "the watchman was held up"}},
     {"behind", {"監視の処理が追いつかない", "the watchman does not keep up"}},
     {"table-full", {"会話の表があふれた", "the table of conversations is full"}},
@@ -427,19 +438,29 @@ static void fill_parts(const struct alert *alert, const struct report_names *nam
   name_explain(finding, parts, parts->explain);
   name_rewritten(finding, parts->rewritten);
   parts->reason = label_reason(finding->reason, names->language);
+  parts->flow = finding->flow != NULL ? finding->flow->name : "-";
   parts->count = finding->count;
+  parts->bytes = finding->bytes;
 }
 
 /* ---- sentences ---- */
 
 static const char *part_of(const struct parts *parts, char letter, char number[static 24]) {
-  snprintf(number, 24, "%" PRIu64, parts->count);
+  snprintf(number, 24, "%" PRIu64, letter == 'b' ? parts->bytes : parts->count);
   const char *const texts[] = {parts->from, parts->to,    parts->source, parts->target, parts->service,
                                parts->wire, parts->entry, parts->reason, number};
-  return letter == 'e'                    ? parts->explain
-         : letter == 'r'                  ? parts->rewritten
-         : letter >= '1' && letter <= '9' ? texts[letter - '1']
-                                          : "";
+  switch (letter) {
+  case 'e':
+    return parts->explain;
+  case 'r':
+    return parts->rewritten;
+  case 'f':
+    return parts->flow;
+  case 'b':
+    return number;
+  default:
+    return letter >= '1' && letter <= '9' ? texts[letter - '1'] : "";
+  }
 }
 
 /* Cuts at the end of a character, never within one. */

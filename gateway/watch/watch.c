@@ -13,7 +13,7 @@
 #include "watch/report.h"
 #include "watch/watch_parts.h"
 
-enum { DEFAULT_CONNECTIONS = 65536, PASSAGES = 8192, DISGUISES = 4096, FRAGMENTED_PACKETS = 1024 };
+enum { DEFAULT_CONNECTIONS = 65536, TALKERS = 4096, PASSAGES = 8192, DISGUISES = 4096, FRAGMENTED_PACKETS = 1024 };
 
 static const int64_t MILLISECOND = 1000000;
 #define HOLD (200 * MILLISECOND)
@@ -86,11 +86,13 @@ struct watch *watch_new(const struct watch_settings *settings) {
   watch->passages = passages_new(settings->passages > 0 ? settings->passages : PASSAGES, HOLD, find_attempt, watch);
   watch->disguise = disguise_new(DISGUISES, HOLD, find_rewritten, watch);
   watch->fragments = fragments_new(settings->fragmented > 0 ? settings->fragmented : FRAGMENTED_PACKETS);
+  watch->shapes = shapes_new(TALKERS);
   watch->aggregate = aggregate_new(tell_alert, watch);
   watch->homes = homes_new(settings->machines);
   watch->prefilter = prefilter_new();
   if (watch->wires == NULL || watch->connections == NULL || watch->passages == NULL || watch->disguise == NULL ||
-      watch->fragments == NULL || watch->aggregate == NULL || watch->homes == NULL || watch->prefilter == NULL)
+      watch->fragments == NULL || watch->shapes == NULL || watch->aggregate == NULL || watch->homes == NULL ||
+      watch->prefilter == NULL)
     return watch_free(watch);
   return watch;
 }
@@ -119,6 +121,7 @@ struct watch *watch_free(struct watch *watch) {
   passages_free(watch->passages);
   disguise_free(watch->disguise);
   fragments_free(watch->fragments);
+  shapes_free(watch->shapes);
   homes_free(watch->homes);
   aggregate_free(watch->aggregate);
   prefilter_free(watch->prefilter);
@@ -207,10 +210,13 @@ static int lay_out_wires(struct watch *watch, struct generation *generation) {
   struct arena *arena = generation->index_arena;
   generation->wire_zones = ARENA_ARRAY(arena, watch->wire_count + 1, zone_index);
   generation->wire_vlans = ARENA_ARRAY(arena, watch->wire_count + 1, uint8_t *);
-  if (generation->wire_zones == NULL || generation->wire_vlans == NULL)
+  generation->zones_watched = ARENA_ARRAY(arena, generation->policy->zone_count + 1, bool);
+  if (generation->wire_zones == NULL || generation->wire_vlans == NULL || generation->zones_watched == NULL)
     return -ENOMEM;
   for (size_t i = 0; i < watch->wire_count; i++) {
     generation->wire_zones[i] = zone_of_wire(generation->policy, &watch->wires[i]);
+    if (generation->wire_zones[i] >= 0)
+      generation->zones_watched[generation->wire_zones[i]] = true;
     generation->wire_vlans[i] = arena_alloc(arena, VLANS);
     if (generation->wire_vlans[i] == NULL)
       return -ENOMEM;
@@ -226,6 +232,14 @@ static int lay_out_index(struct watch *watch, struct generation *generation) {
   return index_build(generation->index_arena, generation->policy, own, generation->restrictions, &generation->index);
 }
 
+static void begin_epoch(struct watch *watch) {
+  watch->epoch++;
+  if (watch->epoch != 0)
+    return;
+  connections_forget_verdicts(watch->connections);
+  watch->epoch = 1;
+}
+
 /* Builds all that follows from policy, wires and own addresses anew. */
 static int lay_out(struct watch *watch, struct generation *generation) {
   struct generation next = *generation;
@@ -237,7 +251,7 @@ static int lay_out(struct watch *watch, struct generation *generation) {
   }
   arena_free(generation->index_arena);
   *generation = next;
-  watch->epoch++;
+  begin_epoch(watch);
   return 0;
 }
 
@@ -260,12 +274,13 @@ int watch_set_restricted_policy(struct watch *watch, const struct policy *policy
                                 int64_t now) {
   watch_flush(watch);
   struct generation next = {.policy = policy, .restrictions = restrictions, .policy_arena = arena};
-  if (lay_out(watch, &next) < 0) {
-    arena_free(arena);
+  bool waits = pending && watch->current.policy != NULL;
+  if (lay_out(watch, &next) < 0 || (!waits && shapes_set_policy(watch->shapes, policy) < 0)) {
+    free_generation(&next);
     return -ENOMEM;
   }
   free_generation(&watch->pending);
-  if (pending && watch->current.policy != NULL) {
+  if (waits) {
     watch->pending = next;
     watch->pending_until = INT64_MAX;
     return 0;
@@ -412,7 +427,7 @@ static void keep_time(struct watch *watch, int64_t time) {
     index_set_time(watch->pending.index, now);
   if (index_epoch(index) != watch->index_epoch) {
     watch->index_epoch = index_epoch(index);
-    watch->epoch++;
+    begin_epoch(watch);
   }
   if (time > watch->now)
     watch->now = time;
@@ -426,12 +441,14 @@ static void judge_waiting(struct watch *watch) {
   watch->waiting_count--;
   keep_time(watch, waiting->frame.time);
   zone_index zone = watch->current.wire_zones[waiting->wire];
-  bool plain =
-      conversation_is_plain(watch, &waiting->frame, &waiting->key, &waiting->captured, zone, waiting->direction);
-  if ((plain || waiting->direction == FRAME_LEAVING) && watch->until_noted-- == 0)
+  struct connection *plain =
+      conversation_find_plain(watch, &waiting->frame, &waiting->key, &waiting->captured, zone, waiting->direction);
+  if ((plain != NULL || waiting->direction == FRAME_LEAVING) && watch->until_noted-- == 0)
     withhold_note(watch, waiting);
-  if (plain)
+  if (plain != NULL) {
+    conversation_carry(watch, plain, waiting);
     return;
+  }
   struct sighting sighting = {.captured = &waiting->captured,
                               .frame = &waiting->frame,
                               .wire = waiting->wire,

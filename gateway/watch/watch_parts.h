@@ -12,6 +12,7 @@
 #include "watch/machines.h"
 #include "watch/passages.h"
 #include "watch/prefilter.h"
+#include "watch/shape.h"
 #include "watch/watch.h"
 
 /* Between the files of the watchman: watch.c (state), judge.c (IP), place.c (what
@@ -39,6 +40,7 @@ struct generation {
   struct arena *index_arena; /* of index, own and the arrays below */
   struct index *index;
   zone_index *wire_zones; /* by wire */
+  bool *zones_watched;    /* by zone: it has a wire, on which what goes there is seen to leave */
   uint8_t **wire_vlans;   /* by wire: VLANS bytes, of enum vlan_meaning */
   struct declared *declared;
 };
@@ -66,7 +68,7 @@ struct watch {
   size_t wire_count;
   struct generation current, pending;
   int64_t pending_until; /* when the other policy is no longer accepted */
-  uint32_t epoch;        /* of verdicts in tables: changes with generation, own addresses and flows in force */
+  uint16_t epoch;        /* of verdicts in tables, never 0: changes with generation, own addresses, flows in force */
   uint64_t index_epoch;  /* as it was when `epoch` was set */
   struct address_range *own;
   size_t own_count;
@@ -74,6 +76,7 @@ struct watch {
   struct passages *passages;
   struct disguise *disguise;
   struct fragments *fragments;
+  struct shapes *shapes;
   struct homes *homes;
   struct aggregate *aggregate;
   struct prefilter *prefilter;
@@ -143,6 +146,14 @@ bool conversation_prepare(const struct watch *watch, const struct frame *frame, 
 /* The fast way for later packets of a lawful conversation: true when nothing more needs to be looked at. */
 bool conversation_is_plain(struct watch *watch, const struct frame *frame, const struct connection_key *key,
                            const struct captured_frame *captured, zone_index wire_zone, enum frame_direction direction);
+/* The same; the conversation, or NULL. */
+struct connection *conversation_find_plain(struct watch *watch, const struct frame *frame,
+                                           const struct connection_key *key, const struct captured_frame *captured,
+                                           zone_index wire_zone, enum frame_direction direction);
+/* Counts what a frame of the fast way carries. */
+void conversation_carry(struct watch *watch, struct connection *connection, const struct waiting *waiting);
+/* Counts what a lawful frame of the slow way carries. */
+void conversation_count(struct watch *watch, const struct sighting *sighting);
 /* Remembers that the sender of an entering frame is as it should be. */
 void conversation_trust_sender(struct watch *watch, const struct sighting *sighting);
 
@@ -162,6 +173,12 @@ bool rewritten_judge_later_exit(struct watch *watch, const struct sighting *sigh
 /* Whether a packet that comes in answers one that left rewritten. */
 bool rewritten_is_answer(struct watch *watch, const struct sighting *sighting);
 void rewritten_found(struct watch *watch, const struct disguise_mark *entry, const struct disguise_mark *exit);
+
+/* ---- carried.c: what lawful conversations carry ---- */
+
+/* A portion of bytes of one end of a conversation has come together. */
+void carried_portion(struct watch *watch, const struct connection *connection, unsigned source_end, uint64_t bytes,
+                     const struct frame *frame, int wire);
 
 /* ---- tunnel.c: what is carried within. True: it was told, and the frame as such needs no further word. ---- */
 

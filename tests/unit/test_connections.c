@@ -86,7 +86,7 @@ START_TEST(a_full_table_counts_what_it_forgets_and_keeps_the_allowed) {
   for (uint32_t n = 0; n < 100000; n++) {
     struct packet flood = packet(0x0b000000 + n, 1, 0x0a000002, 443);
     struct connection_key other = key_of(&flood);
-    connections_add(table, &other)->last_seen = n;
+    connections_add(table, &other)->last_seen = (uint16_t)n;
   }
   ck_assert_uint_ge(connections_evicted(table), 100000 - 1024);
   ck_assert_ptr_nonnull(connections_find(table, &key));
