@@ -231,6 +231,8 @@ int prove(const struct proof_question *question, struct instant now, struct aren
   if (code == 0)
     code = walk_pairs(&prover);
   if (code == 0)
+    code = prove_fragments(&prover);
+  if (code == 0)
     code = find_bypasses(&prover);
   if (code == 0) {
     prove_times(&prover);

@@ -106,6 +106,9 @@ struct pair_work {
 /* All claims about packets, for two zones. */
 void prove_pair(struct prover *prover, struct bench *bench, zone_index left, zone_index right);
 
+/* Claim 5 of single fragments. 0 or -ENOMEM. */
+int prove_fragments(struct prover *prover);
+
 /* Claim 4. Words must have been found. */
 void prove_times(struct prover *prover);
 

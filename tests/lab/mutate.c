@@ -186,13 +186,17 @@ static void remove_expression(struct rule *rule, size_t index) {
   rule->expression_count--;
 }
 
+static void remove_rule(struct place_in_rule *place) {
+  memmove(place->rule, place->rule + 1, (place->chain->rule_count - place->rule_index - 1) * sizeof(*place->rule));
+  place->chain->rule_count--;
+}
+
 static bool delete_rule(struct mutation *mutation) {
   struct place_in_rule place;
   if (!choose(mutation, is_first, &place))
     return false;
   say(mutation, &place, "deleted");
-  memmove(place.rule, place.rule + 1, (place.chain->rule_count - place.rule_index - 1) * sizeof(*place.rule));
-  place.chain->rule_count--;
+  remove_rule(&place);
   return true;
 }
 
@@ -838,6 +842,41 @@ static bool late_guard(struct mutation *mutation) {
   return false;
 }
 
+/* A load of what says whether, or where, a packet is a fragment. */
+static bool is_fragment_load(const struct place_in_rule *place) {
+  enum { FRAGMENT_HEADER = 44 };
+  const struct expression *load = place->expression;
+  if (is_kind(place, EXPRESSION_EXTHDR))
+    return load->key == FRAGMENT_HEADER;
+  return is_payload(place) && load->key == NFT_PAYLOAD_NETWORK_HEADER &&
+         ((load->offset == 6 && load->length == 2) || (load->offset == 4 && load->length == 4));
+}
+
+static bool lose_fragment_rule(struct mutation *mutation) {
+  struct place_in_rule place;
+  if (!choose(mutation, is_fragment_load, &place))
+    return false;
+  say(mutation, &place, "the rule that asks for fragments is deleted");
+  remove_rule(&place);
+  return true;
+}
+
+/* The question is still asked, and answered the other way round. */
+static bool negate_fragment(struct mutation *mutation) {
+  struct place_in_rule place;
+  if (!choose(mutation, is_fragment_load, &place))
+    return false;
+  for (size_t i = place.index; i < place.rule->expression_count; i++) {
+    struct expression *compare = &place.rule->expressions[i];
+    if (compare->kind != EXPRESSION_COMPARE)
+      continue;
+    compare->key = compare->key == NFT_CMP_EQ ? NFT_CMP_NEQ : NFT_CMP_EQ;
+    say(mutation, &place, "the question for fragments is answered the other way round");
+    return true;
+  }
+  return false;
+}
+
 static bool lose_base_chain(struct mutation *mutation) {
   struct chain *chain = choose_base_chain(mutation);
   if (chain == NULL)
@@ -851,63 +890,65 @@ static bool lose_base_chain(struct mutation *mutation) {
 }
 
 const struct mutation_operator mutation_operators[] = {
-    {"delete-rule", delete_rule},
-    {"swap-rules", swap_rules},
-    {"sink-rule", sink_rule},
-    {"insert-accept", insert_accept},
-    {"insert-drop", insert_drop},
-    {"insert-return", insert_return},
-    {"insert-established", insert_established},
-    {"insert-mark", insert_mark},
-    {"empty-chain", empty_chain},
-    {"remove-compare", remove_compare},
-    {"remove-protocol-check", remove_protocol_check},
-    {"remove-family-check", remove_family_check},
-    {"remove-lookup", remove_lookup},
-    {"remove-mark-set", remove_mark_set},
-    {"remove-limit", remove_limit},
-    {"negate-compare", negate_compare},
-    {"invert-lookup", invert_lookup},
-    {"flip-compared-bit", flip_compared_bit},
-    {"flip-mask-bit", flip_mask_bit},
-    {"flip-xor-bit", flip_xor_bit},
-    {"widen-range", widen_range},
-    {"shift-payload", shift_payload},
-    {"swap-addresses", swap_addresses},
-    {"swap-tuple", swap_tuple},
-    {"swap-interfaces", swap_interfaces},
-    {"turn-direction", turn_direction},
-    {"change-state", change_state},
-    {"drop-to-accept", drop_to_accept},
-    {"drop-to-return", drop_to_return},
-    {"accept-to-drop", accept_to_drop},
-    {"accept-to-return", accept_to_return},
-    {"goto-to-jump", goto_to_jump},
-    {"jump-to-goto", jump_to_goto},
-    {"return-to-accept", return_to_accept},
-    {"return-to-drop", return_to_drop},
-    {"retarget-jump", retarget_jump},
-    {"remove-element", remove_element},
-    {"remove-opener", remove_opener},
-    {"remove-dispatch", remove_dispatch},
-    {"remove-in-force", remove_in_force},
-    {"empty-set", empty_set},
-    {"widen-element", widen_element},
-    {"narrow-element", narrow_element},
-    {"flip-element-bit", flip_element_bit},
-    {"flip-opener-bit", flip_opener_bit},
-    {"flip-binding-bit", flip_binding_bit},
-    {"flip-plain-bit", flip_plain_bit},
-    {"change-mark", change_mark},
-    {"reverse-mark", reverse_mark},
-    {"accept-in-map", accept_in_map},
-    {"retarget-map", retarget_map},
-    {"add-foreign-mark", add_foreign_mark},
-    {"lengthen-timeout", lengthen_timeout},
-    {"shorten-timeout", shorten_timeout},
-    {"remove-timeout", remove_timeout},
-    {"open-policy", open_policy},
-    {"late-guard", late_guard},
-    {"lose-base-chain", lose_base_chain},
+    {"delete-rule", delete_rule, false},
+    {"swap-rules", swap_rules, false},
+    {"sink-rule", sink_rule, false},
+    {"insert-accept", insert_accept, false},
+    {"insert-drop", insert_drop, false},
+    {"insert-return", insert_return, false},
+    {"insert-established", insert_established, false},
+    {"insert-mark", insert_mark, false},
+    {"empty-chain", empty_chain, false},
+    {"remove-compare", remove_compare, false},
+    {"remove-protocol-check", remove_protocol_check, false},
+    {"remove-family-check", remove_family_check, false},
+    {"remove-lookup", remove_lookup, false},
+    {"remove-mark-set", remove_mark_set, false},
+    {"remove-limit", remove_limit, false},
+    {"negate-compare", negate_compare, false},
+    {"invert-lookup", invert_lookup, false},
+    {"flip-compared-bit", flip_compared_bit, false},
+    {"flip-mask-bit", flip_mask_bit, false},
+    {"flip-xor-bit", flip_xor_bit, false},
+    {"widen-range", widen_range, false},
+    {"shift-payload", shift_payload, false},
+    {"swap-addresses", swap_addresses, false},
+    {"swap-tuple", swap_tuple, false},
+    {"swap-interfaces", swap_interfaces, false},
+    {"turn-direction", turn_direction, false},
+    {"change-state", change_state, false},
+    {"drop-to-accept", drop_to_accept, false},
+    {"drop-to-return", drop_to_return, false},
+    {"accept-to-drop", accept_to_drop, false},
+    {"accept-to-return", accept_to_return, false},
+    {"goto-to-jump", goto_to_jump, false},
+    {"jump-to-goto", jump_to_goto, false},
+    {"return-to-accept", return_to_accept, false},
+    {"return-to-drop", return_to_drop, false},
+    {"retarget-jump", retarget_jump, false},
+    {"remove-element", remove_element, false},
+    {"remove-opener", remove_opener, false},
+    {"remove-dispatch", remove_dispatch, false},
+    {"remove-in-force", remove_in_force, false},
+    {"empty-set", empty_set, false},
+    {"widen-element", widen_element, false},
+    {"narrow-element", narrow_element, false},
+    {"flip-element-bit", flip_element_bit, false},
+    {"flip-opener-bit", flip_opener_bit, false},
+    {"flip-binding-bit", flip_binding_bit, false},
+    {"flip-plain-bit", flip_plain_bit, false},
+    {"change-mark", change_mark, false},
+    {"reverse-mark", reverse_mark, false},
+    {"accept-in-map", accept_in_map, false},
+    {"retarget-map", retarget_map, false},
+    {"add-foreign-mark", add_foreign_mark, false},
+    {"lengthen-timeout", lengthen_timeout, false},
+    {"shorten-timeout", shorten_timeout, false},
+    {"remove-timeout", remove_timeout, false},
+    {"open-policy", open_policy, false},
+    {"late-guard", late_guard, true},
+    {"lose-fragment-rule", lose_fragment_rule, false},
+    {"negate-fragment", negate_fragment, false},
+    {"lose-base-chain", lose_base_chain, false},
 };
 const size_t mutation_operator_count = sizeof(mutation_operators) / sizeof(mutation_operators[0]);

@@ -20,6 +20,7 @@ struct mutation {
 struct mutation_operator {
   const char *name;
   bool (*apply)(struct mutation *mutation); /* false: nothing here that it could change */
+  bool never_equal;                         /* whatever the policy, it changes what becomes of some packet */
 };
 
 extern const struct mutation_operator mutation_operators[];

@@ -132,7 +132,8 @@ static bool packets_agree(struct bout *bout) {
   return wrong == 0;
 }
 
-static bool judge(struct bout *bout, const struct mutation *mutation, const struct proof *proof, struct score *score) {
+static bool judge(struct bout *bout, const struct mutation_operator *operator, const struct proof * proof,
+                  struct score *score) {
   switch (proof->result) {
   case PROOF_REFUTED:
     score->refuted++;
@@ -145,9 +146,8 @@ static bool judge(struct bout *bout, const struct mutation *mutation, const stru
   case PROOF_PROVEN:
     break;
   }
-  (void)mutation;
   score->equal++;
-  return packets_agree(bout);
+  return !operator->never_equal && packets_agree(bout);
 }
 
 /* ---- one mutant ---- */
@@ -168,7 +168,7 @@ static bool run_mutant(struct bout *bout, const struct mutation_operator *operat
   if (applied && load(bout, mutation.ruleset, &error)) { /* a kernel that refuses it needs no prover */
     score->tried++;
     int code = ask(bout, arena, &proof, &error);
-    good = code == 0 && judge(bout, &mutation, &proof, score);
+    good = code == 0 && judge(bout, operator, & proof, score);
     if (code != 0)
       printf("    the prover failed: %s\n", error.message);
     if (!good) {
