@@ -182,6 +182,16 @@ void homes_foreign(struct watch *watch, const struct finding *finding) {
   }
 }
 
+void homes_neighbour(struct watch *watch, const struct finding *finding) {
+  struct homes *homes = watch->homes;
+  if (homes->bridged)
+    return; /* its speaker is lawful or told where he stands; that he is heard here is the joint */
+  if (homes->digested)
+    hold(watch, finding);
+  else
+    watch_find(watch, finding);
+}
+
 void homes_bridged(struct watch *watch, const struct sighting *sighting, zone_index zone, int wire,
                    const char *reason) {
   struct homes *homes = watch->homes;

@@ -26,7 +26,7 @@ static void tell(struct watch *watch, const struct sighting *sighting, enum find
   finding.other_zone = other_zone;
   finding.reason = reason;
   finding.subject = machines_digest(homes_machines(watch->homes), subject->bytes, sizeof subject->bytes, NULL, 0);
-  watch_find(watch, &finding);
+  homes_neighbour(watch, &finding);
 }
 
 /* ---- who may speak ---- */

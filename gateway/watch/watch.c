@@ -553,6 +553,10 @@ size_t watch_open_alerts(const struct watch *watch, enum event_severity severity
   return aggregate_open(watch->aggregate, severity);
 }
 
+uint64_t watch_evicted_machines(const struct watch *watch) {
+  return machines_evicted(homes_machines(watch->homes));
+}
+
 uint64_t watch_evicted(const struct watch *watch) {
   return connections_evicted(watch->connections);
 }

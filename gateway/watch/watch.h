@@ -114,5 +114,6 @@ struct watch_counters {
 void watch_read_counters(const struct watch *watch, int wire, struct watch_counters *ret_counters);
 size_t watch_open_alerts(const struct watch *watch, enum event_severity severity);
 uint64_t watch_evicted(const struct watch *watch);
+uint64_t watch_evicted_machines(const struct watch *watch);
 
 #endif

@@ -237,6 +237,8 @@ void homes_look(struct watch *watch, const struct sighting *sighting);
 void homes_finish(struct watch *watch, const struct sighting *sighting);
 /* Instead of watch_find() for what another zone has: it may be, or turn out to be, part of a joint. */
 void homes_foreign(struct watch *watch, const struct finding *finding);
+/* Instead of watch_find() for what a machine says of itself. */
+void homes_neighbour(struct watch *watch, const struct finding *finding);
 /* The wires were seen to be one: for a minute, what one shows of the other's zone is a sign of it. */
 void homes_join(struct watch *watch, int left, int right, const char *reason, int64_t time);
 /* The wire is joined to one of that zone. wire: WIRE_NONE when it is not known which. Told once per frame. */

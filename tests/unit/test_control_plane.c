@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hex.h"
 #include "wire/control.h"
 
 enum { FRAME_MOST = 1024 };
@@ -18,7 +19,7 @@ static const struct {
     {"discover",
      "ffffffffffff 020000000011 0800 4500013e 00000000 401179b0 00000000 ffffffff 00440043 012a0000 01 0106 00 00001234"
      "0000 0000 00000000 00000000 00000000 00000000 020000000011 (10) (192) 63825363 350101 32040a090807"
-     "0c11 50432d3034322e746f776e2e6c6f63616c 3d13 ff00000001 0001000161626364454647484 94a ff"},
+     "0c11 50432d3034322e746f776e2e6c6f63616c 3d13 ff00000001 000100016162636445464748494a ff"},
     {"request",
      "ffffffffffff 020000000011 0800 4500011c 00000000 401179d2 00000000 ffffffff 00440043 01080000 01 0106 00 00001234"
      "0000 0000 00000000 00000000 00000000 00000000 020000000011 (10) (192) 63825363 350103 32040a090807 36040a090801"
@@ -32,7 +33,7 @@ static const struct {
     {"advertise",
      "333300010002 020000000011 86dd 60000000 000c1101 fe80 (13) aa fe80 (13) 11 02230222 000c0000 02000001"},
     {"router advertisement",
-     "333300000001 020000000011 86dd 60000000 00303aff fe80 (13) aa ff02 (13) 01 860 0ad5e 40000708 (8)"
+     "333300000001 020000000011 86dd 60000000 00303aff fe80 (13) aa ff02 (13) 01 8600 ad5e 40000708 (8)"
      "03043fc000000e100000070800000000 20010db8000100020000000000000000"},
     {"redirect", "020000000022 020000000011 0800 45000038 00000000 400166c3 0a000001 0a000002 0501f0ea 0a000009"
                  "4500001c 00000000 4011aece 0a000002 c0000201 0001000200080000"},
@@ -63,31 +64,6 @@ static const struct {
      "ffffffffffff 020000000011 0800 45000020 00000000 40110000 0a000001 0a0000ff 00890043 000c0000 (4)"},
 };
 
-static size_t read_hex(const char *text, uint8_t *bytes) {
-  size_t count = 0;
-  unsigned high = 0;
-  bool half = false;
-  for (; *text != '\0'; text++) {
-    if (*text == ' ')
-      continue;
-    if (*text == '(') {
-      char *end;
-      for (unsigned long zeros = strtoul(text + 1, &end, 10); zeros > 0; zeros--)
-        bytes[count++] = 0;
-      text = end;
-      continue;
-    }
-    char digit[2] = {*text, '\0'};
-    unsigned value = (unsigned)strtoul(digit, NULL, 16);
-    if (half)
-      bytes[count++] = (uint8_t)(high << 4 | value);
-    high = value;
-    half = !half;
-  }
-  ck_assert(!half && count <= FRAME_MOST);
-  return count;
-}
-
 static bool decode_bytes(const uint8_t *bytes, size_t captured, size_t length, struct control_facts *facts) {
   struct captured_frame whole = {
       .time = 1, .data = bytes, .captured = (uint32_t)captured, .length = (uint32_t)length, .link_type = DLT_EN10MB};
@@ -102,7 +78,7 @@ static struct control_facts decode(const char *name) {
   for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
     if (strcmp(frames[i].name, name) != 0)
       continue;
-    size_t length = read_hex(frames[i].text, bytes);
+    size_t length = hex_read(frames[i].text, bytes, sizeof bytes);
     bool found = decode_bytes(bytes, length, length, &facts);
     ck_assert(found == (facts.kind != CONTROL_NONE));
     return facts;
@@ -253,7 +229,7 @@ static void decode_exactly(const uint8_t *bytes, size_t captured, size_t length)
 
 START_TEST(a_frame_may_end_anywhere_and_any_byte_may_lie) {
   uint8_t bytes[FRAME_MOST];
-  size_t length = read_hex(frames[_i].text, bytes);
+  size_t length = hex_read(frames[_i].text, bytes, sizeof bytes);
   for (size_t captured = 0; captured <= length; captured++) {
     decode_exactly(bytes, captured, length);
     decode_exactly(bytes, captured, captured);
@@ -273,7 +249,7 @@ END_TEST
 START_TEST(what_was_cut_off_is_missing_and_not_wrong) {
   uint8_t bytes[FRAME_MOST];
   struct control_facts facts;
-  size_t length = read_hex(frames[0].text, bytes);
+  size_t length = hex_read(frames[0].text, bytes, sizeof bytes);
   ck_assert(decode_bytes(bytes, 14 + 20 + 8 + 240 + 3, length, &facts));
   ck_assert_uint_eq(facts.message, 1);
   ck_assert_str_eq(facts.name, "");
