@@ -4,14 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOBODY = -1, CASES = 64 };
+enum {
+  NOBODY = -1,
+  CASES = 64,
+  CROWD = 64, /* of one bucket the youngest are looked at: who sends alike packets on purpose must not cost more */
+};
 static const int64_t PATIENCE = 50000000;    /* until the entry of what left has been seen: captures lag by a few ms */
 static const int64_t CASE_LIFE = 1000000000; /* a case that was silent for so long must be found anew */
 
 struct sighting_slot {
   struct disguise_mark mark;
   bool leaving;
-  int next; /* in the bucket */
+  int older, younger; /* in the bucket */
 };
 
 /* A ring in the order of arrival, and buckets by essence over it. */
@@ -82,8 +86,10 @@ const struct disguise_mark *disguise_find_entry(const struct disguise *disguise,
   const struct disguise_mark *found = NULL;
   if (exit->essence == 0)
     return NULL;
-  for (int at = *bucket_of(disguise, exit->essence); at != NOBODY; at = disguise->ring[at].next) {
+  int crowd = 0;
+  for (int at = *bucket_of(disguise, exit->essence); at != NOBODY && crowd < CROWD; crowd++) {
     const struct sighting_slot *slot = &disguise->ring[at];
+    at = slot->older;
     if (!is_entry_of(disguise, slot, exit->essence, exit->finding.time))
       continue;
     if (same_tuple(&slot->mark.key, &exit->key))
@@ -97,7 +103,8 @@ const struct disguise_mark *disguise_find_entry(const struct disguise *disguise,
 bool disguise_suspects(const struct disguise *disguise, uint64_t essence, int64_t now) {
   if (essence == 0)
     return false;
-  for (int at = *bucket_of(disguise, essence); at != NOBODY; at = disguise->ring[at].next)
+  int crowd = 0;
+  for (int at = *bucket_of(disguise, essence); at != NOBODY && crowd < CROWD; at = disguise->ring[at].older, crowd++)
     if (is_entry_of(disguise, &disguise->ring[at], essence, now) && disguise->ring[at].mark.forbidden)
       return true;
   return false;
@@ -117,12 +124,13 @@ static struct sighting_slot *slot_at(const struct disguise *disguise, size_t age
   return &disguise->ring[(disguise->head + age) & (disguise->size - 1)];
 }
 
+/* The oldest of all is the oldest of its bucket. */
 static void drop_oldest(struct disguise *disguise) {
-  struct sighting_slot *oldest = slot_at(disguise, 0);
-  int *link = bucket_of(disguise, oldest->mark.essence);
-  while (*link != (int)disguise->head)
-    link = &disguise->ring[*link].next;
-  *link = oldest->next;
+  const struct sighting_slot *oldest = slot_at(disguise, 0);
+  if (oldest->younger == NOBODY)
+    *bucket_of(disguise, oldest->mark.essence) = NOBODY;
+  else
+    disguise->ring[oldest->younger].older = NOBODY;
   disguise->head = (disguise->head + 1) & (disguise->size - 1);
   disguise->used--;
   disguise->undecided -= disguise->undecided > 0 ? 1 : 0;
@@ -142,7 +150,9 @@ static void add(struct disguise *disguise, const struct disguise_mark *mark, boo
     make_room(disguise);
   size_t at = (disguise->head + disguise->used++) & (disguise->size - 1);
   int *bucket = bucket_of(disguise, mark->essence);
-  disguise->ring[at] = (struct sighting_slot){.mark = *mark, .leaving = leaving, .next = *bucket};
+  disguise->ring[at] = (struct sighting_slot){.mark = *mark, .leaving = leaving, .older = *bucket, .younger = NOBODY};
+  if (*bucket != NOBODY)
+    disguise->ring[*bucket].younger = (int)at;
   *bucket = (int)at;
 }
 

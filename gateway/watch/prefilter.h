@@ -23,7 +23,7 @@ struct prefilter_entry {
   bool chosen;            /* its entering frames may be withheld */
 };
 
-enum { PREFILTER_NOTED = 16 }; /* one frame in so many, on average, is worth a note */
+enum { PREFILTER_NOTED = 64 }; /* one frame in so many, on average, is worth a note */
 
 /* NULL without memory. */
 struct prefilter *prefilter_new(void);

@@ -126,7 +126,7 @@ static struct mac mac_of(const struct flow *flow, bool client) {
 
 /* A frame of a conversation in one direction. */
 static size_t make_frame(const struct conversation *conversation, const struct flow *flow, bool reply, size_t length,
-                         bool first, uint8_t *frame) {
+                         bool first, uint32_t number, uint8_t *frame) {
   const struct packet *opener = &conversation->opener;
   bool entering = conversation->from_here != reply;
   struct mac host = mac_of(flow, conversation->from_here);
@@ -136,6 +136,7 @@ static size_t make_frame(const struct conversation *conversation, const struct f
   put16(frame + 12, 0x0800);
   frame[14] = 0x45;
   put16(frame + 16, (unsigned)length - 14);
+  put16(frame + 18, number & 0xffff);
   frame[22] = 64;
   frame[23] = opener->protocol;
   memcpy(frame + 26, (reply ? &opener->destination : &opener->source)->bytes, 4);
@@ -143,6 +144,8 @@ static size_t make_frame(const struct conversation *conversation, const struct f
   put16(frame + 34, reply ? opener->destination_port : opener->source_port);
   put16(frame + 36, reply ? opener->source_port : opener->destination_port);
   if (opener->protocol == PROTOCOL_TCP) {
+    put16(frame + 38, number >> 6 & 0xffff);
+    put16(frame + 40, number << 10 & 0xffff);
     frame[46] = 0x50;
     frame[47] = first ? TCP_SYN : TCP_ACK;
   } else {
@@ -174,7 +177,7 @@ static void write_capture(struct traffic *traffic, const char *path, uint32_t pa
     const struct flow *flow = traffic->flows[number % traffic->flow_count];
     bool first = !opened[number], reply = !first && random_below(traffic, 2) == 0;
     opened[number] = 1;
-    size_t length = make_frame(&conversation, flow, reply, choose_length(traffic, small), first, frame);
+    size_t length = make_frame(&conversation, flow, reply, choose_length(traffic, small), first, i, frame);
     struct pcap_pkthdr header = {.ts = {.tv_sec = start + i / 100000, .tv_usec = (i % 100000) * 10},
                                  .caplen = (bpf_u_int32)length,
                                  .len = (bpf_u_int32)length};
