@@ -32,6 +32,9 @@ static void judge(const struct invocation *invocation, const struct chain_anchor
     verdict->code = EXIT_CODE_NO_ANSWER;
   } else if (verdict->report.fault != CHAIN_FAULT_NONE) {
     verdict->code = EXIT_CODE_NO;
+  } else if (verdict->report.records == 0) {
+    verdict->code = EXIT_CODE_NO_ANSWER;
+    error_set(&verdict->error, ENODATA, "no record has a hash yet");
   } else if (anchors && is_unanchored(&verdict->report)) {
     verdict->code = EXIT_CODE_NO_ANSWER;
     error_set(&verdict->error, ENODATA,
@@ -134,6 +137,7 @@ static void print_verdict(const struct invocation *invocation, const struct verd
   if (verdict->code == EXIT_CODE_NO_ANSWER) {
     invocation_complain(invocation, "%s: 確かめられません: %s", "%s: could not be verified: %s", verdict->daemon,
                         verdict->error.message);
+    print_notes(invocation, report);
     return;
   }
   if (verdict->code == EXIT_CODE_NO) {

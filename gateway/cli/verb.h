@@ -179,5 +179,6 @@ int verb_flows(const struct invocation *invocation);
 int verb_top(const struct invocation *invocation);
 int verb_verify(const struct invocation *invocation);
 int verb_events(const struct invocation *invocation);
+int verb_ack(const struct invocation *invocation);
 
 #endif

@@ -7,47 +7,38 @@
 #include "base/text.h"
 #include "cli/answer.h"
 #include "cli/client.h"
-#include "cli/event_lines.h"
+#include "cli/event_query.h"
 #include "cli/order.h"
 #include "cli/proof_print.h"
 #include "cli/watch_state.h"
 
-enum { ALERT_HOURS = 24, EXPIRIES_SHOWN = 5 };
+enum { EXPIRIES_SHOWN = 5 };
 
 /* ---- alerts ---- */
 
-/* One alert per cause: updates of an event repeat its id. */
-static void count_alert(const json_t *event, json_t *causes, const char *severity) {
-  if (strcmp(answer_text(event, "severity"), severity) == 0) {
-    json_object_set_new(causes, answer_text(event, "id"), json_true());
+static size_t count_alerts(const struct event_hits *hits, const char *severity) {
+  size_t count = 0;
+  for (size_t i = 0; i < hits->count; i++) {
+    json_t *event = event_hit_object(&hits->items[i]);
+    count += strcmp(answer_text(event, "severity"), severity) == 0;
+    json_decref(event);
   }
-}
-
-static size_t count_alerts(const struct event_lines *lines, int64_t since, const char *severity) {
-  json_t *causes = json_object();
-  for (size_t i = 0; i < lines->count; i++) {
-    if (lines->items[i].microseconds >= since) {
-      count_alert(lines->items[i].object, causes, severity);
-    }
-  }
-  size_t count = json_object_size(causes);
-  json_decref(causes);
   return count;
 }
 
-/* Of the last ALERT_HOURS; null when the events cannot be read. */
+/* Those that nobody has acknowledged; null when the events cannot be read. */
 static json_t *alerts(const struct invocation *invocation) {
-  struct event_lines lines = {.state_directory = invocation->state_directory};
+  const struct event_query query = {.least = EVENT_WARNING};
+  struct event_hits hits = {.items = NULL};
   struct error error = {0};
   json_t *object = NULL;
-  if (event_lines_read(&lines, &error) == 0) {
-    int64_t since = (invocation->now.seconds - (int64_t)ALERT_HOURS * 3600) * 1000000;
-    object = json_pack("{s:I, s:I, s:i}", "critical", (json_int_t)count_alerts(&lines, since, "critical"), "warning",
-                       (json_int_t)count_alerts(&lines, since, "warning"), "hours", ALERT_HOURS);
+  if (event_hits_ask_open(invocation->state_directory, &query, &hits, &error) == 0) {
+    object = json_pack("{s:I, s:I}", "critical", (json_int_t)count_alerts(&hits, "critical"), "warning",
+                       (json_int_t)count_alerts(&hits, "warning"));
   } else {
     object = json_pack("{s:n, s:n, s:s}", "critical", "warning", "message", error.message);
   }
-  event_lines_free(&lines);
+  event_hits_free(&hits);
   return object;
 }
 
@@ -239,10 +230,12 @@ static void print_alerts(const struct screen *screen, const json_t *status) {
     return;
   }
   bool critical = answer_number(counts, "critical") > 0;
-  printf(choose(screen, "%s緊急 %" PRId64 "、警告 %" PRId64 "%s (直近 %d 時間)\n",
-                "%s%" PRId64 " critical, %" PRId64 " warning%s (last %d hours)\n"),
+  bool any = critical || answer_number(counts, "warning") > 0;
+  printf(choose(screen, "%s緊急 %" PRId64 "、警告 %" PRId64 "%s 未確認%s\n",
+                "%s%" PRId64 " critical, %" PRId64 " warning%s not acknowledged%s\n"),
          paint(screen, critical ? "\033[1;31m" : ""), answer_number(counts, "critical"),
-         answer_number(counts, "warning"), paint(screen, critical ? "\033[0m" : ""), ALERT_HOURS);
+         answer_number(counts, "warning"), paint(screen, critical ? "\033[0m" : ""),
+         any ? choose(screen, " (kido events --open、kido ack)", " (kido events --open, kido ack)") : "");
 }
 
 static void print_expiries(const struct screen *screen, const json_t *status) {

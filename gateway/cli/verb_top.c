@@ -12,7 +12,7 @@
 
 #include "cli/answer.h"
 #include "cli/client.h"
-#include "cli/event_lines.h"
+#include "cli/event_query.h"
 
 enum { SHOWN = 15, LISTED = 1000, TALKER_LIMIT = 4096 };
 
@@ -137,26 +137,18 @@ static json_t *pairs_of(struct arena *arena, const json_t *flows) {
 
 /* ---- who keeps trying ---- */
 
-static bool is_trying(const json_t *event) {
-  static const char *const kinds[] = {"attempt", "spoofed", "crossing", "disguised-crossing", "bypass"};
-  const char *kind = text_of(event, "kind");
-  for (size_t i = 0; kind && i < sizeof kinds / sizeof kinds[0]; i++) {
-    if (strcmp(kind, kinds[i]) == 0) {
-      return text_of(event, "src") != NULL;
-    }
-  }
-  return false;
-}
+static const char *const TRYING[] = {"attempt", "spoofed", "crossing", "disguised-crossing", "bypass", NULL};
 
 /* An event is told again under the same id while it goes on: only its last record counts. */
-static json_t *last_records(const struct event_lines *lines) {
+static json_t *last_records(const struct event_hits *hits) {
   json_t *records = json_object();
-  for (size_t i = 0; i < lines->count; i++) {
-    const json_t *event = lines->items[i].object;
+  for (size_t i = 0; i < hits->count; i++) {
+    json_t *event = event_hit_object(&hits->items[i]);
     const char *id = text_of(event, "id");
-    if (id && is_trying(event) && (json_object_size(records) < TALKER_LIMIT || json_object_get(records, id))) {
-      json_object_set(records, id, lines->items[i].object);
+    if (id && text_of(event, "src") && (json_object_size(records) < TALKER_LIMIT || json_object_get(records, id))) {
+      json_object_set(records, id, event);
     }
+    json_decref(event);
   }
   return records;
 }
@@ -186,16 +178,17 @@ static json_t *talkers_of(const json_t *records) {
 }
 
 static json_t *read_talkers(const struct invocation *invocation) {
-  struct event_lines lines = {.state_directory = invocation->state_directory};
+  const struct event_query query = {.least = EVENT_INFO, .kinds = TRYING};
+  struct event_hits hits = {.items = NULL};
   struct error error = {0};
   json_t *talkers = json_array();
-  if (event_lines_read(&lines, &error) == 0) {
-    json_t *records = last_records(&lines);
+  if (event_hits_ask(invocation->state_directory, &query, &hits, &error) == 0) {
+    json_t *records = last_records(&hits);
     json_decref(talkers);
     talkers = talkers_of(records);
     json_decref(records);
   }
-  event_lines_free(&lines);
+  event_hits_free(&hits);
   return talkers;
 }
 

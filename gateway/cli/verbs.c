@@ -76,10 +76,20 @@ static const struct option_rule events_options[] = {
     {"follow", OPTION_FLAG, NULL, "新しい事象を待って表示し続ける", "go on with new events as they happen"},
     {"severity", OPTION_VALUE, "critical|warning|notice|info", "この重大度以上だけ", "only this severity and above"},
     {"kind", OPTION_VALUE, "KIND", "この種類だけ(繰り返し可)", "only this kind; may be repeated"},
+    {"zone", OPTION_VALUE, "ZONE", "この領域に関わるものだけ", "only what this zone has part in"},
+    {"since", OPTION_VALUE, "TIME", "この時刻から(2h、7d、2026-11-24 など)",
+     "from then on: 2h or 7d ago, 2026-11-24 ..."},
+    {"until", OPTION_VALUE, "TIME", "この時刻まで", "until then"},
+    {"open", OPTION_FLAG, NULL, "まだ誰も確認していない警報だけ(一件に一行)",
+     "only alerts that nobody has acknowledged, one line each"},
     {"last", OPTION_VALUE, "N", "直近 N 件だけ", "only the last N"},
     {"verify-chain", OPTION_FLAG, NULL, "記録が改変されていないことを確かめる", "verify that no record was altered"},
     {"anchor", OPTION_VALUE, "FILE", "ログサーバーが受け取ったものとも比べる",
      "compare with what the log server received"},
+};
+
+static const struct option_rule ack_options[] = {
+    {"why", OPTION_VALUE, "TEXT", "何であったか、どうしたか(記録に残る)", "what it was, what was done; it is kept"},
 };
 
 static const struct option_rule cut_options[] = {
@@ -163,6 +173,8 @@ static const struct verb verbs[] = {
      "what flows now, what is denied now, who keeps trying", TABLE_OF(top_options), 0, 0, verb_top},
     {"events", "", "起きたことを時刻順に示す", "what happened, in order of time", TABLE_OF(events_options), 0, 0,
      verb_events},
+    {"ack", "ID", "警報を確認したことを記録する", "records that an alert was seen", TABLE_OF(ack_options), 1, 1,
+     verb_ack},
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };

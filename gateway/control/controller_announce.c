@@ -44,7 +44,8 @@ static void write_event(struct controller *controller, const struct announcement
                         .reason = announcement->reason,
                         .what_to_do = advice(controller, announcement),
                         .message = message,
-                        .by = name_of(announcement->by, by)};
+                        .by = name_of(announcement->by, by),
+                        .about = announcement->about};
   struct arena *arena = arena_new(0);
   const struct timezone *rules = policy ? policy->header.timezone : NULL;
   if (!rules && arena) {

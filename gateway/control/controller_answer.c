@@ -298,7 +298,8 @@ void controller_handle(uint64_t client, const struct control_request *request, i
                                                                [CONTROL_CUT] = controller_take_order,
                                                                [CONTROL_LIFT] = controller_take_order,
                                                                [CONTROL_WINDOW_CLOSE] = controller_take_order,
-                                                               [CONTROL_WINDOW_REOPEN] = controller_take_order};
+                                                               [CONTROL_WINDOW_REOPEN] = controller_take_order,
+                                                               [CONTROL_ACKNOWLEDGE] = controller_take_order};
   struct controller *controller = context;
   if (handlers[request->verb]) {
     handlers[request->verb](controller, client, request, policy_fd);

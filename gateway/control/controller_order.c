@@ -124,6 +124,10 @@ static bool is_about_a_window(const struct order *order) {
 /* Every key is there, in one order, whatever became of the order. */
 static json_t *blank_answer(const struct order *order, int code, const char *message) {
   bool dry = (order->request.flags & CONTROL_DRY_RUN) != 0;
+  if (order->request.verb == CONTROL_ACKNOWLEDGE) {
+    return json_pack("{s:s, s:b, s:s?, s:n, s:n, s:n}", "schema", "kido.ack/1", "ok", code == 0, "message", message,
+                     "id", "by", "why");
+  }
   if (is_about_a_window(order)) {
     return json_pack("{s:s, s:b, s:s?, s:n, s:n, s:n}", "schema", "kido.window/1", "ok", code == 0, "message", message,
                      "flow", "state", "until");
@@ -140,7 +144,9 @@ void controller_answer_order(struct order *order, int code, const char *message,
     json_object_update(body, extra);
     json_decref(extra);
   }
-  controller_add_restrictions(controller, body);
+  if (order->request.verb != CONTROL_ACKNOWLEDGE) {
+    controller_add_restrictions(controller, body);
+  }
   json_object_set_new(body, "language", json_string(japanese ? "ja" : "en"));
   server_reply(controller->server, order->client, CONTROL_STEP_NONE, code, body);
 }
@@ -189,7 +195,8 @@ static void carry_out(struct order *order, const struct reader_result *read, str
   static order_handler *const handlers[CONTROL_VERB_END_] = {[CONTROL_CUT] = controller_cut,
                                                              [CONTROL_LIFT] = controller_lift,
                                                              [CONTROL_WINDOW_CLOSE] = controller_close_window,
-                                                             [CONTROL_WINDOW_REOPEN] = controller_reopen_window};
+                                                             [CONTROL_WINDOW_REOPEN] = controller_reopen_window,
+                                                             [CONTROL_ACKNOWLEDGE] = controller_acknowledge};
   struct order_text text;
   if (read->verdict != READER_GOOD) {
     controller_answer_order(order, 3, read->message, NULL);

@@ -181,6 +181,7 @@ struct announcement {
   const char *kind;
   enum event_severity severity;
   const char *flow, *reason, *zone, *other_zone;      /* NULL for none */
+  const char *about;                                  /* id of the event that this one speaks of */
   const char *advice_in_japanese, *advice_in_english; /* what to do; NULL for nothing */
   const struct person *by;                            /* NULL for nobody */
 };
@@ -346,13 +347,14 @@ void controller_forget_past_orders(struct controller *controller);
 void controller_answer_order(struct order *order, int code, const char *message, json_t *extra);
 enum language controller_order_language(const struct order *order);
 
-/* ---- controller_cut.c, controller_window.c ---- */
+/* ---- controller_cut.c, controller_window.c, controller_acknowledge.c ---- */
 
 typedef void order_handler(struct order *order, const struct order_text *text, struct arena *arena);
 void controller_cut(struct order *order, const struct order_text *text, struct arena *arena);
 void controller_lift(struct order *order, const struct order_text *text, struct arena *arena);
 void controller_close_window(struct order *order, const struct order_text *text, struct arena *arena);
 void controller_reopen_window(struct order *order, const struct order_text *text, struct arena *arena);
+void controller_acknowledge(struct order *order, const struct order_text *text, struct arena *arena);
 
 /* "cuts", "closed_windows" and "clock" for people: kido.cut/1, kido.status/1. */
 json_t *controller_cuts_to_json(const struct controller *controller);

@@ -30,6 +30,7 @@ static const struct verb_form verb_forms[CONTROL_VERB_END_] = {
     [CONTROL_LIFT] = {.text_limit = CONTROL_ORDER_LIMIT, .flags = CONTROL_DRY_RUN, .number = true},
     [CONTROL_WINDOW_CLOSE] = {.text_limit = CONTROL_ORDER_LIMIT},
     [CONTROL_WINDOW_REOPEN] = {.text_limit = CONTROL_ORDER_LIMIT},
+    [CONTROL_ACKNOWLEDGE] = {.text_limit = CONTROL_ORDER_LIMIT},
 };
 
 static bool address_is_sound(const struct control_address *address) {

@@ -32,6 +32,7 @@ enum control_verb {
   CONTROL_LIFT = 9,     /* kido.cut/1; number: of the cut, 0: all; text: an order */
   CONTROL_WINDOW_CLOSE = 10, /* kido.window/1; text: an order */
   CONTROL_WINDOW_REOPEN = 11,
+  CONTROL_ACKNOWLEDGE = 12, /* kido.ack/1; text: an order */
   CONTROL_VERB_END_
 };
 
@@ -71,9 +72,10 @@ struct control_address {
 };
 
 /*
- * The text of an order (CUT, LIFT, WINDOW_*), at most CONTROL_ORDER_LIMIT bytes of UTF-8 without control characters but
+ * The text of an order (CUT, LIFT, WINDOW_*, ACKNOWLEDGE), at most CONTROL_ORDER_LIMIT bytes of UTF-8 without control characters but
  * the line ends: a line with the names that the verb needs, separated by blanks (pair: two zones; zone: one; WINDOW_*:
- * the flow; LIFT: "clock" lifts what a doubtful clock holds back; empty otherwise), and a line with the reason.
+ * the flow; LIFT: "clock" lifts what a doubtful clock holds back; ACKNOWLEDGE: the id of an event; empty otherwise), and a line with
+ * the reason.
  */
 struct control_request {
   uint32_t magic;                 /* CONTROL_MAGIC */

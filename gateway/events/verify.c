@@ -167,9 +167,10 @@ static void compare_anchor(struct walk *walk, const struct event_text *text, con
     if (!is_mine(walk, anchor))
       continue;
     walk->report->anchors++;
-    walk->report->last_anchor = anchor->sequence;
     if (strcmp(anchor->hash, hash) != 0)
       blame(walk, CHAIN_FAULT_ANCHOR, text);
+    else if (walk->report->fault == CHAIN_FAULT_NONE)
+      walk->report->last_anchor = anchor->sequence;
   }
 }
 
@@ -261,7 +262,8 @@ static int take_checkpoint(struct walk *walk, const char *path, struct chain_key
   int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0)
     return error_set(error, errno, "%s: %s", path, strerror(errno));
-  int result = checkpoint_read(directory, walk->daemon, &walk->checkpoint, error);
+  struct error why = {0};
+  int result = checkpoint_read(directory, walk->daemon, &walk->checkpoint, &why);
   walk->has_checkpoint = result == 0;
   find_key(walk, directory, key);
   close(directory);
@@ -269,7 +271,7 @@ static int take_checkpoint(struct walk *walk, const char *path, struct chain_key
       (walk->has_checkpoint && walk->key != NULL && strcmp(walk->key, walk->checkpoint.key) != 0))
     blame_name(walk, CHAIN_FAULT_CHECKPOINT, "events.checkpoint", 0);
   walk->report->pruned = walk->has_checkpoint ? walk->checkpoint.sequence : 0;
-  return result == 0 || result == -ENOENT || result == -EBADMSG ? 0 : result;
+  return result == 0 || result == -ENOENT || result == -EBADMSG ? 0 : error_set(error, -result, "%s", why.message);
 }
 
 static void finish_anchors(struct walk *walk) {

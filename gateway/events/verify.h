@@ -41,7 +41,7 @@ struct chain_report {
   uint64_t anchors;        /* heads that were compared */
   uint64_t anchors_before; /* heads of records that were removed since */
   uint64_t foreign;        /* heads of this daemon with another key: another box, or this one's key was exchanged */
-  uint64_t last_anchor;    /* the highest sequence that was compared */
+  uint64_t last_anchor;    /* the highest one, when all agrees up to there */
   size_t unfinished;       /* bytes of a line that was not finished */
   enum chain_fault fault;  /* the first */
   char file[EVENT_NAME_SIZE];
