@@ -36,6 +36,8 @@ static const char POLICY[] =
     "flows = {\n"
     " F-1 = { from = \"t\"; to = \"v\"; services = [ \"tcp/443\", \"udp/53\", \"icmp/echo-request\" ]; method = "
     "\"screen\"; };\n"
+    " F-3 = { from = \"t\"; to = \"v\"; services = [ \"proto/47\", \"udp/4789\", \"udp/51820\" ]; method = \"screen\"; "
+    "};\n"
     " F-2 = { from = \"gateway\"; to = \"s\"; services = [ \"tcp/25\" ]; method = \"ops\"; };\n"
     "};\n";
 
