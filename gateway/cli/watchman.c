@@ -32,6 +32,7 @@
 #include "control/clock.h"
 #include "control/publication.h"
 #include "control/restrictions_json.h"
+#include "control/sandbox.h"
 #include "policy/check.h"
 #include "policy/read.h"
 #include "watch/live.h"
@@ -45,6 +46,8 @@ struct watchman {
   struct watch *watch;
   struct live *live;
   struct watch_record *record;
+  struct sandbox *sandbox; /* NULL: not wanted */
+  int policy_file;         /* opened while still privileged; for a file that may not be opened again; -1: none */
   int epoll, clock, signals, status, follow; /* descriptors, -1: none */
   int64_t follow_at;                         /* when to try kidod again */
   bool following, said_gone;
@@ -102,6 +105,23 @@ static int refuse(const char *name, struct arena *arena, struct diagnostic_list 
   return error_set(error, EINVAL, "%s: the policy has errors", name);
 }
 
+/* A file that the unprivileged user may not open is read through the descriptor from before: as it was, or as it was
+ * written over, but never another one of that name, and never what it includes. */
+static int read_opened_file(struct watchman *watchman, struct arena *arena, const struct policy **ret_policy,
+                            struct diagnostic_list *diagnostics, struct error *error) {
+  struct stat status;
+  if (fstat(watchman->policy_file, &status) < 0 || status.st_size <= 0 || status.st_size > POLICY_FILE_LIMIT)
+    return error_set(error, EFBIG, "%s: not a policy", watchman->options->policy_file);
+  char *text = arena_alloc(arena, (size_t)status.st_size);
+  if (text == NULL)
+    return error_set(error, ENOMEM, "no memory for the policy");
+  ssize_t size = pread(watchman->policy_file, text, (size_t)status.st_size, 0);
+  if (size < 0)
+    return error_set(error, errno, "%s: %s", watchman->options->policy_file, strerror(errno));
+  return policy_read_text(watchman->options->policy_file, text, (size_t)size, arena, watchman->options->language_forced,
+                          ret_policy, diagnostics, error);
+}
+
 static int read_policy_file(struct watchman *watchman, struct error *error) {
   const char *path = watchman->options->policy_file;
   struct arena *arena = arena_new(0);
@@ -111,6 +131,8 @@ static int read_policy_file(struct watchman *watchman, struct error *error) {
   diagnostic_list_init(&diagnostics, arena, watchman->options->language);
   const struct policy *policy = NULL;
   int result = policy_read(path, arena, watchman->options->language_forced, &policy, &diagnostics, error);
+  if (result == -EACCES && watchman->policy_file >= 0)
+    result = read_opened_file(watchman, arena, &policy, &diagnostics, error);
   if (result < 0) {
     arena_free(arena);
     return result;
@@ -335,11 +357,19 @@ static void take_clock(struct watchman *watchman) {
   sd_notify(0, "WATCHDOG=1");
 }
 
+static void lose_opener(struct watchman *watchman) {
+  epoll_ctl(watchman->epoll, EPOLL_CTL_DEL, sandbox_descriptor(watchman->sandbox), NULL);
+  say(watchman, "取り込みを開くプロセスが終わりました。止まった取り込みは再起動まで開けません",
+      "the process that opens captures has ended: a capture that is lost stays lost until a restart", "");
+}
+
 static void dispatch(struct watchman *watchman, int descriptor) {
   if (descriptor == live_descriptor(watchman->live))
     live_read(watchman->live, BUNDLE);
   else if (descriptor == live_interface_descriptor(watchman->live))
     look(watchman);
+  else if (descriptor == sandbox_descriptor(watchman->sandbox))
+    lose_opener(watchman);
   else if (descriptor == watchman->clock)
     take_clock(watchman);
   else if (descriptor == watchman->signals)
@@ -409,7 +439,6 @@ static int open_sources(struct watchman *watchman, struct error *error) {
   watchman->signals = open_signals();
   if (watchman->epoll < 0 || watchman->clock < 0 || watchman->signals < 0)
     return error_set(error, errno, "no descriptors: %s", strerror(errno));
-  mkdir(watchman->options->run_directory, 0755);
   struct error why = {0};
   watchman->status = watch_status_listen(watchman->options->run_directory, &why);
   if (watchman->status < 0)
@@ -422,12 +451,39 @@ static int open_sources(struct watchman *watchman, struct error *error) {
   return 0;
 }
 
+static int prepare_sandbox(struct watchman *watchman, struct error *error) {
+  const struct watchman_options *options = watchman->options;
+  const char *directories[] = {options->state_directory, options->run_directory};
+  mkdir(options->state_directory, 0750);
+  mkdir(options->run_directory, 0755);
+  struct sandbox_options sandbox = {.user = options->settings->user,
+                                    .own_files = "kidoban",
+                                    .directories = directories,
+                                    .directory_count = sizeof directories / sizeof directories[0]};
+  if (!options->settings->sandbox)
+    return 0;
+  int result = sandbox_prepare(&sandbox, &watchman->sandbox, error);
+  if (result == 0)
+    sandbox_user(watchman->sandbox, &options->settings->scribe.user, &options->settings->scribe.group);
+  return result;
+}
+
+static int enter_sandbox(struct watchman *watchman, struct error *error) {
+  if (watchman->options->policy_file != NULL)
+    watchman->policy_file = open(watchman->options->policy_file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  if (watchman->sandbox == NULL)
+    return 0;
+  int result = sandbox_enter(watchman->sandbox, error);
+  return result == 0 ? add_source(watchman, sandbox_descriptor(watchman->sandbox)) : result;
+}
+
 static int start(struct watchman *watchman, struct error *error) {
-  int result = open_outputs(watchman, error); /* first: what it forks has nothing of the rest */
-  if (result == 0)
-    result = open_watch(watchman, error);
-  if (result == 0)
-    result = open_sources(watchman, error);
+  /* Outputs early: what they fork has nothing of the rest. */
+  int (*const steps[])(struct watchman *, struct error *) = {prepare_sandbox, open_outputs, open_watch, open_sources,
+                                                             enter_sandbox};
+  int result = 0;
+  for (size_t i = 0; i < sizeof steps / sizeof steps[0] && result == 0; i++)
+    result = steps[i](watchman, error);
   if (result < 0)
     return result;
   watchman->following = watchman->options->policy_file == NULL;
@@ -444,15 +500,23 @@ static void stop(struct watchman *watchman) {
   live_free(watchman->live);
   watch_free(watchman->watch);
   watch_record_close(watchman->record);
-  int descriptors[] = {watchman->epoll, watchman->clock, watchman->signals, watchman->status, watchman->follow};
+  sandbox_free(watchman->sandbox);
+  int descriptors[] = {watchman->epoll,  watchman->clock,  watchman->signals,
+                       watchman->status, watchman->follow, watchman->policy_file};
   for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
     if (descriptors[i] >= 0)
       close(descriptors[i]);
 }
 
 int watchman_run(const struct watchman_options *options, struct error *error) {
-  struct watchman watchman = {
-      .options = options, .epoll = -1, .clock = -1, .signals = -1, .status = -1, .follow = -1, .started = now()};
+  struct watchman watchman = {.options = options,
+                              .epoll = -1,
+                              .clock = -1,
+                              .signals = -1,
+                              .status = -1,
+                              .follow = -1,
+                              .policy_file = -1,
+                              .started = now()};
   int result = start(&watchman, error);
   if (result == 0)
     result = loop(&watchman, error);

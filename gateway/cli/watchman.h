@@ -17,7 +17,7 @@ struct watchman_options {
   bool language_forced;
   bool print; /* alerts in words on standard output */
   bool colour;
-  const struct live_settings *settings; /* of the wires, and where events go */
+  struct live_settings *settings; /* of the wires, and where events go */
 };
 
 /*

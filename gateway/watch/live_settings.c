@@ -153,6 +153,11 @@ static bool take_run_directory(const config_setting_t *value, struct reading *re
   return take_path(value, reading, &reading->settings->run_directory);
 }
 
+static bool take_sandbox(const config_setting_t *value, struct reading *reading) {
+  reading->settings->sandbox = config_setting_get_bool(value) != 0;
+  return true;
+}
+
 static bool take_user(const config_setting_t *value, struct reading *reading) {
   return take_text(value, reading, 64, &reading->settings->user);
 }
@@ -188,6 +193,7 @@ static const struct key keys[] = {
     {"policy", CONFIG_TYPE_STRING, "an absolute path", take_policy},
     {"state_directory", CONFIG_TYPE_STRING, "an absolute path", take_state_directory},
     {"run_directory", CONFIG_TYPE_STRING, "an absolute path", take_run_directory},
+    {"sandbox", CONFIG_TYPE_BOOL, "true or false", take_sandbox},
     {"user", CONFIG_TYPE_STRING, "the name of a user", take_user},
     {"buffer", CONFIG_TYPE_INT, "a number of megabytes from 1 to 2047", take_buffer},
     {"canary_interval", CONFIG_TYPE_INT, "a number of milliseconds from 100 to 60000", take_canary_interval},
@@ -271,8 +277,8 @@ int live_settings_read(const char *path, struct arena *arena, struct live_settin
 }
 
 struct live_settings live_settings_defaults(void) {
-  return (struct live_settings){.canary_milliseconds = CANARY_MILLISECONDS_DEFAULT,
-                                .scribe = scribe_settings_defaults()};
+  return (struct live_settings){
+      .sandbox = true, .canary_milliseconds = CANARY_MILLISECONDS_DEFAULT, .scribe = scribe_settings_defaults()};
 }
 
 const struct wire_settings *live_settings_wire(const struct live_settings *settings, const char *interface) {

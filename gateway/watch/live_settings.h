@@ -33,6 +33,7 @@ struct wire_settings {
 struct live_settings {
   const char *policy; /* NULL: follow kidod */
   const char *state_directory, *run_directory;
+  bool sandbox;
   const char *user; /* to whom to step down when started as root; NULL: kidoban, else nobody */
   unsigned buffer;  /* megabytes of each capture */
   int canary_milliseconds;
