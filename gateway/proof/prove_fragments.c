@@ -194,8 +194,7 @@ static void note(const struct pieces *pieces, const struct finding *finding, enu
 static void keep(const struct pieces *pieces, const struct finding *finding, const struct asked *asked) {
   enum language language = pieces->prover->question->policy->header.language;
   struct proof *proof = pieces->prover->proof;
-  if (proof->counterexample_count >= COUNTEREXAMPLE_LIMIT ||
-      arena_grow(pieces->prover->arena, (void **)&proof->counterexamples, proof->counterexample_count,
+  if (arena_grow(pieces->prover->arena, (void **)&proof->counterexamples, proof->counterexample_count,
                  &pieces->prover->counterexample_capacity, sizeof(proof->counterexamples[0])) != 0)
     return;
   struct counterexample *example = &proof->counterexamples[proof->counterexample_count++];
@@ -238,6 +237,18 @@ static void doubt(struct pieces *pieces, const struct finding *finding) {
   note(pieces, finding, PROOF_UNDECIDED);
 }
 
+/* One of each kind is enough: what is wrong here is mostly wrong for all interfaces. */
+static bool is_shown(const struct pieces *pieces, const struct finding *finding) {
+  const struct proof *proof = pieces->prover->proof;
+  for (size_t i = 0; i < proof->counterexample_count; i++) {
+    const struct counterexample *example = &proof->counterexamples[i];
+    if (example->claim == CLAIM_GUARD && (example->packet.traits & TRAIT_FRAGMENT) != 0 &&
+        example->kernel_allows == finding->kernel_allows)
+      return true;
+  }
+  return proof->counterexample_count >= COUNTEREXAMPLE_LIMIT;
+}
+
 static void refute(struct pieces *pieces, struct finding finding) {
   struct diagram_store *store = pieces->bench->store;
   struct asked asked;
@@ -249,7 +260,7 @@ static void refute(struct pieces *pieces, struct finding finding) {
   }
   finding.set = certain;
   note(pieces, &finding, PROOF_REFUTED);
-  if (ask_judges(pieces, &finding, &asked) && judges_agree(pieces, &finding, &asked))
+  if (!is_shown(pieces, &finding) && ask_judges(pieces, &finding, &asked) && judges_agree(pieces, &finding, &asked))
     keep(pieces, &finding, &asked);
 }
 
