@@ -22,6 +22,38 @@ static struct finding describe(const struct connection *connection, const struct
                           .count = 1};
 }
 
+void carried_begin(struct watch *watch, struct connection *connection, const struct connection_key *key) {
+  const struct policy *policy = watch->current.policy;
+  connection->unrecognised = 0;
+  if (connection->flow >= policy->flow_count || !recogniser_cares(watch->recogniser, &policy->flows[connection->flow]))
+    return;
+  connection->unrecognised = RECOGNISE_PACKETS;
+  recogniser_expect(watch->recogniser, key, watch->now);
+}
+
+void carried_recognise(struct watch *watch, struct connection *connection, const struct connection_key *key,
+                       const struct sighting *sighting) {
+  const struct policy *policy = watch->current.policy;
+  const char *name = NULL;
+  enum recognition recognition = RECOGNISE_DONE;
+  if (connection->flow < policy->flow_count)
+    recognition = recogniser_see(watch->recogniser, key, &policy->flows[connection->flow], sighting->captured,
+                                 sighting->frame, connection->unrecognised, &name);
+  if (recognition == RECOGNISE_NOTHING)
+    return;
+  connection->unrecognised = recognition == RECOGNISE_MORE ? (connection->unrecognised - 1) & 0xf : 0;
+  if (recognition != RECOGNISE_WRONG)
+    return;
+  struct packet opener;
+  connection_opener(connection, &opener);
+  struct finding finding = describe(connection, &opener, sighting->frame, sighting->wire);
+  finding.kind = FINDING_PROTOCOL_MISMATCH;
+  finding.flow = &policy->flows[connection->flow];
+  finding.reason = name;
+  finding.bytes = sighting->frame->length;
+  watch_find(watch, &finding);
+}
+
 void carried_portion(struct watch *watch, const struct connection *connection, unsigned source_end, uint64_t bytes,
                      const struct frame *frame, int wire) {
   const struct policy *policy = watch->current.policy;

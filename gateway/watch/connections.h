@@ -30,8 +30,9 @@ struct connection {
   uint8_t protocol;
   uint8_t opener_end : 1; /* which end opened it */
   uint8_t allowed : 1;
-  uint8_t disguised : 1; /* its packets were seen to be rewritten: never on the fast way */
-  uint8_t reason;        /* enum reason of the opener's verdict */
+  uint8_t disguised : 1;    /* its packets were seen to be rewritten: never on the fast way */
+  uint8_t unrecognised : 4; /* packets with payload whose protocol is still to be recognised; until then no fast way */
+  uint8_t reason;           /* enum reason of the opener's verdict */
   int16_t from_zone, to_zone;
   uint32_t flow;       /* index of the flow, UINT32_MAX for none */
   uint16_t epoch;      /* of the verdict */

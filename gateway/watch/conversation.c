@@ -180,8 +180,12 @@ struct decision conversation_judge(struct watch *watch, const struct passage_que
   struct connection_key key;
   connections_key(watch->connections, question->packet, &key);
   struct connection *connection = connections_find(watch->connections, &key);
-  if (connection != NULL && !opens_anew(connection, &key, question->packet))
-    return judge_known(watch, connection, &key, question);
+  if (connection != NULL && !opens_anew(connection, &key, question->packet)) {
+    struct decision decision = judge_known(watch, connection, &key, question);
+    if (decision.allow && question->packet->protocol == PROTOCOL_TCP && opens(question->packet))
+      carried_begin(watch, connection, &key); /* the ports of an old connection serve for a new one */
+    return decision;
+  }
   struct decision decision = conversation_judge_alone(index, question, &reversed);
   bool worth = decision.allow || (is_flow_reason(decision.reason) && opens(question->packet));
   if (!worth || (connection != NULL && connection->allowed && !decision.allow))
@@ -189,6 +193,8 @@ struct decision conversation_judge(struct watch *watch, const struct passage_que
   connection = connections_add(watch->connections, &key);
   uint8_t opener_end = reversed ? (uint8_t)(1 - key.source_end) : key.source_end;
   remember(watch, connection, question, &decision, opener_end, !reversed);
+  if (decision.allow && !reversed && opens(question->packet))
+    carried_begin(watch, connection, &key);
   return decision;
 }
 
@@ -268,7 +274,7 @@ struct connection *conversation_find_plain(struct watch *watch, const struct fra
     return NULL;
   if (direction == FRAME_LEAVING && !passages_empty(watch->passages) && is_suspect(watch, frame, key, captured))
     return NULL;
-  if (connection->disguised && !is_disguise_over(watch, connection, key))
+  if (connection->unrecognised != 0 || (connection->disguised && !is_disguise_over(watch, connection, key)))
     return NULL;
   touch(watch, connection);
   return connection;
@@ -315,6 +321,9 @@ void conversation_count(struct watch *watch, const struct sighting *sighting) {
   struct connection *connection = connections_find(watch->connections, &key);
   if (connection == NULL || !connection->allowed || connection->epoch != watch->epoch)
     return;
-  if (counts(watch, connection, key.source_end, sighting->direction))
-    count(watch, connection, key.source_end, sighting->frame, sighting->wire);
+  if (!counts(watch, connection, key.source_end, sighting->direction))
+    return;
+  count(watch, connection, key.source_end, sighting->frame, sighting->wire);
+  if (connection->unrecognised != 0)
+    carried_recognise(watch, connection, &key, sighting);
 }

@@ -69,9 +69,9 @@ static const struct sentence MESSAGES[FINDING_KIND_COUNT_] = {
     [FINDING_SPOOFED] = {"%1 の線 %6 から、送信元を偽った通信が本機に届いた: %3 → %4 %5（%8、%9件）",
                          "frames with a false source came in from %1 by %6: %3 -> %4 %5 (%8, frames: %9)"},
     [FINDING_PROTOCOL_MISMATCH] =
-        {"許可された通信の中身が、宣言されたプロトコルと違う: %1 → %2、%3 → %4 %5。線 %6（%8、%9件）",
-         "an allowed flow carries another protocol than it declares: %1 -> %2, %3 -> %4 %5, on the wire %6 (%8, "
-         "frames: %9)"},
+        {"許可された通信 %f の中身が、宣言されたプロトコルと違う: %1 → %2、%3 → %4 %5。線 %6（%8、接続 %9件）",
+         "the allowed flow %f carries another protocol than it declares: %1 -> %2, %3 -> %4 %5, on the wire %6 (%8, "
+         "connections: %9)"},
     [FINDING_WRONG_SHAPE] =
         {"許可された通信 %f の量または向きが、その目的に合わない: %1 → %2、%3 → %4 %5。線 %6（%8、%bバイト）",
          "the amount or direction of the allowed flow %f does not suit its purpose: %1 -> %2, %3 -> "

@@ -13,7 +13,14 @@
 #include "watch/report.h"
 #include "watch/watch_parts.h"
 
-enum { DEFAULT_CONNECTIONS = 65536, TALKERS = 4096, PASSAGES = 8192, DISGUISES = 4096, FRAGMENTED_PACKETS = 1024 };
+enum {
+  DEFAULT_CONNECTIONS = 65536,
+  TALKERS = 4096,
+  RECOGNISED = 1024,
+  PASSAGES = 8192,
+  DISGUISES = 4096,
+  FRAGMENTED_PACKETS = 1024
+};
 
 static const int64_t MILLISECOND = 1000000;
 #define HOLD (200 * MILLISECOND)
@@ -87,12 +94,13 @@ struct watch *watch_new(const struct watch_settings *settings) {
   watch->disguise = disguise_new(DISGUISES, HOLD, find_rewritten, watch);
   watch->fragments = fragments_new(settings->fragmented > 0 ? settings->fragmented : FRAGMENTED_PACKETS);
   watch->shapes = shapes_new(TALKERS);
+  watch->recogniser = recogniser_new(RECOGNISED);
   watch->aggregate = aggregate_new(tell_alert, watch);
   watch->homes = homes_new(settings->machines);
   watch->prefilter = prefilter_new();
   if (watch->wires == NULL || watch->connections == NULL || watch->passages == NULL || watch->disguise == NULL ||
-      watch->fragments == NULL || watch->shapes == NULL || watch->aggregate == NULL || watch->homes == NULL ||
-      watch->prefilter == NULL)
+      watch->fragments == NULL || watch->shapes == NULL || watch->recogniser == NULL || watch->aggregate == NULL ||
+      watch->homes == NULL || watch->prefilter == NULL)
     return watch_free(watch);
   return watch;
 }
@@ -122,6 +130,7 @@ struct watch *watch_free(struct watch *watch) {
   disguise_free(watch->disguise);
   fragments_free(watch->fragments);
   shapes_free(watch->shapes);
+  recogniser_free(watch->recogniser);
   homes_free(watch->homes);
   aggregate_free(watch->aggregate);
   prefilter_free(watch->prefilter);
@@ -265,6 +274,11 @@ static void close_alerts(struct watch *watch, int64_t now) {
   aggregate_close(watch->aggregate, now);
 }
 
+/* What looks into the flows. */
+static int set_contents(struct watch *watch, const struct policy *policy) {
+  return shapes_set_policy(watch->shapes, policy) < 0 ? -ENOMEM : recogniser_set_policy(watch->recogniser, policy);
+}
+
 int watch_set_policy(struct watch *watch, const struct policy *policy, struct arena *arena, bool pending, int64_t now) {
   return watch_set_restricted_policy(watch, policy, NULL, arena, pending, now);
 }
@@ -275,7 +289,7 @@ int watch_set_restricted_policy(struct watch *watch, const struct policy *policy
   watch_flush(watch);
   struct generation next = {.policy = policy, .restrictions = restrictions, .policy_arena = arena};
   bool waits = pending && watch->current.policy != NULL;
-  if (lay_out(watch, &next) < 0 || (!waits && shapes_set_policy(watch->shapes, policy) < 0)) {
+  if (lay_out(watch, &next) < 0 || (!waits && set_contents(watch, policy) < 0)) {
     free_generation(&next);
     return -ENOMEM;
   }
@@ -435,10 +449,8 @@ static void keep_time(struct watch *watch, int64_t time) {
     let_time_pass(watch, watch->now);
 }
 
-static void judge_waiting(struct watch *watch) {
-  struct waiting *waiting = &watch->waiting[watch->waiting_first];
-  watch->waiting_first = (watch->waiting_first + 1) % WAITING;
-  watch->waiting_count--;
+/* A frame that the fast way may take. */
+static void judge_prepared(struct watch *watch, struct waiting *waiting) {
   keep_time(watch, waiting->frame.time);
   zone_index zone = watch->current.wire_zones[waiting->wire];
   struct connection *plain =
@@ -460,6 +472,13 @@ static void judge_waiting(struct watch *watch) {
     withhold_check_sample(watch, waiting);
 }
 
+static void judge_waiting(struct watch *watch) {
+  struct waiting *waiting = &watch->waiting[watch->waiting_first];
+  watch->waiting_first = (watch->waiting_first + 1) % WAITING;
+  watch->waiting_count--;
+  judge_prepared(watch, waiting);
+}
+
 void watch_flush(struct watch *watch) {
   while (watch->waiting_count > 0)
     judge_waiting(watch);
@@ -479,6 +498,13 @@ static void wait(struct watch *watch, struct waiting *waiting, const struct capt
   waiting->captured.data = waiting->bytes;
   memcpy(waiting->bytes, captured->data, waiting->captured.captured);
   watch->waiting_count++;
+}
+
+/* All its bytes are wanted, and only this moment has them. */
+static void judge_whole(struct watch *watch, struct waiting *waiting, const struct captured_frame *captured) {
+  watch_flush(watch);
+  waiting->captured = *captured;
+  judge_prepared(watch, waiting);
 }
 
 static void judge_at_once(struct watch *watch, const struct waiting *waiting, const struct captured_frame *captured) {
@@ -505,10 +531,12 @@ void watch_frame(struct watch *watch, int wire, const struct captured_frame *cap
   frame_decode(captured, &waiting->frame);
   waiting->wire = wire;
   waiting->direction = direction_of(entry, &waiting->frame);
-  if (conversation_prepare(watch, &waiting->frame, waiting->direction, &waiting->key))
-    wait(watch, waiting, captured);
-  else
+  if (!conversation_prepare(watch, &waiting->frame, waiting->direction, &waiting->key))
     judge_at_once(watch, waiting, captured);
+  else if (recogniser_wants(watch->recogniser, &waiting->key))
+    judge_whole(watch, waiting, captured);
+  else
+    wait(watch, waiting, captured);
 }
 
 static void let_time_pass(struct watch *watch, int64_t now) {

@@ -12,6 +12,7 @@
 #include "watch/machines.h"
 #include "watch/passages.h"
 #include "watch/prefilter.h"
+#include "watch/recognise.h"
 #include "watch/shape.h"
 #include "watch/watch.h"
 
@@ -77,6 +78,7 @@ struct watch {
   struct disguise *disguise;
   struct fragments *fragments;
   struct shapes *shapes;
+  struct recogniser *recogniser;
   struct homes *homes;
   struct aggregate *aggregate;
   struct prefilter *prefilter;
@@ -152,7 +154,7 @@ struct connection *conversation_find_plain(struct watch *watch, const struct fra
                                            zone_index wire_zone, enum frame_direction direction);
 /* Counts what a frame of the fast way carries. */
 void conversation_carry(struct watch *watch, struct connection *connection, const struct waiting *waiting);
-/* Counts what a lawful frame of the slow way carries. */
+/* Counts what a lawful frame of the slow way carries, and looks at what it speaks. */
 void conversation_count(struct watch *watch, const struct sighting *sighting);
 /* Remembers that the sender of an entering frame is as it should be. */
 void conversation_trust_sender(struct watch *watch, const struct sighting *sighting);
@@ -175,6 +177,12 @@ bool rewritten_is_answer(struct watch *watch, const struct sighting *sighting);
 void rewritten_found(struct watch *watch, const struct disguise_mark *entry, const struct disguise_mark *exit);
 
 /* ---- carried.c: what lawful conversations carry ---- */
+
+/* A connection of this flow was opened. */
+void carried_begin(struct watch *watch, struct connection *connection, const struct connection_key *key);
+/* A packet of a connection whose protocol is not recognised yet. */
+void carried_recognise(struct watch *watch, struct connection *connection, const struct connection_key *key,
+                       const struct sighting *sighting);
 
 /* A portion of bytes of one end of a conversation has come together. */
 void carried_portion(struct watch *watch, const struct connection *connection, unsigned source_end, uint64_t bytes,
