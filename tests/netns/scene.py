@@ -98,6 +98,11 @@ class Socket:
                 seen.append(frame)
 
 
+class GatewaySocket(Socket):
+    def __init__(self, packets):
+        self.packets = packets
+
+
 class SwitchedTown(Town):
     def run_in(self, name, *command):
         answer = run("ip", "netns", "exec", self.namespace(name), *command)
@@ -140,8 +145,8 @@ class SwitchedTown(Town):
 
     def mirror_port(self, bridge, port):
         self.run_in("wire", "tc", "qdisc", "replace", "dev", port, "clsact")
-        self.run_in("wire", "tc", "filter", "replace", "dev", port, "ingress", "protocol", "all", "prio", "1", "matchall",
-                    "action", "mirred", "egress", "mirror", "dev", self.spans[bridge])
+        self.run_in("wire", "tc", "filter", "replace", "dev", port, "ingress", "protocol", "all", "prio", "1", "u32",
+                    "match", "u32", "0", "0", "action", "mirred", "egress", "mirror", "dev", self.spans[bridge])
 
 
 class Scene:
@@ -234,8 +239,17 @@ class Scene:
             raise RuntimeError("kidoban does not watch: " + (self.directory / "kidoban.log").read_text())
 
     def vantage_options(self):
-        """What tells kidoban about the mirror ports."""
-        return ()
+        """Settings that say from where each wire is seen."""
+        rows = []
+        for _, zone, interface, _ in self.town.segments:
+            vantage = {"port": "port", "hub": "tap", "mirror": "port"}[self.vantage]
+            rows.append(f'{{ interface = "{interface}"; vantage = "{vantage}"; }}')
+            if interface in self.spans:
+                rows.append(f'{{ interface = "{self.spans[interface]}"; zone = "{zone}"; vantage = "mirror"; '
+                            f'gateway_macs = [ "{self.gateway_mac(interface)}" ]; }}')
+        settings = self.directory / "kidoban.conf"
+        settings.write_text(f"wires = (\n  {', '.join(rows)}\n);\n")
+        return "--settings", settings
 
     # ---- the wires ----
 
@@ -250,6 +264,10 @@ class Scene:
         elif self.vantage == "mirror":
             self.town.mirror_port(bridge, port)
         return made
+
+    def gateway_socket(self, interface):
+        """Sends frames out of the gateway itself: what no rule of it sees."""
+        return GatewaySocket(within(self.town.namespace("gate"), lambda: packet_socket(interface)))
 
     def patch(self, left, right):
         """Lays a cable between the switches of two interfaces, round the gateway. Returns what unpatch() takes."""
@@ -372,7 +390,7 @@ def run_all(programs, tests, vantages, wanted):
     return 1 if tally.failed else 0
 
 
-def main(path, tests, vantages=("port", "hub")):
+def main(path, tests, vantages=("port", "hub", "mirror")):
     """Runs tests, each at each vantage. Arguments: the directory of the programs, words to choose tests and vantages."""
     programs = pathlib.Path(sys.argv[1]).resolve()
     words = [word for word in sys.argv[2:] if word != "--inside"]
