@@ -182,14 +182,11 @@ int sandbox_calls_limit(int *ret_listener, struct error *error) {
     result = allow_sockets(filter);
   if (result == 0)
     result = seccomp_load(filter);
-  int listener = result == 0 ? seccomp_notify_fd(filter) : -1;
-  /* A copy, for it closes its own. */
-  if (listener >= 0)
-    listener = fcntl(listener, F_DUPFD_CLOEXEC, 3);
+  int listener = result == 0 ? seccomp_notify_fd(filter) : -1; /* the library never closes it */
   seccomp_release(filter);
   if (result < 0 || listener < 0)
-    return error_set(error, result < 0 ? -result : errno, "the system call filter: %s",
-                     strerror(result < 0 ? -result : errno));
+    return error_set(error, result < 0 ? -result : EINVAL, "the system call filter: %s",
+                     strerror(result < 0 ? -result : EINVAL));
   *ret_listener = listener;
   return 0;
 }
