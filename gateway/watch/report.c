@@ -419,7 +419,8 @@ static const char *label_reason(const char *name, enum language language) {
 
 static void fill_parts(const struct alert *alert, const struct report_names *names, struct parts *parts) {
   const struct finding *finding = &alert->finding;
-  bool show_mac = finding->kind == FINDING_BYPASS || finding->kind == FINDING_SPOOFED ||
+  bool show_mac = (finding->kind == FINDING_TUNNEL && finding->direction == FRAME_PASSING) ||
+                  finding->kind == FINDING_BYPASS || finding->kind == FINDING_SPOOFED ||
                   finding->kind == FINDING_UNKNOWN_SEGMENT ||
                   (finding->kind >= FINDING_BRIDGED && finding->kind <= FINDING_ROGUE_UPLINK);
   name_zone(names, finding->zone, parts->from);

@@ -52,13 +52,13 @@ static bool belongs_by_pending(const struct watch *watch, int wire, const struct
   return pending->policy != NULL && index_find(pending->index, address).zone == pending->wire_zones[wire];
 }
 
-static bool crossing_is_allowed(const struct watch *watch, const struct frame *frame, zone_index from, zone_index to) {
-  struct packet packet = frame->packet;
-  struct passage_question question = {.packet = &packet,
-                                      .quoted = frame->has_quoted ? &frame->quoted : NULL,
+static bool crossing_is_allowed(const struct watch *watch, const struct packet *packet, const struct packet *quoted,
+                                zone_index from, zone_index to) {
+  struct passage_question question = {.packet = packet,
+                                      .quoted = quoted,
                                       .from = from,
                                       .to = to,
-                                      .without_ports = (packet.traits & TRAIT_NO_PORTS) != 0};
+                                      .without_ports = (packet->traits & TRAIT_NO_PORTS) != 0};
   bool reversed;
   return conversation_judge_alone(watch->current.index, &question, &reversed).allow ||
          (watch->pending.policy != NULL && conversation_judge_alone(watch->pending.index, &question, &reversed).allow);
@@ -87,7 +87,8 @@ static void judge_layer(const struct watch *watch, const struct sighting *sighti
     to = bounds->wire_zone;
   bool home = (from == bounds->wire_zone || from == ZONE_NONE) && (to == bounds->wire_zone || to == ZONE_NONE);
   bool strange = is_strange(bounds, from) || is_strange(bounds, to);
-  if (bounds->crossing_counts ? home || crossing_is_allowed(watch, layer, from, to) : !strange)
+  const struct packet *quoted = layer->has_quoted ? &layer->quoted : NULL;
+  if (bounds->crossing_counts ? home || crossing_is_allowed(watch, packet, quoted, from, to) : !strange)
     return;
   zone_index other = is_strange(bounds, from) ? from : is_strange(bounds, to) ? to : ZONE_NONE;
   note_foreign(inside, other, "inner-packet", &packet->source, &packet->destination);
@@ -103,6 +104,19 @@ static void judge_arp_layer(const struct watch *watch, const struct frame *layer
                  &layer->arp.sender, &layer->arp.target);
 }
 
+/* Whether the packet might be sent to, or come from, the machine that it names beside its addresses. */
+static bool hidden_is_allowed(const struct watch *watch, const struct frame *layer, const struct bounds *bounds,
+                              const struct hidden_address *hidden, zone_index zone) {
+  if (!bounds->crossing_counts)
+    return false;
+  struct packet packet = layer->packet;
+  *(hidden->of_source ? &packet.source : &packet.destination) = hidden->address;
+  packet.traits &= (unsigned)TRAIT_NO_PORTS;
+  zone_index from = hidden->of_source ? zone : zone_of(watch, &packet.source);
+  zone_index to = hidden->of_source ? zone_of(watch, &packet.destination) : zone;
+  return crossing_is_allowed(watch, &packet, NULL, from, to);
+}
+
 /* Addresses that lie in others, or in options. */
 static void judge_hidden(const struct watch *watch, const struct sighting *sighting, const struct frame *layer,
                          const struct bounds *bounds, struct inside *inside) {
@@ -110,7 +124,8 @@ static void judge_hidden(const struct watch *watch, const struct sighting *sight
   size_t count = frame_hidden(sighting->captured, layer, hidden);
   for (size_t i = 0; i < count; i++) {
     zone_index zone = zone_of(watch, &hidden[i].address);
-    if (is_strange(bounds, zone) && !belongs_by_pending(watch, sighting->wire, &hidden[i].address))
+    if (is_strange(bounds, zone) && !belongs_by_pending(watch, sighting->wire, &hidden[i].address) &&
+        !hidden_is_allowed(watch, layer, bounds, &hidden[i], zone))
       note_foreign(inside, zone, hidden_way_name(hidden[i].way), &layer->packet.source, &hidden[i].address);
   }
 }
@@ -157,7 +172,8 @@ static bool service_names(const struct service *service, enum encapsulation enca
   if (service->protocol != PROTOCOL_UDP)
     return false;
   const char *name = encapsulation_name(encapsulation);
-  if (strncmp(service->text, name, strlen(name)) == 0)
+  size_t length = strlen(name);
+  if (strncmp(service->text, name, length) == 0 && (service->text[length] == '\0' || service->text[length] == '-'))
     return true;
   for (size_t i = 0; i < 2; i++)
     if (encapsulation_has_port(encapsulation, ports[i]) && service->first_port <= ports[i] &&
@@ -208,8 +224,7 @@ static bool judge_quoted(struct watch *watch, const struct sighting *sighting) {
   if (from == ZONE_NONE || from == sighting->wire_zone || from == sighting->destination.zone ||
       belongs_by_pending(watch, sighting->wire, &quoted->source))
     return false;
-  struct frame crossing = {.packet = *quoted};
-  if (crossing_is_allowed(watch, &crossing, from, sighting->wire_zone))
+  if (crossing_is_allowed(watch, quoted, NULL, from, sighting->wire_zone))
     return false;
   struct finding finding;
   sighting_describe(sighting, &finding);
@@ -223,6 +238,25 @@ static bool judge_quoted(struct watch *watch, const struct sighting *sighting) {
   return true;
 }
 
+/* Nobody here sends packets round by others; who does has something in mind, even within one zone. */
+static bool judge_route(struct watch *watch, const struct sighting *sighting) {
+  struct hidden_address hidden[HIDDEN_MOST];
+  size_t count = frame_hidden(sighting->captured, sighting->frame, hidden);
+  for (size_t i = 0; i < count; i++) {
+    if (hidden[i].way != HIDDEN_SOURCE_ROUTE && hidden[i].way != HIDDEN_ROUTING_HEADER)
+      continue;
+    struct finding finding;
+    sighting_describe(sighting, &finding);
+    finding.kind = FINDING_UNKNOWN_SEGMENT;
+    finding.zone = sighting->wire_zone;
+    finding.other_zone = ZONE_NONE;
+    finding.reason = hidden_way_name(hidden[i].way);
+    watch_find(watch, &finding);
+    return true;
+  }
+  return false;
+}
+
 bool tunnel_judge_passing(struct watch *watch, const struct sighting *sighting) {
   if (!concerns(sighting))
     return false;
@@ -231,7 +265,7 @@ bool tunnel_judge_passing(struct watch *watch, const struct sighting *sighting) 
   struct inside inside;
   look_inside(watch, sighting, &bounds, &inside);
   if (sighting->frame->encapsulation == ENCAPSULATION_NONE && !inside.foreign)
-    return false;
+    return judge_route(watch, sighting);
   zone_index outer = zone_of(watch, &sighting->packet.source);
   if (outer == zone || outer == ZONE_NONE)
     outer = zone_of(watch, &sighting->packet.destination);

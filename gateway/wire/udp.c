@@ -72,7 +72,7 @@ static bool checksum_fits(const uint8_t *header, size_t length) {
 }
 
 static bool is_ipv4(const uint8_t *bytes, size_t captured, uint32_t length) {
-  size_t header = captured >= IPV4_HEADER ? (bytes[0] & 0x0fu) * 4u : 0;
+  size_t header = captured >= IPV4_HEADER && bytes[0] >> 4 == 4 ? (bytes[0] & 0x0fu) * 4u : 0;
   return header >= IPV4_HEADER && header <= captured && load16(bytes + 2) == length && checksum_fits(bytes, header);
 }
 
@@ -187,42 +187,68 @@ static bool try_gtp(struct datagram *datagram) {
   return carry_ip(datagram, look.position - datagram->decoding->cursor.position, ENCAPSULATION_GTP);
 }
 
+/* PPP for a session within an address and control field, or of a protocol that is common there. */
+static bool looks_like_ppp(struct cursor look) {
+  static const uint16_t COMMON[] = {0x0021, 0x0057, 0x0281, 0x0031, 0x8021, 0x8057, 0xc021, 0xc023, 0xc223, 0xc227};
+  unsigned protocol = cursor_be16(&look);
+  if (protocol == 0xff03)
+    return true;
+  for (size_t i = 0; i < sizeof COMMON / sizeof COMMON[0]; i++)
+    if (COMMON[i] == protocol)
+      return true;
+  return false;
+}
+
 /* Behind an optional length, tunnel, session, numbers and padding stands PPP. */
-static void carry_l2tp_data(const struct datagram *datagram, unsigned flags) {
-  struct cursor *cursor = &datagram->decoding->cursor;
-  cursor_skip(cursor, (flags & 0x4000) != 0 ? 8 : 6);
+static bool carry_l2tp_data(const struct datagram *datagram, unsigned flags) {
+  struct cursor look = behind(datagram, (flags & 0x4000) != 0 ? 8 : 6);
   if ((flags & 0x0800) != 0)
-    cursor_skip(cursor, 4);
+    cursor_skip(&look, 4);
   if ((flags & 0x0200) != 0)
-    cursor_skip(cursor, cursor_be16(cursor));
+    cursor_skip(&look, cursor_be16(&look));
+  if (!looks_like_ppp(look))
+    return false;
+  datagram->decoding->cursor = look;
   decoding_carries_ppp(datagram->decoding, ENCAPSULATION_L2TP);
+  return true;
 }
 
 static bool try_l2tp(struct datagram *datagram) {
+  enum { RESERVED_2 = 0x34f0, RESERVED_3 = 0x7ff0 };
   unsigned flags = datagram->captured >= 4 ? load16(datagram->bytes) : 0, version = flags & 0x0f;
   if (version != 2 && version != 3)
     return false;
   if ((flags & 0x8000) != 0) /* control: its length is always there */
     return (flags & 0x4000) != 0 && load16(datagram->bytes + 2) == datagram->length && datagram->length >= 12 &&
            carry(datagram, 0, ENCAPSULATION_L2TP, INNER_HIDDEN, 0);
-  if (!datagram->at_port)
+  if (!datagram->at_port || (flags & (version == 2 ? RESERVED_2 : RESERVED_3)) != 0)
     return false;
-  if (version == 2) {
-    carry_l2tp_data(datagram, flags);
-  } else {
-    cursor_skip(&datagram->decoding->cursor, 4);
-    decode_l2tpv3(datagram->decoding);
-  }
+  if (version == 2)
+    return carry_l2tp_data(datagram, flags);
+  if (load16(datagram->bytes + 2) != 0)
+    return false;
+  cursor_skip(&datagram->decoding->cursor, 4);
+  decode_l2tpv3(datagram->decoding);
   return true;
 }
 
+/* A whole IP packet, and nothing more, behind a header of that size. */
+static bool is_ip_behind(const struct datagram *datagram, size_t header) {
+  if (header >= datagram->captured)
+    return false;
+  const uint8_t *bytes = datagram->bytes + header;
+  size_t captured = datagram->captured - header;
+  uint32_t length = datagram->length - (uint32_t)header;
+  return is_ipv4(bytes, captured, length) || is_ipv6(bytes, captured, length);
+}
+
 static bool try_lisp(struct datagram *datagram) {
-  return looks_like_ip(behind(datagram, 8)) && carry_ip(datagram, 8, ENCAPSULATION_LISP);
+  return is_ip_behind(datagram, 8) && carry_ip(datagram, 8, ENCAPSULATION_LISP);
 }
 
 static bool try_gue(struct datagram *datagram) {
   size_t header = 4 + (datagram->bytes[0] & 0x1fu) * 4;
-  return (datagram->bytes[0] & 0xe0) == 0 && looks_like_ip(behind(datagram, header)) &&
+  return (datagram->bytes[0] & 0xe0) == 0 && is_ip_behind(datagram, header) &&
          carry_ip(datagram, header, ENCAPSULATION_IP_IN_UDP);
 }
 

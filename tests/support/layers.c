@@ -320,7 +320,7 @@ static void add_tcp(struct growing *frame, const char *argument) {
   put16(header, (size_t)atoi(ends.source));
   put16(header + 2, (size_t)atoi(ends.destination));
   header[12] = 0x50;
-  header[13] = 0x02;
+  header[13] = ends.protocol >= 0 ? (uint8_t)ends.protocol : 0x02;
   frame->protocol = 6;
 }
 

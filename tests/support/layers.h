@@ -14,7 +14,8 @@ enum { LAYERS_MOST = 2048 };
  *   eth vlan:7 ip4:10.0.0.1>10.0.0.2 gre ip4:10.1.0.1>10.1.0.2 tcp:50000>443
  *
  * Arguments follow a colon: addresses and ports as SOURCE>DESTINATION, numbers, or bytes in hexadecimal (raw:, and the
- * MACs of eth:DESTINATION>SOURCE). "ip4:A>B/94" says the protocol itself. What there is stands in the table at the end
+ * MACs of eth:DESTINATION>SOURCE). "ip4:A>B/94" says the protocol itself,
+ * "tcp:A>B/16" the flags. What there is stands in the table at the end
  * of layers.c. An unknown recipe aborts.
  */
 size_t layers_build(const char *recipe, uint8_t ret_bytes[static LAYERS_MOST]);

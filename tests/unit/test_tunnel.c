@@ -207,6 +207,9 @@ static const struct {
      "tunnel internet>lgwan inner-packet;"},
     {"\"proto/47\"", OUTSIDE, OUT, AB " gre ip4:10.1.0.9>10.2.0.9 udp:40000>53 vxlan " ETH " " AX,
      "tunnel lgwan>internet inner-packet;"},
+    {"\"proto/47\"", INSIDE, OUT, "ip4:10.2.0.5>10.1.0.5 gre ip4:10.2.0.9>10.1.0.9 tcp:443>50000/18", ""},
+    {"\"proto/47\"", INSIDE, OUT, "ip4:10.2.0.5>10.1.0.5 gre ip4:10.2.0.9>10.1.0.9 tcp:443>50000/16", ""},
+    {"\"proto/47\"", OUTSIDE, OUT, AB " gre ip4:10.1.0.9>10.2.0.9 tcp:50000>443/16", ""},
     {"\"proto/50\"", OUTSIDE, OUT, AB "/50 fill:60", ""},
     {"\"proto/50\"", INSIDE, OUT, "ip4:10.2.0.5>10.1.0.5/50 fill:60", ""},
     {"\"udp/4500\"", OUTSIDE, OUT, AB " udp:4500>4500 raw:00001234 fill:60", ""},
@@ -231,6 +234,8 @@ static const struct {
     {"", OUTSIDE, ON, BB6 " routing:2409:1::5 tcp:50000>443", "tunnel internet>lgwan routing-header;"},
     {"", OUTSIDE, ON, BB6 " home:2409:1::5 tcp:50000>443", "tunnel internet>lgwan home-address;"},
     {"", OUTSIDE, ON, BB " ip6:2409:2::5>2002:a01:5::1 tcp:50000>443", "tunnel internet>lgwan 6to4;"},
+    {"", OUTSIDE, ON, "ip4:10.2.0.5>10.2.0.6,10.2.0.7 tcp:50000>443", "unknown-segment internet>- source-route;"},
+    {"", OUTSIDE, ON, BB6 " routing:2409:2::7 tcp:50000>443", "unknown-segment internet>- routing-header;"},
     /* Nothing of the kind. */
     {"", OUTSIDE, ON, BB " udp:40000>4789 raw:0102030405060708", ""},
     {"", INSIDE, IN, AB " udp:40000>53 raw:123401000001000000000000", ""},
