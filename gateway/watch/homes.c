@@ -56,7 +56,7 @@ struct homes *homes_new(size_t machines) {
   struct homes *homes = calloc(1, sizeof *homes);
   if (homes == NULL)
     return NULL;
-  homes->machines = machines_new(machines, machines, 0);
+  homes->machines = machines_new(machines, machines, machines);
   return homes->machines != NULL ? homes : homes_free(homes);
 }
 

@@ -82,8 +82,12 @@ static void build_lender(void) {
 }
 
 static struct watch *borrow(unsigned *open) {
-  const struct watch_settings settings = {
-      .connections = 64, .passages = FRAMES_MOST, .fragmented = FRAMES_MOST, .tell = tell, .context = open};
+  const struct watch_settings settings = {.connections = 64,
+                                          .machines = 64,
+                                          .passages = FRAMES_MOST,
+                                          .fragmented = FRAMES_MOST,
+                                          .tell = tell,
+                                          .context = open};
   struct watch *watch = watch_new(&settings);
   if (watch == NULL)
     abort();
