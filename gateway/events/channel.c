@@ -19,7 +19,7 @@
 #include <gnutls/gnutls.h>
 #include <linux/sockios.h>
 
-enum { PATIENCE_MILLISECONDS = 5000, PORT_SIZE = 8, PORT_TCP = 601, PORT_TLS = 6514 };
+enum { PATIENCE_MILLISECONDS = 5000, FAREWELL_MILLISECONDS = 1000, PORT_SIZE = 8, PORT_TCP = 601, PORT_TLS = 6514 };
 
 #define LOCAL_SOCKET "/dev/log"
 
@@ -226,6 +226,22 @@ bool channel_is_lost(const struct channel *channel) {
 bool channel_is_acknowledged(const struct channel *channel) {
   int waiting = 0;
   return channel->transport == SYSLOG_LOCAL || (ioctl(channel->socket, SIOCOUTQ, &waiting) == 0 && waiting == 0);
+}
+
+bool channel_finish(struct channel *channel) {
+  char ignored[256];
+  struct pollfd wait = {.fd = channel->socket, .events = POLLIN};
+  if (channel->transport == SYSLOG_LOCAL)
+    return true;
+  if (channel->session != NULL)
+    gnutls_bye(channel->session, GNUTLS_SHUT_WR);
+  shutdown(channel->socket, SHUT_WR);
+  while (poll(&wait, 1, FAREWELL_MILLISECONDS) > 0) {
+    ssize_t got = recv(channel->socket, ignored, sizeof ignored, MSG_DONTWAIT);
+    if (got <= 0)
+      return got == 0;
+  }
+  return false;
 }
 
 int channel_descriptor(const struct channel *channel) {

@@ -23,6 +23,8 @@ int channel_send(struct channel *channel, const char *message, size_t length, st
 bool channel_is_lost(const struct channel *channel);
 /* Whether the other machine has acknowledged all bytes. */
 bool channel_is_acknowledged(const struct channel *channel);
+/* Says that nothing more comes, and waits a moment for the other side to say the same: then it has read everything. */
+bool channel_finish(struct channel *channel);
 int channel_descriptor(const struct channel *channel);
 
 #endif

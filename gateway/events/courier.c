@@ -223,6 +223,8 @@ static int start(struct courier *courier, struct error *error) {
 }
 
 static void release(struct courier *courier) {
+  if (courier->state != NULL && courier->sink->finish != NULL && !courier->failing)
+    courier->sink->finish(courier->state);
   mark(courier, true);
   if (courier->state != NULL)
     courier->sink->close(courier->state);

@@ -31,6 +31,8 @@ struct sink {
   /* All that is there was delivered; also called once a second. last: the newest record. A negative errno with *error:
    * it fails. NULL: nothing to do. */
   int (*idle)(void *state, const struct event_text *last, struct error *error);
+  /* The daemon has ended, and nothing more comes. NULL: nothing to do. */
+  void (*finish)(void *state);
   /* Sequence of the last record that it surely has; NULL: the last that was delivered. */
   uint64_t (*settled)(void *state);
   /* Where it would begin again; NULL: as it is written down. */

@@ -2,7 +2,7 @@
 /*
  * A program of the operator's, for mail or a lamp: once when something begins and once when it ends, not for what is
  * said in between. It gets the record on standard input and the most important keys in its environment. One at a time;
- * one that does not end is killed. It is tried a few times, and nothing that is older than a day is told any more.
+ * one that does not end is killed. What failed is tried again until it is a day old.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,12 +19,10 @@
 
 #include "events/courier.h"
 
-enum { ATTEMPTS = 5, AGE_SECONDS = 86400, VARIABLE_SIZE = 512 };
+enum { AGE_SECONDS = 86400, VARIABLE_SIZE = 512 };
 
 struct hook_sink {
   const struct hook_settings *settings;
-  uint64_t trying; /* sequence of the record that failed */
-  unsigned failed; /* how often */
 };
 
 static void *open_sink(const struct courier_job *job, struct error *error) {
@@ -158,20 +156,12 @@ static int run(const struct hook_sink *sink, const json_t *record, const struct 
   return WEXITSTATUS(status) == 0 ? 0 : error_set(error, EIO, "%s: exit code %d", program, WEXITSTATUS(status));
 }
 
-/* A record that it never takes must not keep it from all others. */
-static int try(struct hook_sink *sink, const json_t *record, const struct event_text *text, struct error *error) {
-  int result = run(sink, record, text, error);
-  sink->failed = result == 0 ? 0 : sink->trying == text->sequence ? sink->failed + 1 : 1;
-  sink->trying = text->sequence;
-  return result < 0 && sink->failed >= ATTEMPTS ? SINK_TOO_OLD : result;
-}
-
 static int deliver(void *state, const struct event_text *text, struct error *error) {
-  struct hook_sink *sink = state;
+  const struct hook_sink *sink = state;
   json_t *record = json_loadb(text->text, text->length, 0, NULL);
   int result = 0;
   if (record != NULL && is_wanted(sink, record))
-    result = is_too_old(record) ? SINK_TOO_OLD : try(sink, record, text, error);
+    result = is_too_old(record) ? SINK_TOO_OLD : run(sink, record, text, error);
   json_decref(record);
   return result;
 }

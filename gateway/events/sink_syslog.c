@@ -2,7 +2,8 @@
 /*
  * Syslog over TCP has no acknowledgement of its own: what a server had not read yet when it died is gone, and nothing
  * says so. So a record counts as received only when the other machine acknowledged its bytes and the connection was
- * still there SETTLE_SECONDS later; all others are sent again on the next connection.
+ * still there SETTLE_SECONDS later, or when the server answered the end of the connection with its own; all others are
+ * sent again on the next connection.
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +17,7 @@
 #include "events/courier.h"
 #include "events/syslog_line.h"
 
-enum { HOST_SIZE = 256, SETTLE_SECONDS = 2 };
+enum { HOST_SIZE = 256, SETTLE_SECONDS = 30 };
 
 struct syslog_sink {
   const struct courier_job *job;
@@ -117,6 +118,12 @@ static int idle(void *state, const struct event_text *last, struct error *error)
   return beat(sink, last, error);
 }
 
+static void finish(void *state) {
+  struct syslog_sink *sink = state;
+  if (sink->channel != NULL && channel_finish(sink->channel))
+    sink->settled = sink->sent;
+}
+
 static uint64_t settled(void *state) {
   return ((const struct syslog_sink *)state)->settled;
 }
@@ -134,5 +141,6 @@ const struct sink SINK_SYSLOG = {.name = "syslog",
                                  .close = close_sink,
                                  .deliver = deliver,
                                  .idle = idle,
+                                 .finish = finish,
                                  .settled = settled,
                                  .descriptor = descriptor};
