@@ -8,6 +8,7 @@
 
 static const int64_t SECOND = 1000000000;
 #define RENEWAL SECOND
+#define CHECKING (SECOND / 2)
 
 static void distrust(struct live *live, size_t at, const char *reason) {
   struct live_wire *wire = &live->wires[at];
@@ -22,10 +23,14 @@ static void renew(struct live *live, size_t at) {
   struct capture *capture = live->sources[at].capture;
   struct error error = {0};
   size_t count = watch_list_withheld(live->watch, live->wires[at].number, tuples, FILTER_TUPLES);
-  if (capture_check_filter(capture, &error) < 0)
-    distrust(live, at, "filter-changed");
-  else if ((count > 0 || capture_withheld(capture) > 0) && capture_withhold(capture, tuples, count, &error) < 0)
+  if ((count > 0 || capture_withheld(capture) > 0) && capture_withhold(capture, tuples, count, &error) < 0)
     distrust(live, at, "filter-refused");
+}
+
+static void check(struct live *live, size_t at) {
+  struct error error = {0};
+  if (capture_check_filter(live->sources[at].capture, &error) < 0)
+    distrust(live, at, "filter-changed");
 }
 
 static void withhold_nothing(struct live *live, size_t at) {
@@ -44,6 +49,10 @@ void live_withhold_nothing(struct live *live) {
 void live_look_after_filters(struct live *live) {
   if (!watch_withholding_stands(live->watch, live->wall))
     live_withhold_nothing(live);
+  for (size_t i = 0; i < live->count && live->now >= live->check_at; i++)
+    if (live->sources[i].capture != NULL)
+      check(live, i);
+  live->check_at = live->now >= live->check_at ? live->now + CHECKING : live->check_at;
   if (live->settings->without_prefilter || live->now < live->renew_at)
     return;
   live->renew_at = live->now + RENEWAL;

@@ -67,8 +67,8 @@ struct live {
   int tick;          /* a timer that takes the place of the captures' own wakeups under load */
   bool busy;         /* ... as it does now */
   int64_t counted_at;
-  uint64_t counted; /* frames since then */
-  int64_t renew_at; /* when the filters are chosen anew */
+  uint64_t counted;           /* frames since then */
+  int64_t check_at, renew_at; /* when the filters are chosen anew */
   struct machine *machine;
   struct canary_key key;
   struct address_range own[OWN_ADDRESSES];
