@@ -126,6 +126,21 @@ static void print_kidod(const struct screen *screen, const json_t *status) {
          answer_number(flows, "in_force"), answer_number(flows, "closed"), answer_number(flows, "expired"));
 }
 
+/* Found at the start: what it is about, and what opens it again. */
+static void print_held_closed(const struct screen *screen, const json_t *status) {
+  const char *reason = answer_text(json_object_get(status, "kidod"), "held_closed");
+  if (reason[0] == '\0') {
+    return;
+  }
+  print_label(screen, "閉じた理由", "closed because");
+  printf(choose(screen, "カーネルが確定済みのポリシーのとおりに動きません: %s%s%s\n",
+                "the kernel does not do what the confirmed policy says: %s%s%s\n"),
+         paint(screen, "\033[1;31m"), answer_escape(screen->invocation->arena, reason), paint(screen, "\033[0m"));
+  print_label(screen, "", "");
+  puts(choose(screen, "原因を除けば自動で開きます。それでも開くなら kido apply FILE --allow-unproven",
+              "it opens by itself when the cause is gone; to open it all the same: kido apply FILE --allow-unproven"));
+}
+
 static void print_drift(const struct screen *screen, const json_t *status) {
   const char *drift = answer_text(json_object_get(status, "kidod"), "drift");
   if (drift[0] == '\0') {
@@ -301,6 +316,7 @@ static int print_screen(const struct invocation *invocation, const json_t *statu
   order_print_clock(invocation, status);
   print_policy(&screen, status);
   print_kidod(&screen, status);
+  print_held_closed(&screen, status);
   print_drift(&screen, status);
   print_other_tables(&screen, status);
   print_closed_windows(&screen, status);

@@ -27,6 +27,7 @@ struct gate_aim controller_aim(struct controller *controller) {
   controller_trial_follow_clock(controller);
   return (struct gate_aim){.policy = generation ? generation->policy : NULL,
                            .open = generation != NULL && !controller->held_closed,
+                           .still = controller->reopening,
                            .restrictions = &controller->restrictions};
 }
 
@@ -213,6 +214,7 @@ static void announce_stop(struct controller *controller, const struct error *rea
 static int shut_down(struct controller *controller, struct error *error) {
   sd_notify(0, "STOPPING=1");
   controller_stop_proving(controller);
+  controller_stop_reopening(controller);
   controller_watch_stop(controller);
   controller_load_abandon(controller);
   controller_trial_abandon(controller);
@@ -227,6 +229,7 @@ static void release(struct controller *controller) {
   controller_watch_stop(controller);
   controller_stop_looking(controller);
   controller_stop_proving(controller);
+  controller_stop_reopening(controller);
   controller_stop_records(controller);
   sd_event_source_disable_unref(controller->change);
   sd_event_source_disable_unref(controller->retry);

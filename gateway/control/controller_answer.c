@@ -115,12 +115,15 @@ static json_t *status_flows(const struct controller *controller) {
 
 static json_t *status_kidod(const struct controller *controller) {
   bool failing = controller->kernel_failures > 1;
-  return json_pack("{s:s, s:s, s:I, s:b, s:b, s:s?, s:I, s:I}", "state",
-                   failing ? "failing" : (controller->in_force && !controller->held_closed ? "open" : "closed"),
+  return json_pack("{s:s, s:s, s:I, s:b, s:b, s:s?, s:I, s:I, s:s?}", "state",
+                   failing                                                                      ? "failing"
+                   : controller->in_force && !controller->held_closed && !controller->reopening ? "open"
+                                                                                                : "closed",
                    "version", KIDO_VERSION, "pid", (json_int_t)getpid(), "repair", controller->options->repair,
                    "loading", controller->load.origin != LOAD_NONE, "drift", controller->drift.what, "drift_count",
                    (json_int_t)controller->drift.count, "event_failures",
-                   (json_int_t)event_log_failures(controller->log));
+                   (json_int_t)event_log_failures(controller->log), "held_closed",
+                   controller->held_closed || controller->reopening ? controller->held_reason : NULL);
 }
 
 json_t *controller_status(const struct controller *controller, enum language language) {

@@ -300,6 +300,9 @@ static int on_change(sd_event_source *source, int fd, uint32_t events, void *con
   struct drift *drift = &controller->drift;
   nftables_watch_drain(fd, gate_port(controller->gate), GATE_TABLE, &drift->transaction, &drift->change);
   controller_prove_if_moved(controller);
+  if (drift->change.others > 0) {
+    controller_reopen_soon(controller);
+  }
   if (drift->change.table) {
     stop_forwarding(controller);
   }

@@ -137,6 +137,7 @@ static int hand_over(struct controller *controller, struct generation *generatio
     return error_set(error, ENOMEM, "no memory");
   }
   controller->load.previous = controller->in_force;
+  controller->load.previous_held = controller->held_closed;
   controller->in_force = generation;
   controller->held_closed = false;
   generation_update_forces(generation, &controller->restrictions, controller_now(), NULL, NULL);
@@ -149,6 +150,7 @@ static void swap_back(struct controller *controller) {
   struct generation *left = controller->in_force;
   controller->in_force = controller->load.previous;
   controller->load.previous = NULL;
+  controller->held_closed = controller->load.previous_held;
   generation_free(left);
   if (controller->in_force) {
     generation_update_forces(controller->in_force, &controller->restrictions, controller_now(), NULL, NULL);
@@ -393,18 +395,9 @@ static void take_back(struct controller *controller) {
   go_back(controller);
 }
 
-/* The `gateway` flows stay, so that somebody can come and see. */
-static void hold_closed(struct controller *controller) {
-  struct error ignored = {0};
-  controller->held_closed = true;
-  controller->publications++;
-  controller_refresh(controller);
-  controller_publish(controller, PUBLICATION_CLOSED, NULL, &ignored);
-}
-
 static void refuse_refuted(struct controller *controller, struct outcome *outcome) {
   if (controller->load.origin == LOAD_START) {
-    hold_closed(controller);
+    controller_hold_closed(controller, outcome->proof);
   } else if (controller->trial) {
     controller_trial_undo(controller);
   } else {
@@ -423,9 +416,14 @@ static void settle(struct controller *controller, struct outcome *outcome, struc
   const struct load *load = &controller->load;
   if (load->seconds > 0 && !controller->trial) {
     outcome->code = 1;
-    error_set(error, ECANCELED, "%s",
-              language_choose(load->language, "試行は、証明が終わる前に終わりました",
-                              "the trial ended before the proof did"));
+    error_set(
+        error, ECANCELED,
+        language_choose(load->language,
+                        "試行の時間 (%llu 秒) が、証明が終わる前に過ぎました (証明に %lld 秒)。--confirm-within を"
+                        "長くしてやり直してください",
+                        "the time of the trial (%llu seconds) was over before the proof was made (in %lld "
+                        "seconds): try again with a longer --confirm-within"),
+        (unsigned long long)load->seconds, (long long)(controller_now().seconds - load->applied_at.seconds));
   } else if (load->seconds == 0 && confirm(controller, error) < 0) {
     take_back(controller);
     outcome->code = 3;
@@ -436,6 +434,10 @@ static void settle(struct controller *controller, struct outcome *outcome, struc
 
 void controller_load_proven(struct controller *controller, const json_t *proof) {
   struct load *load = &controller->load;
+  if (load->origin == LOAD_REOPEN) {
+    controller_reopen_proven(controller, proof);
+    return;
+  }
   struct outcome outcome = {.diagnostics = load->diagnostics, .changes = load->changes, .proof = proof};
   struct error error = {0};
   if (must_refuse(load, proof)) {
@@ -453,7 +455,8 @@ void controller_load_proven(struct controller *controller, const json_t *proof) 
 }
 
 void controller_load_abandon(struct controller *controller) {
-  if (controller->load.proving && !controller->trial && controller->load.origin != LOAD_START) {
+  bool is_new = controller->load.origin != LOAD_START && controller->load.origin != LOAD_REOPEN;
+  if (controller->load.proving && !controller->trial && is_new) {
     keep_release(controller->options->state_directory);
     swap_back(controller);
   }

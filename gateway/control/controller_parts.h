@@ -29,6 +29,7 @@
 enum load_origin {
   LOAD_NONE,     /* no load is under way */
   LOAD_START,    /* the last confirmed policy, at start */
+  LOAD_REOPEN,   /* the same once more, behind closed doors (controller_reopen.c) */
   LOAD_CLIENT,   /* `kido apply` */
   LOAD_RELOAD,   /* SIGHUP */
   LOAD_ROLLBACK, /* `kido rollback` */
@@ -54,6 +55,7 @@ struct load {
   /* From the read-back to the end of the proof: the new policy is in force already, and what was is kept here. */
   bool proving;
   struct generation *previous; /* NULL: the gate was closed, or a trial keeps it */
+  bool previous_held;          /* and was held closed */
   struct instant applied_at;
   size_t changes;
   json_t *diagnostics;
@@ -143,9 +145,12 @@ struct controller {
   sd_event_source *change; /* the next instant at which a flow opens or ends */
   sd_event_source *retry;
   unsigned kernel_failures; /* attempts in a row to bring the kernel in line */
-  bool held_closed; /* the policy in force was refuted when it was loaded at the start: its `gateway` flows alone stand
-                     */
-  bool forwarding_stopped; /* a cut could not be loaded: nothing is forwarded until the rules can be */
+  bool held_closed;  /* the policy in force was refuted when it was loaded at the start: its `gateway` flows alone stand
+                      */
+  char *held_reason; /* the packet for which it is held closed; NULL when it is not */
+  bool reopening;    /* its rules stand, and forwarding stays off until they are proven */
+  sd_event_source *reopen_timer; /* the next attempt */
+  bool forwarding_stopped;       /* a cut could not be loaded: nothing is forwarded until the rules can be */
 
   struct kernel_watch *watch;
   struct drift drift;
@@ -222,6 +227,17 @@ bool controller_is_decided(const struct controller *controller);
 void controller_load_proven(struct controller *controller, const json_t *proof);
 /* kidod stops before the proof came: what was in force before is what it leaves behind. */
 void controller_load_abandon(struct controller *controller);
+
+/* ---- controller_reopen.c ---- */
+
+/* What was loaded at the start leaks, as the proof says: the `gateway` flows stay, so that somebody can come and see.
+ */
+void controller_hold_closed(struct controller *controller, const json_t *proof);
+/* Something changed that may have been the cause; nothing when the gate is not held closed. */
+void controller_reopen_soon(struct controller *controller);
+/* The proof of an attempt. */
+void controller_reopen_proven(struct controller *controller, const json_t *proof);
+void controller_stop_reopening(struct controller *controller);
 
 /* ---- controller_proof.c ---- */
 

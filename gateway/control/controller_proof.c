@@ -140,7 +140,9 @@ static void accept(struct controller *controller, json_t *answer) {
   proving->last = answer;
   proving->again = 0;
   proving->seen_twice = false;
-  tell(controller, answer);
+  if (controller->load.origin != LOAD_REOPEN || state_of(answer) == PROOF_STATE_PROVEN) {
+    tell(controller, answer); /* what it was held closed for was told then */
+  }
   if (controller->load.proving) {
     controller_load_proven(controller, answer);
   }
@@ -294,6 +296,7 @@ void controller_prove_now(struct controller *controller) {
 static int on_interval(sd_event_source *source, uint64_t time, void *context) {
   struct controller *controller = context;
   controller_prove_soon(controller);
+  controller_reopen_soon(controller);
   sd_event_source_set_time(source, time + controller->options->prove_interval * seconds);
   return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

@@ -22,6 +22,7 @@
  */
 struct trial {
   struct generation *confirmed; /* what it returns to; NULL: the gate is closed */
+  bool held_closed;             /* and it was held closed */
   struct confirmed_policy record;
   char by[PERSON_TEXT_SIZE];
   struct person person;
@@ -100,9 +101,8 @@ struct person controller_trial_person(const struct controller *controller) {
 }
 
 const struct generation *controller_trial_confirmed(const struct controller *controller) {
-  return controller->trial          ? controller->trial->confirmed
-         : controller->load.proving ? controller->load.previous
-                                    : controller->in_force;
+  bool is_new = controller->load.proving && controller->load.origin != LOAD_REOPEN;
+  return controller->trial ? controller->trial->confirmed : is_new ? controller->load.previous : controller->in_force;
 }
 
 /* ---- before it is loaded ---- */
@@ -185,6 +185,8 @@ int controller_trial_begin(struct controller *controller, struct trial *trial, s
     return error_set(error, -result, "the end of the trial cannot be watched: %s", strerror(-result));
   }
   trial->confirmed = controller->in_force;
+  trial->held_closed = controller->held_closed;
+  controller->held_closed = false;
   controller->in_force = pending;
   controller->trial = trial;
   controller->restrictions = controller_trial_restrictions(controller, trial);
@@ -238,6 +240,7 @@ static struct generation *swap_back(struct controller *controller, struct trial 
   struct generation *left = controller->in_force;
   controller->in_force = trial->confirmed;
   trial->confirmed = NULL;
+  controller->held_closed = trial->held_closed;
   controller->trial = NULL;
   controller->restrictions = controller_trial_restrictions(controller, NULL);
   controller->last_trial.at = controller_now();

@@ -53,6 +53,7 @@ static int on_topology(sd_event_source *source, int fd, uint32_t events, void *c
   if (topology_watch_drain(fd)) {
     settle(context, ADDRESS_MILLISECONDS);
     controller_prove_soon(context);
+    controller_reopen_soon(context);
   }
   return 0;
 }

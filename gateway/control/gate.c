@@ -178,7 +178,7 @@ static int bring(struct gate *gate, const struct gate_aim *aim, struct instant n
   if (result < 0) {
     go_back(gate, now);
   } else {
-    result = aim->open ? open_forwarding(error) : system_harden(error);
+    result = aim->open && !aim->still ? open_forwarding(error) : system_harden(error);
   }
   arena_free(scratch);
   return result;

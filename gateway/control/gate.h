@@ -25,6 +25,7 @@ struct gate;
 struct gate_aim {
   const struct policy *policy;             /* NULL: none was ever confirmed */
   bool open;                               /* false: closed, but for the `gateway` flows of the policy */
+  bool still;                              /* open, but forwarding is not turned on yet */
   const struct restrictions *restrictions; /* NULL: none */
 };
 

@@ -25,7 +25,8 @@ struct machine_watch {
 
 static bool should_forward(const struct machine_watch *watch) {
   const struct controller *controller = watch->controller;
-  return controller->in_force != NULL && !controller->held_closed && !controller->forwarding_stopped;
+  return controller->in_force != NULL && !controller->held_closed && !controller->reopening &&
+         !controller->forwarding_stopped;
 }
 
 /* What is not as it should be: "net/ipv4/conf/eth0/rp_filter = 0 ≠ 1", and how many more there are; "" for nothing.

@@ -142,6 +142,44 @@ int conntrack_read(struct arena *arena, struct connection_list *ret_list, struct
   return status;
 }
 
+/* ---- ending ---- */
+
+static void write_entry(struct nf_conntrack *entry, const struct connection *connection) {
+  const struct connection_tuple *tuple = &connection->original;
+  bool version4 = tuple->source.family == FAMILY_IPV4;
+  nfct_set_attr_u8(entry, ATTR_ORIG_L3PROTO, version4 ? AF_INET : AF_INET6);
+  nfct_set_attr(entry, version4 ? ATTR_ORIG_IPV4_SRC : ATTR_ORIG_IPV6_SRC, tuple->source.bytes);
+  nfct_set_attr(entry, version4 ? ATTR_ORIG_IPV4_DST : ATTR_ORIG_IPV6_DST, tuple->destination.bytes);
+  nfct_set_attr_u8(entry, ATTR_ORIG_L4PROTO, connection->protocol);
+  if (connection->protocol == IPPROTO_ICMP || connection->protocol == IPPROTO_ICMPV6) {
+    nfct_set_attr_u8(entry, ATTR_ICMP_TYPE, tuple->icmp_type);
+    nfct_set_attr_u8(entry, ATTR_ICMP_CODE, tuple->icmp_code);
+    nfct_set_attr_u16(entry, ATTR_ICMP_ID, htons(tuple->source_port));
+  } else {
+    nfct_set_attr_u16(entry, ATTR_ORIG_PORT_SRC, htons(tuple->source_port));
+    nfct_set_attr_u16(entry, ATTR_ORIG_PORT_DST, htons(tuple->destination_port));
+  }
+  nfct_set_attr_u32(entry, ATTR_ID, connection->id); /* and none that has taken its place */
+}
+
+int conntrack_end(const struct connection *connection, struct error *error) {
+  struct nfct_handle *handle = nfct_open(CONNTRACK, 0);
+  struct nf_conntrack *entry = nfct_new();
+  int status = -1, code = errno;
+  if (handle != NULL && entry != NULL) {
+    write_entry(entry, connection);
+    status = nfct_query(handle, NFCT_Q_DESTROY, entry);
+    code = errno;
+  }
+  if (entry != NULL) {
+    nfct_destroy(entry);
+  }
+  if (handle != NULL) {
+    nfct_close(handle);
+  }
+  return status < 0 ? error_set(error, code, "cannot end a live connection: %s", strerror(code)) : 0;
+}
+
 /* ---- counting ---- */
 
 struct mark_count {

@@ -46,6 +46,9 @@ uint32_t connection_flow_mark(uint32_t mark);
 /* All connections that the kernel tracks now, in its order. */
 int conntrack_read(struct arena *arena, struct connection_list *ret_list, struct error *error);
 
+/* Ends one: its next packet is judged as an opener. -ENOENT: it has ended by itself. */
+int conntrack_end(const struct connection *connection, struct error *error);
+
 /* Live connections by mark. */
 struct connection_counts;
 
