@@ -23,6 +23,7 @@ static struct finding blindness(const struct watch *watch, int wire, const char 
 void watch_is_blind(struct watch *watch, int wire, const char *reason, uint64_t frames, bool lasting, int64_t now) {
   if (watch->current.policy == NULL)
     return;
+  watch_missed_something(watch);
   struct finding finding = blindness(watch, wire, reason, frames, now);
   if (lasting)
     aggregate_hold(watch->aggregate, &finding);
@@ -33,6 +34,7 @@ void watch_is_blind(struct watch *watch, int wire, const char *reason, uint64_t 
 void watch_loses_sight(struct watch *watch, int wire, const char *reason, int64_t since, int64_t now) {
   if (watch->current.policy == NULL)
     return;
+  watch_missed_something(watch);
   struct finding finding = blindness(watch, wire, reason, 1, now);
   finding.since = since;
   aggregate_hold(watch->aggregate, &finding);
@@ -41,6 +43,7 @@ void watch_loses_sight(struct watch *watch, int wire, const char *reason, int64_
 void watch_sees_again(struct watch *watch, int wire, const char *reason, int64_t now) {
   if (watch->current.policy == NULL)
     return;
+  watch_missed_something(watch);
   struct finding finding = blindness(watch, wire, reason, 0, now);
   aggregate_end(watch->aggregate, &finding);
 }
@@ -48,6 +51,7 @@ void watch_sees_again(struct watch *watch, int wire, const char *reason, int64_t
 void watch_was_blind(struct watch *watch, int wire, const char *reason, uint64_t frames, int64_t from, int64_t to) {
   if (watch->current.policy == NULL)
     return;
+  watch_missed_something(watch);
   struct finding finding = blindness(watch, wire, reason, frames, to);
   finding.since = from;
   aggregate_add(watch->aggregate, &finding);

@@ -54,6 +54,18 @@ void carried_recognise(struct watch *watch, struct connection *connection, const
   watch_find(watch, &finding);
 }
 
+void carried_unasked(struct watch *watch, const struct connection *connection, const struct sighting *sighting) {
+  const struct policy *policy = watch->current.policy;
+  struct finding finding;
+  sighting_describe(sighting, &finding);
+  finding.kind = FINDING_WRONG_SHAPE;
+  finding.zone = connection->to_zone;
+  finding.other_zone = connection->from_zone;
+  finding.flow = connection->flow < policy->flow_count ? &policy->flows[connection->flow] : NULL;
+  finding.reason = "opened-from-wrong-side";
+  watch_find(watch, &finding);
+}
+
 void carried_portion(struct watch *watch, const struct connection *connection, unsigned source_end, uint64_t bytes,
                      const struct frame *frame, int wire) {
   const struct policy *policy = watch->current.policy;

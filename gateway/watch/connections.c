@@ -25,7 +25,8 @@ struct connections {
   struct tags *tags;
   size_t mask;
   uint64_t seed; /* so that nobody can aim at one set */
-  uint64_t evicted;
+  uint64_t evicted, lost;
+  uint16_t now; /* as last_seen */
 };
 
 /* Large pages where the kernel has them: the table is walked at random. */
@@ -185,6 +186,14 @@ static bool goes_before(const struct connection *left, const struct connection *
   return (int16_t)(left->last_seen - right->last_seen) < 0;
 }
 
+static void note_eviction(struct connections *connections, const struct connection *victim) {
+  if (victim->family == FAMILY_NONE)
+    return;
+  int16_t silent = (int16_t)(connections->now - victim->last_seen);
+  connections->evicted++;
+  connections->lost += victim->allowed && silent < CONNECTION_LIVES / CONNECTION_TICK ? 1 : 0;
+}
+
 struct connection *connections_add(struct connections *connections, const struct connection_key *key) {
   struct connection *found = connections_find(connections, key);
   if (found != NULL)
@@ -194,7 +203,7 @@ struct connection *connections_add(struct connections *connections, const struct
   for (unsigned way = 0; way < WAYS && victim->family != FAMILY_NONE; way++)
     if (set->ways[way].family == FAMILY_NONE || goes_before(&set->ways[way], victim))
       victim = &set->ways[way];
-  connections->evicted += victim->family != FAMILY_NONE ? 1 : 0;
+  note_eviction(connections, victim);
   connections->tags[set_of(connections, key)].of[victim - set->ways] = tag_of(key);
   memset(victim, 0, sizeof *victim);
   memcpy(victim->ends, key->ends, sizeof key->ends);
@@ -226,6 +235,14 @@ void connection_opener(const struct connection *connection, struct packet *ret_o
   ret_opener->destination_port = connection->ports[to];
   if (connection->protocol == PROTOCOL_TCP)
     ret_opener->tcp_flags = TCP_SYN;
+}
+
+void connections_set_time(struct connections *connections, int64_t seconds) {
+  connections->now = (uint16_t)(seconds / CONNECTION_TICK);
+}
+
+uint64_t connections_lost(const struct connections *connections) {
+  return connections->lost;
 }
 
 uint64_t connections_evicted(const struct connections *connections) {

@@ -31,6 +31,7 @@ struct connection {
   uint8_t opener_end : 1; /* which end opened it */
   uint8_t allowed : 1;
   uint8_t disguised : 1;    /* its packets were seen to be rewritten: never on the fast way */
+  uint8_t unasked : 1;      /* it began with an answer, although whoever should have asked was watched all the time */
   uint8_t unrecognised : 4; /* packets with payload whose protocol is still to be recognised; until then no fast way */
   uint8_t reason;           /* enum reason of the opener's verdict */
   int16_t from_zone, to_zone;
@@ -63,6 +64,12 @@ void connection_opener(const struct connection *connection, struct packet *ret_o
 /* Forgets all verdicts: the epochs begin anew. */
 void connections_forget_verdicts(struct connections *connections);
 
+/* What time it is, in seconds: an allowed conversation that was seen CONNECTION_LIVES before is alive. */
+enum { CONNECTION_LIVES = 180 };
+void connections_set_time(struct connections *connections, int64_t seconds);
+
 uint64_t connections_evicted(const struct connections *connections);
+/* Those that were alive. */
+uint64_t connections_lost(const struct connections *connections);
 
 #endif

@@ -15,6 +15,8 @@
 
 #include "watch/watch_parts.h"
 
+static const int64_t FORGOTTEN = 180LL * 1000000000; /* by the gateway: longer than it remembers what is not TCP */
+
 enum { TCP_HEADERS = 32, UDP_HEADER = 8 }; /* TCP: with the time stamps that all systems send */
 
 /* TCP flag bytes of a packet that does not open a connection and makes sense, as a set of bits. */
@@ -160,7 +162,21 @@ static struct decision judge_known(struct watch *watch, struct connection *conne
   struct decision decision = ask(index, question, original ? ROLE_ORIGINAL : ROLE_REPLY, &opener);
   if (decision.allow || is_flow_reason(decision.reason))
     remember(watch, connection, question, &decision, connection->opener_end, original);
+  if (original)
+    connection->unasked = 0;
   return decision;
+}
+
+/* A connection of TCP may sleep for days; anything else, and an opener that is not answered, is forgotten by the
+ * gateway within minutes, so that it can let an answer pass only when somebody asked. */
+static bool begins_with_answer(const struct watch *watch, const struct packet *packet) {
+  bool quick = packet->protocol != PROTOCOL_TCP || (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+  return quick && watch_saw_everything(watch, FORGOTTEN);
+}
+
+static void take_up(struct watch *watch, struct connection *connection, const struct packet *packet, bool reversed) {
+  connection->unasked = reversed && begins_with_answer(watch, packet);
+  watch->taken_up += !connection->unasked && (reversed || !opens(packet)) ? 1 : 0;
 }
 
 /* Whether this packet opens anew what the table knows as something else: judged on its own. */
@@ -193,6 +209,7 @@ struct decision conversation_judge(struct watch *watch, const struct passage_que
   connection = connections_add(watch->connections, &key);
   uint8_t opener_end = reversed ? (uint8_t)(1 - key.source_end) : key.source_end;
   remember(watch, connection, question, &decision, opener_end, !reversed);
+  take_up(watch, connection, question->packet, reversed);
   if (decision.allow && !reversed && opens(question->packet))
     carried_begin(watch, connection, &key);
   return decision;
@@ -274,7 +291,9 @@ struct connection *conversation_find_plain(struct watch *watch, const struct fra
     return NULL;
   if (direction == FRAME_LEAVING && !passages_empty(watch->passages) && is_suspect(watch, frame, key, captured))
     return NULL;
-  if (connection->unrecognised != 0 || (connection->disguised && !is_disguise_over(watch, connection, key)))
+  if (connection->unrecognised != 0 || connection->unasked != 0)
+    return NULL;
+  if (connection->disguised && !is_disguise_over(watch, connection, key))
     return NULL;
   touch(watch, connection);
   return connection;
@@ -321,6 +340,8 @@ void conversation_count(struct watch *watch, const struct sighting *sighting) {
   struct connection *connection = connections_find(watch->connections, &key);
   if (connection == NULL || !connection->allowed || connection->epoch != watch->epoch)
     return;
+  if (sighting->direction == FRAME_LEAVING && connection->unasked && key.source_end != connection->opener_end)
+    carried_unasked(watch, connection, sighting);
   if (!counts(watch, connection, key.source_end, sighting->direction))
     return;
   count(watch, connection, key.source_end, sighting->frame, sighting->wire);

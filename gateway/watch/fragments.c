@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAYS = 4, PIECES = 8 };
+enum { WAYS = 4, PIECES = 128 };
 static const int64_t LIFETIME = 30LL * 1000000000;
 
 struct piece {
-  uint32_t first, end;
+  uint16_t first, length;
 };
 
 struct datagram {
@@ -26,6 +26,7 @@ struct datagram {
 struct fragments {
   struct datagram *datagrams;
   size_t sets;
+  uint64_t lost;
 };
 
 struct fragments *fragments_new(size_t count) {
@@ -73,6 +74,7 @@ static struct datagram *find(struct fragments *fragments, const struct frame *fr
     if (!set[way].used || (oldest->used && set[way].time < oldest->time))
       oldest = &set[way];
   }
+  fragments->lost += oldest->used && frame->time - oldest->time < LIFETIME ? 1 : 0;
   *oldest = (struct datagram){.source = frame->packet.source,
                               .destination = frame->packet.destination,
                               .identification = frame->identification,
@@ -83,16 +85,17 @@ static struct datagram *find(struct fragments *fragments, const struct frame *fr
 }
 
 /* The same piece twice is a retransmission (or the second sighting on its way through the gateway). */
-static bool add_piece(struct datagram *datagram, uint32_t first, uint32_t end) {
+static bool add_piece(struct datagram *datagram, uint16_t first, uint16_t length) {
+  uint32_t end = (uint32_t)first + length;
   for (unsigned i = 0; i < datagram->piece_count; i++) {
     const struct piece *piece = &datagram->pieces[i];
-    if (piece->first == first && piece->end == end)
+    if (piece->first == first && piece->length == length)
       return true;
-    if (first < piece->end && piece->first < end)
+    if (first < (uint32_t)piece->first + piece->length && piece->first < end)
       return false;
   }
   if (datagram->piece_count < PIECES)
-    datagram->pieces[datagram->piece_count++] = (struct piece){first, end};
+    datagram->pieces[datagram->piece_count++] = (struct piece){first, length};
   return true;
 }
 
@@ -113,8 +116,11 @@ enum fragment_answer fragments_see(struct fragments *fragments, const struct fra
     packet->traits &= ~(unsigned)TRAIT_NO_PORTS;
     packet->tcp_flags = TCP_ACK; /* a later part of something that its first part was judged for */
   }
-  if (first_sight &&
-      !add_piece(datagram, frame->fragment_offset, (uint32_t)frame->fragment_offset + frame->fragment_length))
+  if (first_sight && !add_piece(datagram, frame->fragment_offset, frame->fragment_length))
     return FRAGMENT_OVERLAPS;
   return datagram->ports_known ? FRAGMENT_PORTS_KNOWN : FRAGMENT_PORTS_UNKNOWN;
+}
+
+uint64_t fragments_lost(const struct fragments *fragments) {
+  return fragments->lost;
 }

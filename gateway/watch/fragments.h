@@ -24,4 +24,7 @@ struct fragments *fragments_free(struct fragments *fragments);
 enum fragment_answer fragments_see(struct fragments *fragments, const struct frame *frame, bool first_sight,
                                    struct packet *packet);
 
+/* Packets that were forgotten before their time. */
+uint64_t fragments_lost(const struct fragments *fragments);
+
 #endif

@@ -15,6 +15,8 @@
 
 #include "watch/watch_parts.h"
 
+static const int64_t FRAGMENT_LIFE = 60LL * 1000000000; /* no packet is in pieces for so long */
+
 static void find(struct watch *watch, const struct sighting *sighting, enum finding_kind kind, zone_index zone,
                  zone_index other_zone, const char *reason) {
   struct finding finding;
@@ -306,6 +308,8 @@ static struct decision judge_exit(struct watch *watch, const struct sighting *si
 /* True when it was found to be something. */
 static bool judge_forwarded(struct watch *watch, const struct sighting *sighting, zone_index from) {
   struct decision decision = judge_exit(watch, sighting, from);
+  if (decision.allow && sighting->headless)
+    decision = (struct decision){.reason = REASON_FRAGMENT, .flow = decision.flow};
   if (!decision.allow && (is_rejection(watch, sighting) || allowed_by_pending(watch, sighting)))
     return false;
   if (decision.allow)
@@ -340,6 +344,8 @@ static void complete_fragment(struct watch *watch, struct sighting *sighting) {
   enum fragment_answer answer = fragments_see(watch->fragments, sighting->frame, first_sight, &sighting->packet);
   if (answer == FRAGMENT_OVERLAPS)
     judge_fault(watch, sighting, FAULT_FRAGMENT_OVERLAP);
+  sighting->headless = answer == FRAGMENT_PORTS_UNKNOWN && sighting->direction == FRAME_LEAVING &&
+                       watch_saw_everything(watch, FRAGMENT_LIFE);
 }
 
 void judge_ip(struct watch *watch, struct sighting *sighting) {

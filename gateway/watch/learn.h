@@ -10,9 +10,9 @@
  * Evidence, in this order: the file itself says which frames its machine sent; most frames that the policy allows
  * between zones come from or go to that MAC (they are what the gateway forwards); else, the same packet was seen on two
  * wires with a hop less (something routes between them); else, most frames of the wire's own hosts for other zones go
- * to it (hosts send to their router); on a wire where none of this is seen, a MAC that is the gateway's on another one and
- * speaks as the policy's gateway may. A single MAC is taken per wire. A second path that carries lawful traffic alone
- * and alone carries it is therefore taken for the gateway: tell --gateway-mac where that matters.
+ * to it (hosts send to their router); on a wire where none of this is seen, a MAC that is the gateway's on another one
+ * and speaks as the policy's gateway may. A single MAC is taken per wire. A second path that carries lawful traffic
+ * alone and alone carries it is therefore taken for the gateway: tell --gateway-mac where that matters.
  */
 struct learning;
 

@@ -97,6 +97,17 @@ static const struct sentence BLIND_EVERYWHERE_ADVICE = {
     "1. See in kido status that the watchman is back; if not, systemctl restart kidoban. 2. Note the time that was not "
     "watched"};
 
+static const char *const CROWDED_REASONS[] = {"table-full", "recognition-full"};
+/* He saw everything, and had no room for it. */
+static const struct sentence CROWDED = {"木戸番の表があふれた: %8（%9件）。通信の一部を十分に調べていない",
+                                        "the tables of the watchman are full: %8 (%9). Some conversations were not "
+                                        "examined as they should be"};
+static const struct sentence CROWDED_ADVICE = {
+    "1. kido top と kido events で、大量の接続を始めている機器を探して止める。2. 平常の業務でも続くなら機器を増強する",
+    "1. Look with kido top and kido events for a machine that opens connections in masses, and stop it. 2. If it goes "
+    "on "
+    "in ordinary work, the machine is too small"};
+
 /* Behind the message of the last record of an alert. */
 static const struct sentence ENDED = {"【終息】", " [ended]"};
 
@@ -396,6 +407,8 @@ static const struct {
     {"opened-from-wrong-side", {"開始側ではない側から始まった", "it was opened from its other side"}},
     {"stalled", {"監視の処理が止まっていた", "the watchman was held up"}},
     {"behind", {"監視の処理が追いつかない", "the watchman does not keep up"}},
+    {"recognition-full",
+     {"中身を調べる接続の表があふれた", "the table of connections whose protocol is looked at is full"}},
     {"table-full", {"会話の表があふれた", "the table of conversations is full"}},
     {"canary-missed", {"自分で流した目印のフレームが見えない", "a canary frame that was sent there was not seen"}},
     {"counters-rise",
@@ -571,14 +584,23 @@ static void put_finding(const struct finding *finding, const struct report_names
   event->bytes = finding->bytes;
 }
 
+static void choose_sentences(const struct finding *finding, const struct sentence **ret_message,
+                             const struct sentence **ret_advice) {
+  bool everywhere = finding->kind == FINDING_BLIND && finding->wire == WIRE_NONE, crowded = false;
+  for (size_t i = 0; everywhere && finding->reason != NULL && i < sizeof CROWDED_REASONS / sizeof CROWDED_REASONS[0];
+       i++)
+    crowded = crowded || strcmp(finding->reason, CROWDED_REASONS[i]) == 0;
+  *ret_message = crowded ? &CROWDED : everywhere ? &BLIND_EVERYWHERE : &MESSAGES[finding->kind];
+  *ret_advice = crowded ? &CROWDED_ADVICE : everywhere ? &BLIND_EVERYWHERE_ADVICE : &ADVICE[finding->kind];
+}
+
 void report_event(const struct alert *alert, const struct report_names *names, int64_t now, struct report_texts *texts,
                   struct event *ret_event) {
   const struct finding *finding = &alert->finding;
   struct parts parts;
   fill_parts(alert, names, &parts);
-  bool everywhere = finding->kind == FINDING_BLIND && finding->wire == WIRE_NONE;
-  const struct sentence *message = everywhere ? &BLIND_EVERYWHERE : &MESSAGES[finding->kind];
-  const struct sentence *advice = everywhere ? &BLIND_EVERYWHERE_ADVICE : &ADVICE[finding->kind];
+  const struct sentence *message, *advice;
+  choose_sentences(finding, &message, &advice);
   write_sentence(language_choose(names->language, message->japanese, message->english), &parts, texts->message);
   add_inner(finding, names->language, texts->message);
   if (!alert->still_going)

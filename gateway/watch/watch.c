@@ -77,6 +77,14 @@ static void find_rewritten(void *context, const struct disguise_mark *entry, con
   rewritten_found(context, entry, exit);
 }
 
+void watch_missed_something(struct watch *watch) {
+  watch->whole_since = watch->now;
+}
+
+bool watch_saw_everything(const struct watch *watch, int64_t nanoseconds) {
+  return watch->whole_since != 0 && watch->now - watch->whole_since >= nanoseconds;
+}
+
 void watch_count_everyday(struct watch *watch, int wire) {
   watch->wires[wire].counters.everyday++;
 }
@@ -539,12 +547,26 @@ void watch_frame(struct watch *watch, int wire, const struct captured_frame *cap
     wait(watch, waiting, captured);
 }
 
+/* What one of them had no room for is not known any more. */
+static void look_at_tables(struct watch *watch, int64_t now) {
+  uint64_t lost = connections_lost(watch->connections), unrecognised = recogniser_overflows(watch->recogniser);
+  connections_set_time(watch->connections, now / 1000000000);
+  lost += fragments_lost(watch->fragments);
+  if (lost != watch->lost || watch->whole_since == 0)
+    watch_missed_something(watch);
+  if (unrecognised != watch->unrecognised)
+    watch_is_blind(watch, WIRE_NONE, "recognition-full", unrecognised - watch->unrecognised, false, now);
+  watch->lost = lost;
+  watch->unrecognised = unrecognised;
+}
+
 static void let_time_pass(struct watch *watch, int64_t now) {
   if (now > watch->now)
     watch->now = now;
   watch->next_tick = now + TICK;
   if (watch->pending.policy != NULL && now >= watch->pending_until)
     free_generation(&watch->pending);
+  look_at_tables(watch, now);
   disguise_advance(watch->disguise, now);
   passages_advance(watch->passages, now);
   homes_advance(watch, now);
@@ -563,6 +585,7 @@ void watch_clock_stepped(struct watch *watch, int64_t now) {
   close_alerts(watch, watch->now);
   watch->now = now;
   watch->next_tick = 0;
+  watch_missed_something(watch);
   if (watch->pending.policy != NULL && watch->pending_until != INT64_MAX)
     watch->pending_until = now + HOLD;
 }
@@ -586,5 +609,9 @@ uint64_t watch_evicted_machines(const struct watch *watch) {
 }
 
 uint64_t watch_evicted(const struct watch *watch) {
-  return connections_evicted(watch->connections);
+  return connections_lost(watch->connections);
+}
+
+uint64_t watch_taken_up(const struct watch *watch) {
+  return watch->taken_up;
 }

@@ -113,7 +113,10 @@ struct watch_counters {
 
 void watch_read_counters(const struct watch *watch, int wire, struct watch_counters *ret_counters);
 size_t watch_open_alerts(const struct watch *watch, enum event_severity severity);
+/* Allowed conversations that were alive when the table had no room for them. */
 uint64_t watch_evicted(const struct watch *watch);
+/* Conversations that were taken up in their middle: they began before the watch, or their opener was not seen. */
+uint64_t watch_taken_up(const struct watch *watch);
 uint64_t watch_evicted_machines(const struct watch *watch);
 
 #endif

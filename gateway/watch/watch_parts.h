@@ -86,6 +86,8 @@ struct watch {
   uint32_t withheld_epoch;   /* in which was chosen what the kernel may withhold */
   bool prefilter_distrusted; /* it withheld what it may not: nothing until the next policy */
   int64_t now, next_tick;
+  int64_t whole_since; /* since when nothing was missed; 0: not since the beginning */
+  uint64_t taken_up, lost, unrecognised;
   const struct captured_frame *at; /* the frame that is being judged, for evidence; NULL: none */
   int at_wire;
   struct waiting waiting[WAITING]; /* a ring */
@@ -102,11 +104,17 @@ struct sighting {
   enum frame_direction direction;
   struct address_facts source, destination; /* of IP packets */
   bool without_ports;                       /* a later fragment whose ports stay unknown */
+  bool headless; /* a later fragment that leaves although its first part was never seen: the gateway joins before it
+                    judges, and sends the parts in their order */
 };
 
 /* ---- watch.c ---- */
 
 void watch_find(struct watch *watch, const struct finding *finding);
+/* Something went by unseen: for a while nothing follows from what was not seen. */
+void watch_missed_something(struct watch *watch);
+/* Whether every frame of so long was seen and is remembered. */
+bool watch_saw_everything(const struct watch *watch, int64_t nanoseconds);
 void watch_count_everyday(struct watch *watch, int wire);
 /* Everything that the frame says; kind, zones and reason to be filled in. */
 void sighting_describe(const struct sighting *sighting, struct finding *ret_finding);
@@ -184,6 +192,8 @@ void carried_begin(struct watch *watch, struct connection *connection, const str
 void carried_recognise(struct watch *watch, struct connection *connection, const struct connection_key *key,
                        const struct sighting *sighting);
 
+/* An answer left that nobody asked for. */
+void carried_unasked(struct watch *watch, const struct connection *connection, const struct sighting *sighting);
 /* A portion of bytes of one end of a conversation has come together. */
 void carried_portion(struct watch *watch, const struct connection *connection, unsigned source_end, uint64_t bytes,
                      const struct frame *frame, int wire);
