@@ -19,11 +19,10 @@
 enum { HELD = 128, JOINTS = 32, DIGESTED = 128, MACS = 12 };
 
 static const int64_t MILLISECOND = 1000000, SECOND = 1000000000;
-#define COPY (2 * SECOND)               /* between the two copies of a frame */
-#define WAIT (20 * MILLISECOND)         /* for the other copy, before what one copy shows is told */
-#define JOINED (60 * SECOND)            /* since the last frame that showed it */
-#define AT_ONCE (60 * SECOND)           /* heard on two wires within it: two legs, and not carried over */
-#define REMEMBERED (24 * 3600 * SECOND) /* how long a machine belongs where it was */
+#define COPY (2 * SECOND)       /* between the two copies of a frame */
+#define WAIT (20 * MILLISECOND) /* for the other copy, before what one copy shows is told */
+#define JOINED (60 * SECOND)    /* since the last frame that showed it */
+#define AT_ONCE (60 * SECOND)   /* heard on two wires within it: two legs, and not carried over */
 
 struct held {
   struct finding finding;
@@ -165,6 +164,8 @@ static void drop_copies(struct homes *homes) {
 void homes_foreign(struct watch *watch, const struct finding *finding) {
   struct homes *homes = watch->homes;
   struct finding told = *finding;
+  if (homes->told)
+    return;
   const struct joint *joint =
       homes->bridged ? homes->joint : find_joint(watch, finding->zone, finding->other_zone, finding->time);
   if (joint == NULL && finding->kind != FINDING_BYPASS) {
@@ -290,7 +291,7 @@ static bool is_lawful(const struct watch *watch, const struct sighting *sighting
 
 /* The wire of another zone on which this is the gateway's own MAC; WIRE_NONE when it is none, or its own here. */
 static int wire_of_gateway(const struct watch *watch, const struct sighting *sighting, const struct mac *mac) {
-  if (wire_is_gateway_mac(&watch->wires[sighting->wire], mac))
+  if (!watch_may_be_gateway_mac(watch, mac) || wire_is_gateway_mac(&watch->wires[sighting->wire], mac))
     return WIRE_NONE;
   for (size_t i = 0; i < watch->wire_count; i++) {
     zone_index zone = watch->current.wire_zones[i];
@@ -324,7 +325,8 @@ static void find_two_homes(struct watch *watch, const struct sighting *sighting,
 }
 
 static bool is_recent(const struct sighting *sighting, const struct machine_sight *sight) {
-  return sight->moved && sight->other_wire != WIRE_NONE && sighting->frame->time - sight->other_last < REMEMBERED;
+  return sight->moved && sight->other_wire != WIRE_NONE &&
+         sighting->frame->time - sight->other_last < MACHINE_REMEMBERED;
 }
 
 void homes_hear_name(struct watch *watch, const struct sighting *sighting, enum machine_name kind, const void *name,
@@ -391,12 +393,28 @@ static void look_at_sender(struct watch *watch, const struct sighting *sighting)
   find_two_homes(watch, sighting, &sight, at_once ? "same-mac" : "carried");
 }
 
+/* Where the gateway's frame was heard first, if that was another wire, else a cable joins the wire with itself. */
+static void look_for_loop(struct watch *watch, const struct sighting *sighting) {
+  look_for_copy(watch, sighting);
+  if (!watch->homes->bridged)
+    homes_bridged(watch, sighting, sighting->wire_zone, sighting->wire, "gateway-loop");
+}
+
+/* The capture knows what this machine sent, and this is not of it. */
+static bool came_back(const struct watch *watch, const struct sighting *sighting) {
+  const struct wire *wire = &watch->wires[sighting->wire];
+  return wire->knows_sender && sighting->frame->sender == SENDER_OTHERS &&
+         wire_is_gateway_mac(wire, &sighting->frame->source_mac);
+}
+
 static void look_for_gateway(struct watch *watch, const struct sighting *sighting) {
   int other = wire_of_gateway(watch, sighting, &sighting->frame->source_mac);
   if (other == WIRE_NONE && !is_group(&sighting->frame->destination_mac))
     other = wire_of_gateway(watch, sighting, &sighting->frame->destination_mac);
   if (other != WIRE_NONE)
     find_bridged(watch, sighting, other, "gateway-mac");
+  else if (came_back(watch, sighting))
+    look_for_loop(watch, sighting);
 }
 
 void homes_look(struct watch *watch, const struct sighting *sighting) {
@@ -412,6 +430,6 @@ void homes_look(struct watch *watch, const struct sighting *sighting) {
     return;
   }
   look_for_gateway(watch, sighting);
-  if (!homes->bridged && !is_virtual(&frame->source_mac) && !is_group(&frame->source_mac))
+  if (!homes->bridged && !homes->told && !is_virtual(&frame->source_mac) && !is_group(&frame->source_mac))
     look_at_sender(watch, sighting);
 }

@@ -254,6 +254,10 @@ static void look_at_ourselves(struct live *live) {
   if (evicted > live->evicted)
     tell_everywhere(live, "table-full", evicted - live->evicted, live->looked_at);
   live->evicted = evicted;
+  evicted = watch_evicted_machines(live->watch);
+  if (evicted > live->evicted_machines)
+    tell_everywhere(live, "machines-full", evicted - live->evicted_machines, live->looked_at);
+  live->evicted_machines = evicted;
 }
 
 static void take_time(struct live *live, int64_t wall) {

@@ -114,7 +114,7 @@ uint64_t machines_digest(const struct machines *machines, const void *head, size
 /* ---- machines ---- */
 
 /* The entry of that key, or a free one, or that of the longest silent machine. */
-static struct machine *place_of(struct machines *machines, uint64_t key) {
+static struct machine *place_of(struct machines *machines, uint64_t key, int64_t now) {
   struct machine *set = &machines->machines[(key >> 32 & machines->machine_mask) * WAYS], *oldest = set;
   for (size_t i = 0; i < WAYS; i++) {
     if (set[i].key == key)
@@ -122,7 +122,7 @@ static struct machine *place_of(struct machines *machines, uint64_t key) {
     if (oldest->key != 0 && (set[i].key == 0 || set[i].homes[0].last < oldest->homes[0].last))
       oldest = &set[i];
   }
-  machines->evicted += oldest->key != 0 ? 1 : 0;
+  machines->evicted += oldest->key != 0 && now - oldest->homes[0].last < MACHINE_REMEMBERED ? 1 : 0;
   *oldest = (struct machine){.key = key};
   return oldest;
 }
@@ -141,7 +141,7 @@ static void tell_other(const struct home *other, const zone_index *wire_zones, i
 void machines_hear(struct machines *machines, enum machine_name kind, const void *name, size_t length, int wire,
                    const zone_index *wire_zones, int64_t now, struct machine_sight *ret_sight) {
   uint64_t key = close_key(mix_bytes(mix(machines->seed, (uint64_t)kind), name, length));
-  struct machine *machine = place_of(machines, key);
+  struct machine *machine = place_of(machines, key, now);
   struct home *homes = machine->homes;
   *ret_sight = (struct machine_sight){.first = homes[0].last == 0, .other_wire = WIRE_NONE, .key = key};
   if (!ret_sight->first && !same_zone(wire_zones, homes[0].wire, wire)) {
@@ -165,7 +165,7 @@ void machines_note_address(struct machines *machines, const struct address *addr
   for (size_t i = 0; i < WAYS && place->key != key; i++)
     if (set[i].key == key || (place->key != 0 && (set[i].key == 0 || set[i].last < place->last)))
       place = &set[i];
-  machines->evicted += place->key != 0 && place->key != key ? 1 : 0;
+  machines->evicted += place->key != 0 && place->key != key && now - place->last < MACHINE_REMEMBERED ? 1 : 0;
   *place = (struct owner){.key = key, .last = now, .mac = *mac};
 }
 

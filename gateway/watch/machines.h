@@ -8,7 +8,7 @@
  * What the watchman remembers of the machines on his wires: by which wire a machine was heard last, which MAC had an
  * address last, and which frames he heard a moment ago.
  *
- * Tables of fixed size, in sets of four; when a set is full, the longest silent entry goes and is counted. Wires are
+ * Tables of fixed size, in sets of four; when a set is full, the longest silent entry goes. Wires are
  * remembered, not zones, so that the memory outlives a policy; what is one zone is told with each question.
  */
 struct machines;
@@ -16,6 +16,9 @@ struct machines;
 /* Machines, addresses and frames: rounded up to a power of two; 0: 16,384, 16,384 and 8,192. NULL without memory. */
 struct machines *machines_new(size_t machines, size_t addresses, size_t frames);
 struct machines *machines_free(struct machines *machines);
+
+/* How long a machine belongs where it was, in nanoseconds. */
+#define MACHINE_REMEMBERED (24LL * 3600 * 1000000000)
 
 /* What names a machine. The same bytes of another kind are another name. */
 enum machine_name { MACHINE_BY_MAC, MACHINE_BY_HOST_NAME, MACHINE_BY_DUID };
@@ -48,6 +51,7 @@ int machines_echo(struct machines *machines, uint64_t digest, int wire, const zo
 uint64_t machines_digest(const struct machines *machines, const void *head, size_t head_length, const void *body,
                          size_t body_length);
 
+/* Entries that were heard of within a day and had to go all the same. */
 uint64_t machines_evicted(const struct machines *machines);
 
 #endif

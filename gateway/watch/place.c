@@ -140,6 +140,8 @@ static bool matches_pending(const struct watch *watch, const struct sighting *si
 
 /* On any wire: on another than its own it is a matter of joined wires. */
 static bool is_gateway_mac(const struct watch *watch, const struct mac *mac) {
+  if (!watch_may_be_gateway_mac(watch, mac))
+    return false;
   for (size_t i = 0; i < watch->wire_count; i++)
     if (wire_is_gateway_mac(&watch->wires[i], mac))
       return true;

@@ -409,6 +409,8 @@ static const struct {
     {"behind", {"監視の処理が追いつかない", "the watchman does not keep up"}},
     {"recognition-full",
      {"中身を調べる接続の表があふれた", "the table of connections whose protocol is looked at is full"}},
+    {"machines-full", {"機器の表があふれた", "the table of machines is full"}},
+    {"gateway-loop", {"本機の送ったフレームが戻ってきた（配線の輪）", "the gateway's own frames come back: a loop"}},
     {"table-full", {"会話の表があふれた", "the table of conversations is full"}},
     {"canary-missed", {"自分で流した目印のフレームが見えない", "a canary frame that was sent there was not seen"}},
     {"counters-rise",

@@ -156,6 +156,15 @@ bool wire_is_gateway_mac(const struct wire *wire, const struct mac *mac) {
   return false;
 }
 
+static uint64_t bit_of(const struct mac *mac) {
+  unsigned mixed = mac->bytes[2] * 7u ^ mac->bytes[3] * 13u ^ mac->bytes[4] * 29u ^ mac->bytes[5];
+  return 1ull << (mixed & 63);
+}
+
+bool watch_may_be_gateway_mac(const struct watch *watch, const struct mac *mac) {
+  return (watch->gateway_mac_bits & bit_of(mac)) != 0;
+}
+
 int watch_add_gateway_mac(struct watch *watch, int wire, const struct mac *mac) {
   struct wire *entry = &watch->wires[wire];
   if (wire_is_gateway_mac(entry, mac))
@@ -163,6 +172,7 @@ int watch_add_gateway_mac(struct watch *watch, int wire, const struct mac *mac) 
   if (entry->gateway_mac_count == GATEWAY_MACS)
     return -ENOSPC;
   entry->gateway_macs[entry->gateway_mac_count++] = *mac;
+  watch->gateway_mac_bits |= bit_of(mac);
   return 0;
 }
 
@@ -341,12 +351,14 @@ int watch_set_own(struct watch *watch, const struct address_range *own, size_t c
 
 /* ---- frames ---- */
 
-static enum frame_direction direction_of(const struct wire *wire, const struct frame *frame) {
-  if (frame->sender == SENDER_THIS_MACHINE)
+static enum frame_direction direction_of(struct wire *wire, const struct frame *frame) {
+  if (frame->sender == SENDER_THIS_MACHINE) {
+    wire->knows_sender = true;
     return FRAME_LEAVING;
+  }
   if (!frame->has_macs) /* a cooked capture shows what the machine itself received */
     return FRAME_ENTERING;
-  if (wire_is_gateway_mac(wire, &frame->source_mac))
+  if (wire_is_gateway_mac(wire, &frame->source_mac) && !(wire->knows_sender && frame->sender == SENDER_OTHERS))
     return FRAME_LEAVING;
   return wire_is_gateway_mac(wire, &frame->destination_mac) ? FRAME_ENTERING : FRAME_PASSING;
 }

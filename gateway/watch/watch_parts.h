@@ -26,7 +26,8 @@ struct wire {
   char *name, *zone_name;
   struct mac gateway_macs[GATEWAY_MACS];
   size_t gateway_mac_count;
-  bool tagged; /* frames with the tag of its zone were seen on it */
+  bool tagged;       /* frames with the tag of its zone were seen on it */
+  bool knows_sender; /* the capture said of a frame that the gateway sent it */
   bool has_root;
   struct mac root, old_root; /* of its spanning tree */
   int64_t root_changed;
@@ -67,6 +68,7 @@ struct watch {
   struct watch_settings settings;
   struct wire *wires;
   size_t wire_count;
+  uint64_t gateway_mac_bits; /* a bit for each of the gateway's MACs, on all wires */
   struct generation current, pending;
   int64_t pending_until; /* when the other policy is no longer accepted */
   uint16_t epoch;        /* of verdicts in tables, never 0: changes with generation, own addresses, flows in force */
@@ -121,6 +123,8 @@ void sighting_describe(const struct sighting *sighting, struct finding *ret_find
 /* Multicast, broadcast, link-local. */
 bool sighting_is_for_many(const struct sighting *sighting);
 bool wire_is_gateway_mac(const struct wire *wire, const struct mac *mac);
+/* False: it is the gateway's on no wire. */
+bool watch_may_be_gateway_mac(const struct watch *watch, const struct mac *mac);
 
 /* ---- withhold.c ---- */
 

@@ -93,6 +93,7 @@ static struct watch *borrow(unsigned *open) {
     abort();
   memcpy(watch->wires, lender->wires, WIRES * sizeof *watch->wires);
   watch->wire_count = WIRES;
+  watch->gateway_mac_bits = lender->gateway_mac_bits;
   watch->current = lender->current;
   watch->epoch = lender->epoch;
   watch->index_epoch = lender->index_epoch;

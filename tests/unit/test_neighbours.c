@@ -15,7 +15,8 @@ static const int64_t START = 1795482000LL * 1000000000, MILLISECOND = 1000000;
 
 static struct watch *watch;
 static int64_t clock_now;
-static char told[TEXT_SIZE]; /* first records: "bridged lgwan>internet same-frame;" */
+static enum frame_sender sender; /* of the next frames, as the capture says */
+static char told[TEXT_SIZE];     /* first records: "bridged lgwan>internet same-frame;" */
 
 static void tell(void *context, struct event *event, const struct timezone *timezone) {
   (void)context, (void)timezone;
@@ -68,6 +69,7 @@ static void set_up(void) {
   struct watch_settings settings = {.connections = 64, .machines = 64, .tell = tell};
   told[0] = '\0';
   clock_now = START;
+  sender = SENDER_UNKNOWN;
   watch = watch_new(&settings);
   for (int i = 0; i < WIRES; i++) {
     struct mac mac = {{2, 0, 0, 0, 0, (uint8_t)(0xa1 + i)}};
@@ -101,7 +103,8 @@ static void see(int wire, const char *text) {
                                  .data = bytes,
                                  .captured = (uint32_t)length,
                                  .length = (uint32_t)length,
-                                 .link_type = DLT_EN10MB};
+                                 .link_type = DLT_EN10MB,
+                                 .sender = sender};
   watch_frame(watch, wire, &frame);
   watch_flush(watch);
   clock_now += MILLISECOND;
@@ -199,6 +202,19 @@ END_TEST
 START_TEST(the_gateways_own_frames_on_the_wire_of_another_zone_are_a_joint) {
   see(INTERNET, ARP("0200000000a1", "0a010001", "0a010005"));
   expect("bridged internet>lgwan gateway-mac;");
+}
+END_TEST
+
+START_TEST(what_the_gateway_sent_and_hears_again_is_a_loop) {
+  sender = SENDER_OTHERS;
+  see(LGWAN, ARP("0200000000a1", "0a010001", "0a010005")); /* a mirror port: nothing there is sent by this machine */
+  expect("");
+  sender = SENDER_THIS_MACHINE;
+  see(LGWAN, ARP("0200000000a1", "0a010001", "0a010005"));
+  expect("");
+  sender = SENDER_OTHERS;
+  see(LGWAN, ARP("0200000000a1", "0a010001", "0a010005"));
+  expect("bridged lgwan>lgwan gateway-loop;");
 }
 END_TEST
 
@@ -422,6 +438,7 @@ int main(void) {
   tcase_add_test(all, padding_makes_no_difference_and_time_does);
   tcase_add_test(all, the_gateways_own_frames_on_the_wire_of_another_zone_are_a_joint);
   tcase_add_test(all, a_router_that_is_heard_through_a_joint_is_no_rogue);
+  tcase_add_test(all, what_the_gateway_sent_and_hears_again_is_a_loop);
   tcase_add_test(all, one_wire_may_be_joined_with_two_others);
   tcase_add_test(all, a_machine_is_told_each_time_it_changes_the_zone_within_a_day);
   tcase_add_test(all, legs_of_one_machine_and_what_both_zones_name_are_lawful);
