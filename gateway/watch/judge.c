@@ -118,7 +118,7 @@ static void judge_passing(struct watch *watch, struct sighting *sighting) {
   if (sighting->frame->has_neighbour && judge_neighbour(watch, sighting))
     return;
   if (sighting->direction == FRAME_PASSING && sighting->frame->has_macs &&
-      !mac_is_virtual(&sighting->frame->source_mac) &&
+      (sighting->source.traits & ADDRESS_LINK_LOCAL) == 0 && !mac_is_virtual(&sighting->frame->source_mac) &&
       judge_impostor(watch, sighting, &packet->source, &sighting->frame->source_mac))
     return;
   if (sighting->direction == FRAME_PASSING && !sighting_is_for_many(sighting) &&
