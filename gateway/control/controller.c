@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control/controller_parts.h"
@@ -86,6 +87,17 @@ static int prepare_directories(const struct controller_options *options, struct 
   return result;
 }
 
+/* A kidod that was killed leaves its lock to its children until these have ended too, which they do at once. */
+static int wait_for_lock(int fd) {
+  enum { ATTEMPTS = 200, STEP_NANOSECONDS = 10 * 1000 * 1000 };
+  int result = flock(fd, LOCK_EX | LOCK_NB);
+  for (unsigned i = 0; result < 0 && errno == EWOULDBLOCK && i < ATTEMPTS; i++) {
+    nanosleep(&(struct timespec){.tv_nsec = STEP_NANOSECONDS}, NULL);
+    result = flock(fd, LOCK_EX | LOCK_NB);
+  }
+  return result;
+}
+
 /* Two of us on one state directory would each repair what the other did. Held until the end of the process. */
 static int lock_state(struct controller *controller, struct error *error) {
   const char *directory = controller->options->state_directory;
@@ -93,7 +105,7 @@ static int lock_state(struct controller *controller, struct error *error) {
   if (controller->lock < 0) {
     return error_set(error, errno, "%s: %s", directory, strerror(errno));
   }
-  if (flock(controller->lock, LOCK_EX | LOCK_NB) < 0) {
+  if (wait_for_lock(controller->lock) < 0) {
     return error_set(error, errno, "%s: another kidod uses this state directory", directory);
   }
   return 0;
