@@ -81,6 +81,12 @@ static double watched_part(const struct watch_status *status) {
   return part_of(whole, unwatched);
 }
 
+static const char *follows_of(const struct watch_status *status) {
+  static const char *const names[] = {
+      [WATCH_BY_FILE] = "file", [WATCH_BY_KIDOD] = "kidod", [WATCH_KIDOD_GONE] = "kidod-gone"};
+  return status->follows <= WATCH_KIDOD_GONE ? names[status->follows] : "file";
+}
+
 static json_t *state_of(const struct watch_status *status) {
   json_t *object = json_object(), *interfaces = json_array();
   json_object_set_new(object, "state", json_string(watch_state_name(status->state)));
@@ -89,6 +95,7 @@ static json_t *state_of(const struct watch_status *status) {
   json_object_set_new(object, "interfaces", interfaces);
   json_object_set_new(object, "running", json_true());
   json_object_set_new(object, "watched", json_real(watched_part(status)));
+  json_object_set_new(object, "follows", json_string(follows_of(status)));
   json_object_set_new(object, "started", started_of(status));
   json_object_set_new(object, "policy_sha256", text_of(status->policy_sha256, sizeof status->policy_sha256));
   json_object_set_new(

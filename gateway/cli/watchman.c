@@ -51,6 +51,7 @@ struct watchman {
   int epoll, clock, signals, status, follow; /* descriptors, -1: none */
   int64_t follow_at;                         /* when to try kidod again */
   bool following, said_gone;
+  bool differs; /* what kidod has in force could not be read */
   bool stop;
   int64_t started;
   struct clock_reading clocks;     /* at the last look */
@@ -237,6 +238,22 @@ static void connect_to_kidod(struct watchman *watchman) {
   watchman->said_gone = false;
 }
 
+/* What is judged by is another policy than that in force: alarms and silence mean nothing. */
+static void refuse_published(struct watchman *watchman, const struct publication *publication,
+                             const struct error *error) {
+  say(watchman, "kidod のポリシーを読めません: ", "the policy of kidod cannot be read: ", error->message);
+  if (publication->phase != PUBLICATION_IN_FORCE)
+    return;
+  watchman->differs = true;
+  watch_is_blind(watchman->watch, WIRE_NONE, "policy-differs", 1, true, now());
+}
+
+static void agree(struct watchman *watchman) {
+  if (watchman->differs)
+    watch_sees_again(watchman->watch, WIRE_NONE, "policy-differs", now());
+  watchman->differs = false;
+}
+
 static void follow_kidod(struct watchman *watchman) {
   struct publication publication;
   int descriptor = -1;
@@ -251,7 +268,9 @@ static void follow_kidod(struct watchman *watchman) {
   if (publication.phase == PUBLICATION_CLOSED)
     say(watchman, "kidod に有効なポリシーがありません", "no policy is in force at kidod", "");
   else if (read_published(watchman, &publication, descriptor, &error) < 0)
-    say(watchman, "kidod のポリシーを読めません: ", "the policy of kidod cannot be read: ", error.message);
+    refuse_published(watchman, &publication, &error);
+  else if (publication.phase == PUBLICATION_IN_FORCE)
+    agree(watchman);
   if (descriptor >= 0)
     close(descriptor);
 }
@@ -265,6 +284,9 @@ static void answer_status(struct watchman *watchman) {
                                 .event_failures = watch_record_failures(watchman->record),
                                 .started = watchman->started / SECOND};
   live_status(watchman->live, &status);
+  if (watchman->differs && status.state == WATCH_WATCHING)
+    status.state = WATCH_DEGRADED;
+  status.follows = !watchman->following ? WATCH_BY_FILE : watchman->follow >= 0 ? WATCH_BY_KIDOD : WATCH_KIDOD_GONE;
   const struct policy *policy = watch_policy(watchman->watch);
   if (policy != NULL) {
     snprintf(status.policy_number, sizeof status.policy_number, "%.62s",

@@ -28,6 +28,9 @@ enum wire_state {
   WIRE_BLIND, /* it is captured, but something shows that not everything is seen: `reason` says what */
 };
 
+/* Whence the policy comes. */
+enum watch_follows { WATCH_BY_FILE, WATCH_BY_KIDOD, WATCH_KIDOD_GONE /* its last one stays */ };
+
 struct watch_status_request {
   uint32_t magic, version;
 };
@@ -49,6 +52,8 @@ struct watch_status {
   uint32_t magic, version;
   uint32_t state;           /* enum watch_state */
   uint32_t interface_count; /* of all; at most WATCH_STATUS_INTERFACES are listed */
+  uint32_t follows;         /* enum watch_follows */
+  uint32_t reserved;
   uint32_t open_alerts[4];  /* by enum event_severity */
   uint64_t evicted;         /* conversations that the table had no room for */
   uint64_t event_failures;  /* records that an output did not take */
