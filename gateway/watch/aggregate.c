@@ -8,6 +8,7 @@ enum {
   ALERTS = 1024, /* a power of two; budgets keep the number of open alerts far below */
   OWN_BUDGET = 4,
   SHARED_BUDGET = 20,
+  SHARED_RESERVE = 10, /* which notices do not touch */
   REPEAT_BUDGET = 20,
   PAIRS_OF_KIND = 6,
 };
@@ -70,7 +71,7 @@ struct aggregate *aggregate_free(struct aggregate *aggregate) {
   return NULL;
 }
 
-static bool take(struct budget *budget, int64_t now) {
+static bool take(struct budget *budget, int reserve, int64_t now) {
   int64_t earned = (now - budget->refilled) / REFILL;
   if (budget->refilled == 0 || earned < 0 || earned > budget->most) {
     budget->left = budget->refilled == 0 || earned > 0 ? budget->most : budget->left;
@@ -79,7 +80,7 @@ static bool take(struct budget *budget, int64_t now) {
     budget->left = budget->left + (int)earned < budget->most ? budget->left + (int)earned : budget->most;
     budget->refilled += earned * REFILL;
   }
-  if (budget->left == 0)
+  if (budget->left <= reserve)
     return false;
   budget->left--;
   return true;
@@ -210,11 +211,17 @@ static void count_to(struct slot *slot, const struct finding *finding) {
     slot->alert.last_seen = finding->time;
 }
 
+/* A flood of attempts leaves something to what is worse. */
+static int reserve_of(const struct finding *finding) {
+  return finding_rule(finding->kind)->severity >= EVENT_NOTICE ? SHARED_RESERVE : 0;
+}
+
 static bool may_open(struct aggregate *aggregate, const struct finding *finding, enum alert_scope scope) {
   if (aggregate->used >= ALERTS / 2)
     return scope == ALERT_KIND;
   if (scope == ALERT_CAUSE)
-    return take(&aggregate->own[finding->kind], finding->time) || take(&aggregate->shared, finding->time);
+    return take(&aggregate->own[finding->kind], 0, finding->time) ||
+           take(&aggregate->shared, reserve_of(finding), finding->time);
   return scope == ALERT_KIND || aggregate->pairs[finding->kind] < PAIRS_OF_KIND;
 }
 
@@ -293,7 +300,7 @@ static void repeat(struct aggregate *aggregate, struct slot *slot, int64_t now) 
   while (slot->repeat_at <= now)
     schedule(slot);
   bool news = slot->alert.finding.count != slot->told || slot->held;
-  if (news && take(&aggregate->repeat, now))
+  if (news && take(&aggregate->repeat, 0, now))
     tell(aggregate, slot, now);
 }
 

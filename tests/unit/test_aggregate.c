@@ -115,6 +115,47 @@ START_TEST(a_storm_does_not_hide_or_delay_another_kind) {
 }
 END_TEST
 
+enum { FLOOD = 1000000, FLOOD_RATE = 100000, FLOOD_TICK = FLOOD_RATE / 20 };
+
+/* Every one of them another cause; what is told of the one crossing among them, and when. */
+START_TEST(one_crossing_in_a_flood_of_a_million_distinct_attempts_is_told_at_once_and_all_are_counted) {
+  int64_t between = SECOND / FLOOD_RATE, now = 0;
+  for (uint32_t n = 0; n < FLOOD; n++, now += between) {
+    add(FINDING_ATTEMPT, now, 0x0a010000 + n, (zone_index)(n % 5), (zone_index)(5 + n % 7));
+    if (n == FLOOD / 2) {
+      size_t before = line_count;
+      add(FINDING_CROSSING, now, 7, 1, 2);
+      ck_assert_uint_eq(line_count, before + 1);
+      ck_assert_int_eq(lines[before].finding.kind, FINDING_CROSSING);
+      ck_assert_int_eq(lines[before].scope, ALERT_CAUSE);
+      ck_assert_int_eq(lines[before].finding.source.bytes[3], 7);
+    }
+    if (n % FLOOD_TICK == 0)
+      aggregate_advance(aggregate, now);
+  }
+  aggregate_advance(aggregate, now + 60 * SECOND);
+  ck_assert_uint_eq(counted(FINDING_ATTEMPT), FLOOD);
+  ck_assert_uint_eq(counted(FINDING_CROSSING), 1);
+  ck_assert_uint_le(line_count, MOST_LINES_OF_A_STORM);
+  ck_assert_uint_eq(aggregate_open(aggregate, EVENT_NOTICE) + aggregate_open(aggregate, EVENT_CRITICAL), 0);
+}
+END_TEST
+
+/* A flood takes at most half of what all kinds have in common. */
+START_TEST(several_crossings_in_a_flood_are_told_each_with_its_addresses) {
+  for (uint32_t n = 0; n < 100000; n++)
+    add(FINDING_ATTEMPT, SECOND + (int64_t)n * 1000, 0x0a010000 + n, (zone_index)(n % 5), (zone_index)(5 + n % 7));
+  size_t before = line_count;
+  for (uint32_t n = 0; n < 10; n++)
+    add(FINDING_CROSSING, 2 * SECOND, 100 + n, 1, 2);
+  ck_assert_uint_eq(line_count, before + 10);
+  for (uint32_t n = 0; n < 10; n++) {
+    ck_assert_int_eq(lines[before + n].scope, ALERT_CAUSE);
+    ck_assert_int_eq(lines[before + n].finding.source.bytes[3], (int)(100 + n));
+  }
+}
+END_TEST
+
 START_TEST(a_storm_between_two_zones_does_not_hide_another_pair) {
   for (uint32_t n = 0; n < 100000; n++)
     add(FINDING_CROSSING, (int64_t)n * 1000, n, 1, 2);
@@ -172,6 +213,8 @@ int main(void) {
   tcase_add_test(all, what_goes_on_is_told_again_each_minute);
   tcase_add_test(all, a_storm_is_bounded_in_lines_and_counted_exactly);
   tcase_add_test(all, a_storm_does_not_hide_or_delay_another_kind);
+  tcase_add_test(all, one_crossing_in_a_flood_of_a_million_distinct_attempts_is_told_at_once_and_all_are_counted);
+  tcase_add_test(all, several_crossings_in_a_flood_are_told_each_with_its_addresses);
   tcase_add_test(all, a_storm_between_two_zones_does_not_hide_another_pair);
   tcase_add_test(all, any_number_of_pairs_and_kinds_fits_the_table);
   tcase_add_test(all, a_lasting_condition_stays_open_until_it_ends);
