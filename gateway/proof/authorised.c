@@ -168,28 +168,41 @@ static diagram fitting_destination(struct authorised *authorised, const struct z
   return authorised_addresses(authorised, FIELD_DESTINATION, family, &authorised->zones[pair->from].gateway);
 }
 
-static diagram pass(struct authorised *authorised, const struct zone_pair *pair, const struct situation *situation) {
+static void pass(struct authorised *authorised, const struct zone_pair *pair, const struct situation *situation,
+                 struct authorised_parts *parts) {
   enum address_family family = situation->family;
-  diagram neighbours = neighbour_discovery(authorised, pair, family);
+  parts->neighbours = neighbour_discovery(authorised, pair, family);
   if (situation->tracking == TRACKING_INVALID || situation->tracking == TRACKING_UNTRACKED)
-    return neighbours;
-  diagram set = both(authorised, wanted(authorised, pair, family), fitting_destination(authorised, pair, family));
-  if (set == DIAGRAM_FALSE) /* most pairs: nothing for the guard to object to */
-    return neighbours;
+    return;
+  parts->wanted = both(authorised, wanted(authorised, pair, family), fitting_destination(authorised, pair, family));
+  if (parts->wanted == DIAGRAM_FALSE) /* most pairs: nothing for the guard to object to */
+    return;
   diagram objections = diagram_support(authorised->store, authorised_guard(authorised, pair, family));
   objections = either(authorised, objections, invalid_opener(authorised, family));
-  objections = either(authorised, objections, wrong_icmp(authorised, family));
-  return either(authorised, neighbours, minus(authorised, set, objections));
+  parts->objections = either(authorised, objections, wrong_icmp(authorised, family));
+}
+
+void authorised_packets_in_parts(struct authorised *authorised, const struct zone_pair *pair,
+                                 const struct situation *situation, struct authorised_parts *ret_parts) {
+  struct authorised_parts parts = {DIAGRAM_FALSE, DIAGRAM_FALSE, DIAGRAM_FALSE};
+  bool from_here = pair->from == ZONE_GATEWAY, to_here = pair->to == ZONE_GATEWAY;
+  bool nowhere = !to_here && !authorised_is_zone(authorised, pair->to);
+  if (from_here && to_here)
+    parts.wanted = DIAGRAM_TRUE;
+  else if (from_here || authorised_is_zone(authorised, pair->from)) {
+    if (nowhere)
+      parts.neighbours = neighbour_discovery(authorised, pair, situation->family);
+    else
+      pass(authorised, pair, situation, &parts);
+  }
+  if (authorised->failed || flow_lists_failed(authorised->lists))
+    parts.wanted = DIAGRAM_NONE;
+  *ret_parts = parts;
 }
 
 diagram authorised_packets(struct authorised *authorised, const struct zone_pair *pair,
                            const struct situation *situation) {
-  bool from_here = pair->from == ZONE_GATEWAY, to_here = pair->to == ZONE_GATEWAY;
-  if (from_here && to_here)
-    return DIAGRAM_TRUE;
-  if (!from_here && !authorised_is_zone(authorised, pair->from))
-    return DIAGRAM_FALSE;
-  bool nowhere = !to_here && !authorised_is_zone(authorised, pair->to);
-  diagram set = nowhere ? neighbour_discovery(authorised, pair, situation->family) : pass(authorised, pair, situation);
-  return authorised->failed || flow_lists_failed(authorised->lists) ? DIAGRAM_NONE : set;
+  struct authorised_parts parts;
+  authorised_packets_in_parts(authorised, pair, situation, &parts);
+  return either(authorised, parts.neighbours, minus(authorised, parts.wanted, parts.objections));
 }

@@ -6,6 +6,7 @@
 #include "base/instant.h"
 #include "policy/policy.h"
 #include "policy/restrictions.h"
+#include "proof/classes.h"
 #include "proof/diagram.h"
 #include "proof/space.h"
 
@@ -35,6 +36,10 @@ struct authorised_question {
 struct authorised *authorised_new(const struct authorised_question *question, struct space *space,
                                   struct diagram_store *store, struct arena *arena);
 
+/* Flows are drawn over the classes of lookups, where these make them up; to be said before the first question. What is
+ * drawn for a pair stays as it is: the lookups that concern it must have been made. */
+void authorised_use_classes(struct authorised *authorised, struct classes *classes);
+
 /* Ends of a question: zones, ZONE_GATEWAY, ZONE_NONE for an interface without a zone. */
 struct zone_pair {
   zone_index from, to;
@@ -53,6 +58,10 @@ diagram authorised_openers(struct authorised *authorised, const struct zone_pair
  * asked: a connection does not keep one. */
 diagram authorised_connections(struct authorised *authorised, const struct zone_pair *pair,
                                const struct situation *situation, bool in_force);
+
+/* What is true of every packet of the situation, and not to be seen from the bits of its classes: all that is found to
+ * hold need hold only here. */
+diagram authorised_care(struct authorised *authorised, const struct zone_pair *pair, const struct situation *situation);
 
 /* The flows of a leaf of the above, in the order of the file. */
 struct flow_list {
@@ -76,6 +85,13 @@ diagram authorised_guard(struct authorised *authorised, const struct zone_pair *
  */
 diagram authorised_packets(struct authorised *authorised, const struct zone_pair *pair,
                            const struct situation *situation);
+
+/* The same in parts: neighbours, and what is wanted without what something speaks against. */
+struct authorised_parts {
+  diagram neighbours, wanted, objections;
+};
+void authorised_packets_in_parts(struct authorised *authorised, const struct zone_pair *pair,
+                                 const struct situation *situation, struct authorised_parts *ret_parts);
 
 /* Which packets can be in that situation at all: well-formed headers, what conntrack lets open a connection (kernel
  * facts, cited at each). */

@@ -13,7 +13,7 @@
 
 #include "proof/authorised_parts.h"
 
-enum { SLOTS = 6, BOX_SIZE = 1 + 16 + 16 + 2 + 2 + 1, MOST_BOXES = 64 };
+enum { SLOTS = 6, BOX_SIZE = 1 + 16 + 16 + 2 + 2 + 1, MOST_BOXES = 64, MOST_BOXES_BY_CLASSES = 4096 };
 
 /*
  * Where in the packet the tuple of the connection's opener stands. A reply has it turned around. For an ICMP error the
@@ -393,7 +393,8 @@ static bool add_flow(struct canvas *canvas, const struct flow *flow) {
     return false;
   if (to.count == 0 || from.count == 0)
     return true;
-  if (to.count * from.count * flow->service_count > MOST_BOXES)
+  size_t most = canvas->authorised->classes != NULL ? MOST_BOXES_BY_CLASSES : MOST_BOXES;
+  if (to.count * from.count * flow->service_count > most)
     return add_wide(canvas, &to, &from, flow);
   for (size_t i = 0; i < flow->service_count; i++)
     if (demand_of(canvas, &flow->services[i], &demand) &&
@@ -416,13 +417,44 @@ static diagram join_all(struct canvas *canvas, diagram boxes) {
                                                    authorised->lists, boxes, canvas->wide[0]);
 }
 
+static struct class_end class_end(const struct canvas *canvas, zone_index zone, zone_index peer, unsigned slot) {
+  struct authorised *authorised = canvas->authorised;
+  enum space_field field = canvas->layout->fields[slot];
+  struct class_end end = {.claimed = DIAGRAM_TRUE, .offset = canvas->offsets[slot]};
+  if (field != FIELD_DESTINATION && field != FIELD_SOURCE)
+    return end;
+  if (zone == ZONE_GATEWAY && authorised_is_zone(authorised, peer)) {
+    end.claims = &authorised->zones[peer].gateway;
+    end.claimed = authorised_addresses(authorised, field, canvas->family, end.claims);
+  } else if (authorised_is_zone(authorised, zone)) {
+    end.claims = &authorised->zones[zone].claims;
+    end.claimed = authorised_claims(authorised, zone, field, canvas->family);
+  }
+  return end;
+}
+
+/* What classes make up; the other boxes stay. */
+static diagram draw_by_classes(struct canvas *canvas, const struct pair_flows *flows) {
+  const struct layout *layout = canvas->layout;
+  struct class_draft draft = {.family = canvas->family,
+                              .fields = canvas->fields,
+                              .field_count = layout->field_count,
+                              .protocol_offset = canvas->offsets[0],
+                              .ends = {class_end(canvas, flows->to, flows->from, layout->destination),
+                                       class_end(canvas, flows->from, flows->to, layout->source)}};
+  return authorised_draw_classes(canvas->authorised, &draft, canvas->boxes, &canvas->box_count);
+}
+
 static diagram draw(struct canvas *canvas, const struct pair_flows *flows, bool in_force) {
   struct authorised *authorised = canvas->authorised;
   for (size_t i = 0; i < flows->count; i++)
     if ((!in_force || authorised->in_force[flows->flows[i]->index]) && !add_flow(canvas, flows->flows[i]))
       return DIAGRAM_NONE;
+  diagram by_classes = authorised->classes != NULL ? draw_by_classes(canvas, flows) : DIAGRAM_FALSE;
   diagram boxes = diagram_boxes(authorised->store, canvas->fields, canvas->layout->field_count, canvas->boxes,
                                 canvas->box_count, authorised->join_operation, flow_lists_join, authorised->lists);
+  boxes = diagram_combine(authorised->store, authorised->join_operation, flow_lists_join, authorised->lists, boxes,
+                          by_classes);
   diagram all = join_all(canvas, boxes);
   return flow_lists_failed(authorised->lists) ? DIAGRAM_NONE : all;
 }
@@ -501,20 +533,33 @@ static diagram draw_openers(struct authorised *authorised, const struct zone_pai
   return diagram_choose(authorised->store, wrong, rest, covered);
 }
 
-static diagram openers(struct authorised *authorised, const struct zone_pair *pair, enum address_family family,
-                       enum layout_name layout, bool in_force) {
+/* NULL: no flow, or no memory (then the whole has failed). */
+static struct opener_drawing *drawing_of(struct authorised *authorised, const struct zone_pair *pair,
+                                         enum address_family family, enum layout_name layout, bool in_force) {
   if (find_pair(authorised, pair) == NULL)
-    return DIAGRAM_FALSE;
-  struct opener_drawing wanted = {*pair, family, layout, in_force, DIAGRAM_NONE, authorised->drawings};
+    return NULL;
+  struct opener_drawing wanted = {*pair, family, layout, in_force, DIAGRAM_NONE, authorised->drawings, DIAGRAM_TRUE};
   struct opener_drawing *drawing = find_drawing(authorised, &wanted);
   if (drawing != NULL)
-    return drawing->openers;
+    return drawing;
   drawing = ARENA_NEW(authorised->arena, struct opener_drawing);
-  if (drawing == NULL)
-    return DIAGRAM_NONE;
+  if (drawing == NULL) {
+    authorised->failed = true;
+    return NULL;
+  }
   *drawing = wanted;
+  authorised->care = DIAGRAM_TRUE;
   drawing->openers = draw_openers(authorised, pair, family, layout, in_force);
+  drawing->care = authorised->care;
   authorised->drawings = drawing;
+  return drawing;
+}
+
+static diagram openers(struct authorised *authorised, const struct zone_pair *pair, enum address_family family,
+                       enum layout_name layout, bool in_force) {
+  const struct opener_drawing *drawing = drawing_of(authorised, pair, family, layout, in_force);
+  if (drawing == NULL)
+    return authorised->failed ? DIAGRAM_NONE : DIAGRAM_FALSE;
   return drawing->openers;
 }
 
@@ -523,15 +568,33 @@ diagram authorised_openers(struct authorised *authorised, const struct zone_pair
   return openers(authorised, pair, family, LAYOUT_OPENER, in_force);
 }
 
-diagram authorised_connections(struct authorised *authorised, const struct zone_pair *pair,
-                               const struct situation *situation, bool in_force) {
+static enum layout_name layout_of(enum situation_tracking tracking) {
   static const enum layout_name layouts[TRACKING_COUNT_] = {
       [TRACKING_OPENS] = LAYOUT_ORIGINAL,          [TRACKING_OPENS_AGAIN] = LAYOUT_ORIGINAL,
       [TRACKING_ORIGINAL] = LAYOUT_ORIGINAL,       [TRACKING_REPLY] = LAYOUT_REPLY,
       [TRACKING_RELATED_ORIGINAL] = LAYOUT_QUOTED, [TRACKING_RELATED_REPLY] = LAYOUT_QUOTED,
       [TRACKING_INVALID] = LAYOUT_ORIGINAL,        [TRACKING_UNTRACKED] = LAYOUT_ORIGINAL,
   };
-  return openers(authorised, pair, situation->family, layouts[situation->tracking], in_force);
+  return layouts[tracking];
+}
+
+diagram authorised_connections(struct authorised *authorised, const struct zone_pair *pair,
+                               const struct situation *situation, bool in_force) {
+  return openers(authorised, pair, situation->family, layout_of(situation->tracking), in_force);
+}
+
+void authorised_use_classes(struct authorised *authorised, struct classes *classes) {
+  authorised->classes = classes;
+}
+
+diagram authorised_care(struct authorised *authorised, const struct zone_pair *pair,
+                        const struct situation *situation) {
+  bool opens = situation->tracking == TRACKING_OPENS;
+  enum layout_name layout = opens ? LAYOUT_OPENER : layout_of(situation->tracking);
+  if (authorised->classes == NULL || layout == LAYOUT_QUOTED)
+    return DIAGRAM_TRUE;
+  const struct opener_drawing *drawing = drawing_of(authorised, pair, situation->family, layout, false);
+  return drawing != NULL ? drawing->care : authorised->failed ? DIAGRAM_NONE : DIAGRAM_TRUE;
 }
 
 struct flow_list authorised_flows(const struct authorised *authorised, uint32_t leaf) {

@@ -55,6 +55,7 @@ struct opener_drawing {
   bool in_force;
   diagram openers;
   struct opener_drawing *next;
+  diagram care; /* what is true of every packet, as far as classes are concerned */
 };
 
 struct authorised {
@@ -73,7 +74,10 @@ struct authorised {
   struct flow_lists *lists;
   unsigned join_operation;
   struct opener_drawing *drawings;
-  bool failed; /* no memory: every answer is DIAGRAM_NONE */
+  struct drawing possible[PATH_OUTPUT + 1][FAMILIES][TRACKING_COUNT_];
+  struct classes *classes; /* NULL: not used */
+  diagram care;            /* of what is being drawn */
+  bool failed;             /* no memory: every answer is DIAGRAM_NONE */
 };
 
 bool authorised_is_zone(const struct authorised *authorised, zone_index zone);
@@ -108,6 +112,28 @@ diagram authorised_own(struct authorised *authorised, enum space_field field, en
 
 int authorised_learn_flows(struct authorised *authorised);
 struct join authorised_join(const struct authorised *authorised, zone_index left, zone_index right);
+
+/* ---- authorised_classes.c ---- */
+
+/* One end of a connection in a layout: which addresses its zone claims (NULL: not known), their drawing there, and
+ * where the address stands in a box. */
+struct class_end {
+  const struct address_set *claims;
+  diagram claimed;
+  size_t offset;
+};
+
+/* The boxes of one drawing. */
+struct class_draft {
+  enum address_family family;
+  const struct diagram_field *fields; /* of the boxes */
+  size_t field_count, protocol_offset;
+  struct class_end ends[2];
+};
+
+/* Draws those boxes that classes make up, and leaves the others: *count, compacted. authorised->care is narrowed. */
+diagram authorised_draw_classes(struct authorised *authorised, const struct class_draft *draft,
+                                struct diagram_box *boxes, size_t *count);
 
 /* ---- authorised_guard.c ---- */
 

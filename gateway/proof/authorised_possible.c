@@ -271,10 +271,18 @@ static diagram left_alone(const struct world *world) {
   return both(world, set, number(world, FIELD_PROTOCOL, PROTOCOL_ICMPV6));
 }
 
-diagram authorised_possible(struct authorised *authorised, const struct situation *situation) {
+static diagram draw_possible(struct authorised *authorised, const struct situation *situation) {
   struct world world = {authorised, authorised->store, situation};
   diagram set = both(&world, headers(&world), both(&world, entry(&world), routed(&world)));
   if (situation->tracking == TRACKING_UNTRACKED)
     return both(&world, set, left_alone(&world));
   return is_tracked(&world) ? both(&world, set, transport(&world)) : set;
+}
+
+diagram authorised_possible(struct authorised *authorised, const struct situation *situation) {
+  unsigned family = authorised_family_index(situation->family);
+  struct drawing *drawing = &authorised->possible[situation->path][family][situation->tracking];
+  if (!drawing->made)
+    *drawing = (struct drawing){true, draw_possible(authorised, situation)};
+  return drawing->set;
 }

@@ -14,7 +14,12 @@
  * list of findings; the worst of them is the result.
  */
 
-enum { NODE_BUDGET = 64 * 1024 * 1024, NODES_BEFORE_A_NEW_BENCH = 512 * 1024 };
+enum {
+  NODE_BUDGET = 64 * 1024 * 1024,
+  NODES_BEFORE_A_NEW_BENCH = 512 * 1024,
+  VARIABLES_FOR_A_PAIR = 1024,
+  DOUBTED_BEFORE_ALL = 4,
+};
 
 const char *proof_claim_name(enum proof_claim claim) {
   static const char *const names[CLAIM_COUNT_] = {"new",   "mark",         "established", "time",
@@ -108,7 +113,7 @@ struct bench *bench_free(struct bench *bench) {
   return NULL;
 }
 
-struct bench *bench_new(const struct prover *prover) {
+struct bench *bench_new(const struct prover *prover, enum bench_kind kind) {
   const struct proof_question *question = prover->question;
   struct arena *arena = arena_new(question->memory_limit);
   struct bench *bench = arena != NULL ? ARENA_NEW(arena, struct bench) : NULL;
@@ -125,7 +130,14 @@ struct bench *bench_new(const struct prover *prover) {
     return bench_free(bench);
   bench->machine = symbolic_new(question->ruleset, question->surroundings, bench->space, bench->store, arena);
   bench->authorised = authorised_new(&authorised, bench->space, bench->store, arena);
-  return bench->machine != NULL && bench->authorised != NULL ? bench : bench_free(bench);
+  if (bench->machine == NULL || bench->authorised == NULL)
+    return bench_free(bench);
+  if (kind == BENCH_BY_CLASSES) {
+    bench->classes = classes_new(bench->space, bench->store, arena);
+    symbolic_use_classes(bench->machine, bench->classes);
+    authorised_use_classes(bench->authorised, bench->classes);
+  }
+  return bench;
 }
 
 static void note_use(struct prover *prover, const struct bench *bench) {
@@ -139,25 +151,71 @@ static void note_use(struct prover *prover, const struct bench *bench) {
 
 struct pair_walk {
   struct prover *prover;
-  struct bench *bench; /* NULL: none yet, or the last one has grown */
+  struct bench *by_classes, *in_full; /* NULL: none yet, or the last one has grown */
   bool failed;
 };
 
-struct bench *bench_renew(const struct prover *prover, struct bench *bench) {
-  if (bench != NULL &&
-      (diagram_store_nodes(bench->store) > NODES_BEFORE_A_NEW_BENCH || diagram_store_failed(bench->store)))
+/* A bench has grown when it no longer fits into the processor's cache, or has few variables left. */
+static bool has_grown(const struct bench *bench) {
+  return diagram_store_nodes(bench->store) > NODES_BEFORE_A_NEW_BENCH || diagram_store_failed(bench->store) ||
+         !space_has_classes(bench->space, VARIABLES_FOR_A_PAIR);
+}
+
+struct bench *bench_renew(const struct prover *prover, struct bench *bench, enum bench_kind kind) {
+  if (bench != NULL && has_grown(bench))
     bench = bench_free(bench);
-  return bench != NULL ? bench : bench_new(prover);
+  return bench != NULL ? bench : bench_new(prover, kind);
+}
+
+/* Few rulesets are partly proven by classes: where many pairs are in doubt, there is something that concerns all. */
+static bool is_hopeless(const struct prover *prover) {
+  return prover->in_full || (prover->doubted >= DOUBTED_BEFORE_ALL && 2 * prover->doubted > prover->tried);
+}
+
+/* What was noted since is taken back; the lists keep their room. */
+static void take_back(struct proof *proof, const struct proof *before) {
+  struct proof now = *proof;
+  *proof = *before;
+  proof->pairs = now.pairs;
+  proof->gaps = now.gaps;
+  proof->conditions = now.conditions;
+  proof->counterexamples = now.counterexamples;
+  proof->nodes = now.nodes;
+  proof->bytes = now.bytes;
+}
+
+/* False: nothing was noted. */
+static bool walk_by_classes(struct pair_walk *walk, zone_index left, zone_index right) {
+  struct prover *prover = walk->prover;
+  struct proof before = *prover->proof;
+  walk->by_classes = bench_renew(prover, walk->by_classes, BENCH_BY_CLASSES);
+  if (walk->by_classes == NULL)
+    return false;
+  words_remember(&prover->words);
+  prover->tried++;
+  bool proven = prove_pair(prover, walk->by_classes, left, right);
+  note_use(prover, walk->by_classes);
+  if (proven) {
+    words_forget(&prover->words);
+    return true;
+  }
+  words_restore(&prover->words);
+  prover->doubted++;
+  take_back(prover->proof, &before);
+  walk->by_classes = bench_free(walk->by_classes);
+  return false;
 }
 
 static void walk_pair(struct pair_walk *walk, zone_index left, zone_index right) {
-  walk->bench = bench_renew(walk->prover, walk->bench);
-  if (walk->bench == NULL) {
+  if (!is_hopeless(walk->prover) && walk_by_classes(walk, left, right))
+    return;
+  walk->in_full = bench_renew(walk->prover, walk->in_full, BENCH_IN_FULL);
+  if (walk->in_full == NULL) {
     walk->failed = true;
     return;
   }
-  prove_pair(walk->prover, walk->bench, left, right);
-  note_use(walk->prover, walk->bench);
+  prove_pair(walk->prover, walk->in_full, left, right);
+  note_use(walk->prover, walk->in_full);
 }
 
 static int walk_pairs(struct prover *prover) {
@@ -168,7 +226,8 @@ static int walk_pairs(struct prover *prover) {
       walk_pair(&walk, left, right);
   for (zone_index zone = ZONE_NONE; zone < count && !walk.failed; zone++)
     walk_pair(&walk, zone, ZONE_GATEWAY);
-  bench_free(walk.bench);
+  bench_free(walk.by_classes);
+  bench_free(walk.in_full);
   return walk.failed ? -ENOMEM : 0;
 }
 
@@ -219,6 +278,7 @@ int prove(const struct proof_question *question, struct instant now, struct aren
       .proof = ret_proof,
       .own = question->own,
       .words = {.arena = arena},
+      .in_full = question->in_full,
   };
   prover.error->code = 0;
   *ret_proof = (struct proof){.generation = question->ruleset->generation};

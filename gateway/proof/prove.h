@@ -40,6 +40,7 @@ struct proof_question {
    * rule writes now: a flow that others cover whole may have connections from an earlier generation. NULL: none do. */
   const uint32_t *identities;
   bool gate_closed;      /* the policy is loaded as closed gate: only flows with the gateway count */
+  bool in_full;          /* every pair drawn in full, without classes (classes.h): slower, and the same answer */
   size_t node_budget;    /* of decision diagrams, for one zone pair; 0: the default */
   uint64_t memory_limit; /* bytes; 0: the default */
 };

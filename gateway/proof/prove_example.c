@@ -198,6 +198,10 @@ void prover_refute(struct pair_work *work, const struct cell *cell, enum proof_c
   struct diagram_store *store = work->bench->store;
   if (set == DIAGRAM_FALSE)
     return;
+  if (work->bench->classes != NULL) {
+    work->doubtful = true;
+    return;
+  }
   diagram certain =
       kernel_allows ? diagram_and(store, set, cell->kernel.must) : diagram_difference(store, set, cell->kernel.may);
   struct asked asked;

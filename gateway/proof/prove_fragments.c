@@ -383,7 +383,7 @@ static bool check_versions(struct prover *prover, const struct live_ruleset *ear
                            const struct proof_interface *interface) {
   static const enum address_family families[] = {FAMILY_IPV4, FAMILY_IPV6};
   for (size_t i = 0; i < 2; i++) {
-    *bench = bench_renew(prover, *bench);
+    *bench = bench_renew(prover, *bench, BENCH_IN_FULL);
     if (*bench == NULL)
       return false;
     struct pieces pieces = {

@@ -57,6 +57,10 @@ static void note_gaps(struct pair_work *work, const struct cell *cell, diagram p
     const struct unmodelled *unmodelled = &cell->kernel.unmodelled[i];
     if (diagram_and(work->bench->store, unmodelled->where, possible) == DIAGRAM_FALSE)
       continue;
+    if (work->bench->classes != NULL) {
+      work->doubtful = true;
+      return;
+    }
     struct proof_gap gap = {unmodelled->chain != NULL ? unmodelled->chain->table : NULL,
                             unmodelled->chain,
                             unmodelled->rule,
@@ -93,6 +97,8 @@ static void add_trackings(struct pair_work *work, struct situation situation, co
   static const enum address_family families[] = {FAMILY_IPV4, FAMILY_IPV6};
   for (size_t i = 0; i < 2; i++)
     for (int tracking = 0; tracking < TRACKING_COUNT_ && !work->failed; tracking++) {
+      if (work->openers_only && tracking != TRACKING_OPENS)
+        continue;
       situation.family = families[i];
       situation.tracking = (enum situation_tracking)tracking;
       add_cell(work, &situation, pair);
@@ -119,6 +125,14 @@ static void add_direction(struct pair_work *work, zone_index from, zone_index to
         add_trackings(work, situation, &(struct zone_pair){from, to, i == j && first->name != NULL});
       }
   }
+}
+
+static diagram less(struct pair_work *work, diagram set, diagram other) {
+  return set == DIAGRAM_FALSE ? set : diagram_difference(work->bench->store, set, other);
+}
+
+static diagram meet(struct pair_work *work, diagram set, diagram other) {
+  return set == DIAGRAM_FALSE ? set : diagram_and(work->bench->store, set, other);
 }
 
 /* ---- 1: words ---- */
@@ -190,10 +204,21 @@ static uint32_t has_value(void *context, uint32_t leaf) {
   return leaf != 0 && word_of(search->work, search->cell, leaf, &known) == search->value && known;
 }
 
+/* What a connection may be stamped for. By classes the guard has not been asked yet, so the sender's MAC, which it asks
+ * for, must not be asked here either: that openers come from the right one is another claim. */
+static diagram stamped_openers(struct pair_work *work, const struct cell *cell) {
+  struct zone_pair pair = opener_pair(cell);
+  if (work->bench->classes == NULL)
+    return openers_of(work, cell, false);
+  return authorised_connections(work->bench->authorised, &pair, &cell->situation, false);
+}
+
 static void stamp_words(struct pair_work *work, const struct cell *cell, diagram words) {
   struct diagram_store *store = work->bench->store;
+  if (words == DIAGRAM_FALSE)
+    return;
   struct stamping stamping = {work, cell, 0};
-  diagram openers = openers_of(work, cell, false);
+  diagram openers = stamped_openers(work, cell);
   diagram_combine(store, diagram_operation(store), stamp, &stamping, words, openers);
   if (stamping.emptied == 0)
     return;
@@ -214,6 +239,10 @@ static void note_unknown_words(struct pair_work *work, const struct cell *cell, 
   struct word_search search = {work, cell, 0};
   if (diagram_map(store, diagram_operation(store), is_unknown_word, &search, words) == DIAGRAM_FALSE)
     return;
+  if (work->bench->classes != NULL) {
+    work->doubtful = true;
+    return;
+  }
   struct proof_gap gap = {write->chain->table, write->chain, write->rule, "writes an unknown connection mark",
                           cell->pair.from,     cell->pair.to};
   prover_note_gap(work->prover, &gap);
@@ -305,7 +334,7 @@ static uint32_t is_badly_stamped(void *context, uint32_t leaf, uint32_t flows_le
   uint32_t value = word_of(stamping->work, stamping->cell, leaf, &known);
   struct word *word = value != 0 && known ? words_find(&prover->words, value) : NULL;
   if (word != NULL)
-    word->accepted = true;
+    words_accept(&prover->words, word);
   return !same_word_flow(prover, word, authorised_flows(stamping->work->bench->authorised, flows_leaf));
 }
 
@@ -317,22 +346,54 @@ static void check_stamps(struct pair_work *work, const struct cell *cell) {
   diagram bad = diagram_combine(store, diagram_operation(store), is_badly_stamped, &stamping, words,
                                 openers_of(work, cell, true));
   if (cell->pair.from != cell->pair.to)
-    prover_refute(work, cell, CLAIM_MARK, bad, true, NULL);
+    prover_refute(work, cell, CLAIM_MARK, meet(work, bad, cell->kernel.early), true, NULL);
 }
 
-static diagram authorised_here(struct pair_work *work, const struct cell *cell) {
-  bool closed = work->prover->question->gate_closed && cell->situation.path == PATH_FORWARD;
-  return closed ? DIAGRAM_FALSE : authorised_packets(work->bench->authorised, &cell->pair, &cell->situation);
+/* What shall pass; nothing between zones while the gate is closed. */
+static struct authorised_parts authorised_here(struct pair_work *work, const struct cell *cell) {
+  struct authorised_parts parts = {DIAGRAM_FALSE, DIAGRAM_FALSE, DIAGRAM_FALSE};
+  if (!work->prover->question->gate_closed || cell->situation.path != PATH_FORWARD)
+    authorised_packets_in_parts(work->bench->authorised, &cell->pair, &cell->situation, &parts);
+  return parts;
+}
+
+/*
+ * In the functions below what is nearly always empty is made smaller step by step, by what is cheap first: the guards
+ * of both lines are large, and to multiply them with all flows of a pair is most of the work of a proof.
+ */
+
+/* Packets that the base chains before the last one let pass. */
+static diagram entered(struct pair_work *work, const struct cell *cell) {
+  return diagram_and(work->bench->store, cell->possible, cell->kernel.early);
+}
+
+/* Openers that pass and are not authorised. */
+static diagram openers_over(struct pair_work *work, const struct cell *cell, const struct authorised_parts *parts) {
+  diagram accepted = less(work, meet(work, cell->possible, cell->kernel.may), parts->neighbours);
+  diagram unwanted = meet(work, less(work, accepted, parts->wanted), cell->kernel.early);
+  diagram objected = meet(work, meet(work, entered(work, cell), parts->objections), accepted);
+  return diagram_or(work->bench->store, unwanted, objected);
+}
+
+/* Openers that are authorised and do not pass. */
+static diagram openers_under(struct pair_work *work, const struct cell *cell, const struct authorised_parts *parts) {
+  struct diagram_store *store = work->bench->store;
+  const struct symbolic_result *kernel = &cell->kernel;
+  diagram neighbours = meet(work, cell->possible, parts->neighbours),
+          wanted = meet(work, cell->possible, parts->wanted);
+  diagram stopped = less(work, less(work, wanted, kernel->must), parts->objections);
+  if (wanted != DIAGRAM_FALSE)
+    wanted = meet(work, less(work, less(work, cell->possible, parts->objections), kernel->early), wanted);
+  return diagram_or(store,
+                    diagram_or(store, less(work, neighbours, kernel->must), less(work, neighbours, kernel->early)),
+                    diagram_or(store, stopped, wanted));
 }
 
 static void check_openers(struct pair_work *work, const struct cell *cell) {
-  struct diagram_store *store = work->bench->store;
-  diagram authorised = authorised_here(work, cell);
-  diagram over = diagram_and(store, cell->possible, diagram_difference(store, cell->kernel.may, authorised));
-  diagram under = diagram_and(store, cell->possible, diagram_difference(store, authorised, cell->kernel.must));
-  prover_refute(work, cell, CLAIM_NEW, over, true, NULL);
-  prover_refute(work, cell, CLAIM_NEW, under, false, NULL);
-  note_conditions(work, cell, diagram_and(store, cell->possible, authorised));
+  struct authorised_parts parts = authorised_here(work, cell);
+  prover_refute(work, cell, CLAIM_NEW, openers_over(work, cell, &parts), true, NULL);
+  prover_refute(work, cell, CLAIM_NEW, openers_under(work, cell, &parts), false, NULL);
+  note_conditions(work, cell, meet(work, cell->possible, parts.wanted));
   if (!work->failed)
     check_stamps(work, cell);
 }
@@ -410,29 +471,33 @@ static diagram words_reported_to(struct pair_work *work, zone_index zone) {
   return work->reported_words;
 }
 
-/* What may pass of a connection, by its word, its tuple, or because both interfaces belong to one zone. */
-static diagram may_go_on(struct pair_work *work, const struct cell *cell) {
+/* Of what was accepted, what may not pass: neither by its word, nor because both interfaces belong to one zone, nor by
+ * its tuple. Tuples are asked last, for little is left then. */
+static diagram beyond(struct pair_work *work, const struct cell *cell, diagram accepted) {
   struct diagram_store *store = work->bench->store;
   const struct proof_question *question = work->prover->question;
   if (question->gate_closed && cell->situation.path == PATH_FORWARD)
-    return DIAGRAM_FALSE;
+    return accepted;
   if (passes_within(work->prover, cell))
-    return DIAGRAM_TRUE;
-  diagram set = words_between(work);
+    return DIAGRAM_FALSE;
+  diagram rest = diagram_difference(store, accepted, words_between(work));
   if (cell->situation.path == PATH_OUTPUT && is_related(&cell->situation)) /* it reports about any of this zone */
-    set = diagram_or(store, set, words_reported_to(work, cell->pair.to));
-  set = diagram_or(store, set, covered(work, cell));
-  return diagram_or(store, set, refusals(work, cell));
+    rest = diagram_difference(store, rest, words_reported_to(work, cell->pair.to));
+  rest = diagram_difference(store, rest, refusals(work, cell));
+  return rest == DIAGRAM_FALSE ? rest : diagram_difference(store, rest, covered(work, cell));
 }
 
-/* What must pass: its connection is authorised now, and the guard has nothing against this packet. */
-static diagram must_go_on(struct pair_work *work, const struct cell *cell, diagram guard) {
+/* What must pass, and does not: its connection is authorised now, and the guard has nothing against this packet. */
+static diagram later_under(struct pair_work *work, const struct cell *cell, diagram guard) {
+  const struct symbolic_result *kernel = &cell->kernel;
   bool ordinary = cell->situation.tracking == TRACKING_ORIGINAL || cell->situation.tracking == TRACKING_REPLY;
   bool closed = work->prover->question->gate_closed && cell->situation.path == PATH_FORWARD;
-  if (!ordinary || closed)
-    return DIAGRAM_FALSE;
-  struct diagram_store *store = work->bench->store;
-  return diagram_difference(store, covered(work, cell), guard);
+  diagram wanted = ordinary && !closed ? meet(work, cell->possible, covered(work, cell)) : DIAGRAM_FALSE;
+  if (wanted == DIAGRAM_FALSE)
+    return wanted;
+  diagram stopped = less(work, less(work, wanted, kernel->must), guard);
+  diagram shut_out = meet(work, less(work, less(work, cell->possible, guard), kernel->early), wanted);
+  return diagram_or(work->bench->store, stopped, shut_out);
 }
 
 /* What the guard has against packets of a connection that was let through. What the gateway itself sends bears its
@@ -444,26 +509,24 @@ static diagram standing_reasons(struct pair_work *work, const struct cell *cell,
 }
 
 static void check_later(struct pair_work *work, const struct cell *cell) {
-  struct diagram_store *store = work->bench->store;
-  diagram accepted = diagram_and(store, cell->possible, cell->kernel.may);
+  diagram accepted = meet(work, cell->possible, cell->kernel.may);
   diagram reasons = authorised_guard(work->bench->authorised, &cell->pair, cell->situation.family);
-  diagram guard = diagram_support(store, reasons);
-  diagram standing = standing_reasons(work, cell, reasons);
-  diagram over = diagram_difference(store, accepted, may_go_on(work, cell));
-  prover_refute(work, cell, CLAIM_ESTABLISHED, over, true, NULL);
-  prover_refute(work, cell, CLAIM_GUARD, diagram_and(store, accepted, standing), true, NULL);
-  if (is_related(&cell->situation))
-    prover_refute(work, cell, CLAIM_GUARD,
-                  diagram_difference(store, accepted, icmp_errors(work->bench, cell->situation.family)), true, NULL);
-  diagram wanted = diagram_and(store, cell->possible, must_go_on(work, cell, guard));
-  prover_refute(work, cell, CLAIM_ESTABLISHED, diagram_difference(store, wanted, cell->kernel.must), false, NULL);
+  diagram guard = diagram_support(work->bench->store, reasons);
+  prover_refute(work, cell, CLAIM_ESTABLISHED, meet(work, beyond(work, cell, accepted), cell->kernel.early), true,
+                NULL);
+  diagram against = meet(work, entered(work, cell), standing_reasons(work, cell, reasons));
+  prover_refute(work, cell, CLAIM_GUARD, meet(work, against, accepted), true, NULL);
+  if (is_related(&cell->situation)) {
+    diagram no_error = less(work, accepted, icmp_errors(work->bench, cell->situation.family));
+    prover_refute(work, cell, CLAIM_GUARD, meet(work, no_error, cell->kernel.early), true, NULL);
+  }
+  prover_refute(work, cell, CLAIM_ESTABLISHED, later_under(work, cell, guard), false, NULL);
 }
 
 static void check_untracked(struct pair_work *work, const struct cell *cell) {
-  struct diagram_store *store = work->bench->store;
-  diagram accepted = diagram_and(store, cell->possible, cell->kernel.may);
-  diagram over = diagram_difference(store, accepted, neighbour_discovery(work->bench, &cell->situation));
-  prover_refute(work, cell, CLAIM_GUARD, over, true, NULL);
+  diagram over =
+      less(work, meet(work, cell->possible, cell->kernel.may), neighbour_discovery(work->bench, &cell->situation));
+  prover_refute(work, cell, CLAIM_GUARD, meet(work, over, cell->kernel.early), true, NULL);
 }
 
 static void check_cell(struct pair_work *work, const struct cell *cell) {
@@ -487,61 +550,78 @@ static void give_up(struct pair_work *work) {
   prover_note_pair(work->prover, work->right, work->left, PROOF_UNDECIDED, 0);
 }
 
+/* Lookups that concern the pair have been made: what is known of their classes counts from now on. */
+static void take_care(struct pair_work *work) {
+  for (size_t i = 0; i < work->cell_count && !work->failed; i++) {
+    struct cell *cell = &work->cells[i];
+    struct zone_pair pair = opener_pair(cell);
+    cell->possible = diagram_and(work->bench->store, cell->possible,
+                                 authorised_care(work->bench->authorised, &pair, &cell->situation));
+  }
+}
+
 bool pair_work_fill(struct pair_work *work) {
+  if (work->bench->classes != NULL)
+    classes_begin(work->bench->classes);
   add_direction(work, work->left, work->right);
-  if (work->left != work->right)
+  if (work->left != work->right && !work->openers_only)
     add_direction(work, work->right, work->left);
+  if (work->bench->classes != NULL)
+    take_care(work);
   return !work->failed;
 }
 
 diagram pair_work_excess(struct pair_work *work, const struct cell *cell) {
-  struct diagram_store *store = work->bench->store;
-  diagram accepted = diagram_and(store, cell->possible, cell->kernel.may);
+  diagram accepted = meet(work, cell->possible, cell->kernel.may);
   if (!has_connection(&cell->situation))
     return DIAGRAM_FALSE;
   if (!is_opener(&cell->situation))
-    return diagram_difference(store, accepted, may_go_on(work, cell));
-  return passes_within(work->prover, cell) ? DIAGRAM_FALSE : diagram_difference(store, accepted, covered(work, cell));
+    return meet(work, beyond(work, cell, accepted), cell->kernel.early);
+  if (accepted == DIAGRAM_FALSE || passes_within(work->prover, cell))
+    return DIAGRAM_FALSE;
+  return meet(work, less(work, accepted, covered(work, cell)), cell->kernel.early);
 }
 
 diagram pair_work_breach(struct pair_work *work, const struct cell *cell) {
   struct diagram_store *store = work->bench->store;
-  diagram accepted = diagram_and(store, cell->possible, cell->kernel.may);
-  if (is_opener(&cell->situation))
-    return diagram_difference(store, accepted, authorised_here(work, cell));
+  diagram accepted = meet(work, meet(work, cell->possible, cell->kernel.may), cell->kernel.early);
+  if (is_opener(&cell->situation)) {
+    struct authorised_parts parts = authorised_here(work, cell);
+    return openers_over(work, cell, &parts);
+  }
   if (!has_connection(&cell->situation))
-    return diagram_difference(store, accepted, neighbour_discovery(work->bench, &cell->situation));
+    return less(work, accepted, neighbour_discovery(work->bench, &cell->situation));
   diagram reasons = authorised_guard(work->bench->authorised, &cell->pair, cell->situation.family);
-  diagram against = diagram_and(store, accepted, standing_reasons(work, cell, reasons));
+  diagram against = meet(work, accepted, standing_reasons(work, cell, reasons));
   return diagram_or(store, against, pair_work_excess(work, cell));
 }
 
 diagram pair_work_loss(struct pair_work *work, const struct cell *cell) {
-  struct diagram_store *store = work->bench->store;
-  if (!is_opener(&cell->situation))
-    return DIAGRAM_FALSE;
-  return diagram_and(store, pair_work_lack(work, cell), covered(work, cell));
+  return meet(work, pair_work_lack(work, cell), is_opener(&cell->situation) ? covered(work, cell) : DIAGRAM_FALSE);
 }
 
 diagram pair_work_lack(struct pair_work *work, const struct cell *cell) {
-  struct diagram_store *store = work->bench->store;
   if (!is_opener(&cell->situation))
     return DIAGRAM_FALSE;
-  return diagram_and(store, cell->possible, diagram_difference(store, authorised_here(work, cell), cell->kernel.must));
+  struct authorised_parts parts = authorised_here(work, cell);
+  return openers_under(work, cell, &parts);
 }
 
-void prove_pair(struct prover *prover, struct bench *bench, zone_index left, zone_index right) {
+bool prove_pair(struct prover *prover, struct bench *bench, zone_index left, zone_index right) {
   struct pair_work work = {.prover = prover, .bench = bench, .left = left, .right = right};
   pair_work_fill(&work);
-  for (size_t i = 0; i < work.cell_count && !work.failed; i++)
+  for (size_t i = 0; i < work.cell_count && !work.failed && !work.doubtful; i++)
     find_words(&work, &work.cells[i]);
-  for (size_t i = 0; i < work.cell_count && !work.failed; i++)
+  for (size_t i = 0; i < work.cell_count && !work.failed && !work.doubtful; i++)
     rewrite_words(&work, &work.cells[i]);
-  for (size_t i = 0; i < work.cell_count && !work.failed; i++)
+  for (size_t i = 0; i < work.cell_count && !work.failed && !work.doubtful; i++)
     check_cell(&work, &work.cells[i]);
+  if (bench->classes != NULL && (work.failed || work.doubtful))
+    return false;
   if (work.failed)
     give_up(&work);
   size_t nodes = diagram_store_nodes(bench->store);
   prover_note_pair(prover, left, right, PROOF_PROVEN, nodes);
   prover_note_pair(prover, right, left, PROOF_PROVEN, nodes);
+  return true;
 }

@@ -46,7 +46,14 @@ struct words {
   size_t slot_count;
   struct mark_word rewrites[8]; /* what rules make of a word that is borne already; more of them are not credited */
   size_t rewrite_count;
+  struct words_past *past; /* not NULL: what is changed can be taken back */
 };
+
+/* So that an attempt may leave no trace: words as they were at words_remember(), when words_restore() is said. */
+void words_remember(struct words *words);
+void words_restore(struct words *words);
+void words_forget(struct words *words); /* what has changed since stays */
+void words_accept(struct words *words, struct word *word);
 
 void words_note_rewrite(struct words *words, struct mark_word rewrite);
 
@@ -69,10 +76,16 @@ struct prover {
   const bool *in_force; /* by index of the flow; while ends are looked at: those that have none */
   bool timers_have_run;
   struct words words;
+  bool in_full;            /* never by classes */
+  unsigned tried, doubted; /* pairs by classes; of these, those that were asked again in full */
 };
 
-/* The tools for one or several pairs: a store, and all that lives in it. */
+/*
+ * The tools for one or several pairs: a store, and all that lives in it. By classes: diagrams are small, and what is
+ * empty is proven; what is not empty is no finding, but makes the pair doubtful: it is asked again in full.
+ */
 struct bench {
+  struct classes *classes; /* NULL: in full */
   struct arena *arena;
   struct diagram_store *store;
   struct space *space;
@@ -93,9 +106,11 @@ struct pair_work {
   struct prover *prover;
   struct bench *bench;
   zone_index left, right;
+  bool openers_only; /* no cells but of first packets, from left to right */
   struct cell *cells;
   size_t cell_count, cell_capacity;
-  bool failed; /* memory or budget */
+  bool failed;   /* memory or budget */
+  bool doubtful; /* something was found by classes, which may be none */
   /* The same for every cell; made when first asked for, which is when all words have been found. */
   bool has_words, has_reported_words;
   diagram words;          /* in force between the two zones */
@@ -103,8 +118,8 @@ struct pair_work {
   unsigned covering;      /* operation; 0: none yet */
 };
 
-/* All claims about packets, for two zones. */
-void prove_pair(struct prover *prover, struct bench *bench, zone_index left, zone_index right);
+/* All claims about packets, for two zones. False: doubtful by classes, or no memory for that; nothing was noted. */
+bool prove_pair(struct prover *prover, struct bench *bench, zone_index left, zone_index right);
 
 /* Claim 5 of single fragments. 0 or -ENOMEM. */
 int prove_fragments(struct prover *prover);
@@ -115,9 +130,10 @@ void prove_times(struct prover *prover);
 /* That the proof can fail: a single element of the kernel's maps left out must be found to matter. */
 void prove_canary(struct prover *prover);
 
-struct bench *bench_new(const struct prover *prover);
+enum bench_kind { BENCH_IN_FULL, BENCH_BY_CLASSES };
+struct bench *bench_new(const struct prover *prover, enum bench_kind kind);
 /* The same one, or a new one in its place where it has grown; NULL without memory. NULL may be given. */
-struct bench *bench_renew(const struct prover *prover, struct bench *bench);
+struct bench *bench_renew(const struct prover *prover, struct bench *bench, enum bench_kind kind);
 struct bench *bench_free(struct bench *bench); /* NULL is allowed; returns NULL */
 
 /* Parts of prove_pair() that others use: openers (later packets) that may pass beyond what flows of prover->in_force,

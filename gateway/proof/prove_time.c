@@ -71,7 +71,7 @@ static void check_pairs_with_ends(struct prover *prover) {
       zone_index other = right == count ? ZONE_GATEWAY : right;
       if (!pair_has_ends(prover, left, other))
         continue;
-      bench = bench_renew(prover, bench);
+      bench = bench_renew(prover, bench, BENCH_IN_FULL);
       if (bench == NULL) {
         prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
         return;
@@ -239,7 +239,7 @@ static void check_strays(struct prover *prover) {
   struct bench *bench = NULL;
   for (zone_index left = ZONE_NONE; set != NULL && left < count; left++)
     for (zone_index right = left; right <= count; right++) {
-      bench = bench_renew(prover, bench);
+      bench = bench_renew(prover, bench, BENCH_IN_FULL);
       if (bench == NULL) {
         prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
         return;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdlib.h>
 #include <string.h>
 
 #include "proof/prove_parts.h"
@@ -64,11 +65,89 @@ static bool contains(struct flow_list flows, const struct flow *flow) {
   return false;
 }
 
+/* ---- what can be taken back ---- */
+
+struct words_change {
+  size_t index;
+  const struct flow **flows; /* as they were */
+  size_t flow_count;
+  bool accepted;
+};
+
+struct words_past {
+  size_t count, rewrite_count; /* of the words */
+  struct words_change *changes;
+  size_t change_count, change_capacity;
+};
+
+void words_remember(struct words *words) {
+  words->past = ARENA_NEW(words->arena, struct words_past);
+  if (words->past != NULL)
+    *words->past = (struct words_past){.count = words->count, .rewrite_count = words->rewrite_count};
+}
+
+static bool note_change(struct words *words, const struct word *word) {
+  struct words_past *past = words->past;
+  size_t index = (size_t)(word - words->items);
+  if (past == NULL || index >= past->count)
+    return true;
+  if (arena_grow(words->arena, (void **)&past->changes, past->change_count, &past->change_capacity,
+                 sizeof(past->changes[0])) != 0)
+    return false;
+  const struct flow **copy =
+      (const struct flow **)arena_memdup(words->arena, (const void *)word->flows, word->flow_count * sizeof(void *));
+  if (copy == NULL && word->flow_count != 0)
+    return false;
+  past->changes[past->change_count++] = (struct words_change){index, copy, word->flow_count, word->accepted};
+  return true;
+}
+
+void words_restore(struct words *words) {
+  struct words_past *past = words->past;
+  if (past == NULL)
+    return;
+  for (size_t i = past->change_count; i-- > 0;) {
+    struct word *word = &words->items[past->changes[i].index];
+    word->flows = past->changes[i].flows;
+    word->flow_count = past->changes[i].flow_count;
+    word->accepted = past->changes[i].accepted;
+  }
+  words->count = past->count;
+  words->rewrite_count = past->rewrite_count;
+  if (words->slot_count != 0)
+    memset(words->slots, 0, words->slot_count * sizeof(words->slots[0]));
+  for (size_t i = 0; i < words->count; i++)
+    enter(words, i);
+  words->past = NULL;
+}
+
+void words_forget(struct words *words) {
+  words->past = NULL;
+}
+
+void words_accept(struct words *words, struct word *word) {
+  if (!word->accepted && note_change(words, word))
+    word->accepted = true;
+}
+
+/* ---- narrowing ---- */
+
+static bool covers_all(const struct word *word, struct flow_list flows) {
+  for (size_t i = 0; i < word->flow_count; i++)
+    if (!contains(flows, word->flows[i]))
+      return false;
+  return true;
+}
+
 bool words_narrow(struct words *words, uint32_t value, struct flow_list flows, bool *ret_emptied) {
   *ret_emptied = false;
   struct word *word = words_find(words, value);
   if (word == NULL)
     return add(words, value, flows);
+  if (covers_all(word, flows))
+    return true;
+  if (!note_change(words, word))
+    return false;
   size_t kept = 0, before = word->flow_count;
   for (size_t i = 0; i < before; i++)
     if (contains(flows, word->flows[i]))
@@ -184,6 +263,43 @@ static diagram draw_words(struct bench *bench, const struct word_list *list) {
   return diagram_boxes(bench->store, &field, 1, boxes, list->count, 0, NULL, NULL);
 }
 
+/* ---- by classes ---- */
+
+static int word_order(const void *left, const void *right) {
+  uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+  return (a > b) - (a < b);
+}
+
+static bool is_listed(const struct word_list *list, uint32_t value) {
+  return list->count != 0 && bsearch(&value, list->values, list->count, sizeof(value), word_order) != NULL;
+}
+
+/* Whether all words with these bits are listed; few bits may be free. */
+static bool all_listed(void *context, const uint8_t *bits) {
+  const struct word_list *list = context;
+  uint32_t value = 0, loose = 0;
+  for (unsigned i = 0; i < 32; i++) {
+    value |= (uint32_t)(bits[i] == 1) << (31 - i);
+    loose |= (uint32_t)(bits[i] == CLASS_BIT_FREE) << (31 - i);
+  }
+  if (__builtin_popcount(loose) > LOOSE_BITS_MOST)
+    return false;
+  for (uint32_t part = loose;; part = (part - 1) & loose) {
+    if (!is_listed(list, value | part))
+      return false;
+    if (part == 0)
+      return true;
+  }
+}
+
+/* No more than the listed words: what passes must be among them, so fewer are only harder to pass. */
+static diagram draw_words_by_classes(struct bench *bench, struct word_list *list) {
+  struct diagram_field field = space_field(bench->space, FIELD_MARK, 0);
+  if (list->count != 0)
+    qsort(list->values, list->count, sizeof(list->values[0]), word_order);
+  return classes_within(bench->classes, &field, all_listed, list);
+}
+
 diagram words_in_force(const struct prover *prover, struct bench *bench, zone_index zone, zone_index other) {
   const struct words *words = &prover->words;
   struct word_list list = {.arena = bench->arena};
@@ -193,5 +309,7 @@ diagram words_in_force(const struct prover *prover, struct bench *bench, zone_in
     list_with_origins(&list, words, words->items[i].value);
   }
   list_identities(prover, &list, zone, other);
-  return arena_failed(bench->arena) ? DIAGRAM_NONE : draw_words(bench, &list);
+  if (arena_failed(bench->arena))
+    return DIAGRAM_NONE;
+  return bench->classes != NULL ? draw_words_by_classes(bench, &list) : draw_words(bench, &list);
 }

@@ -4,9 +4,13 @@
 #include <limits.h>
 #include <string.h>
 
-/* The fields have the variables from 0 on, in their order; what is found in rules follows in the order of finding. */
+/*
+ * The fields have the variables from 0 on, in their order; then those of classes; then what is found in rules, in the
+ * order of finding. An answer that cannot be known depends on who asks (each flow may have a limit of its own), so it
+ * stands behind what tells the flows apart.
+ */
 
-enum { LONGEST_FIELD = 128, FIRST_SLOTS = 64 };
+enum { LONGEST_FIELD = 128, FIRST_SLOTS = 64, CLASS_VARIABLES = 8192, SHARED_CLASS_VARIABLES = 256 };
 
 struct field_facts {
   const char *name;
@@ -64,7 +68,7 @@ static const struct header_bytes HEADERS[] = {
     {BASE_TRANSPORT, FAMILY_NONE, 13, 1, FIELD_TCP_FLAGS},
 };
 
-/* A variable behind the fields: a bit of the packet (unknown.what NULL), or something unknown. */
+/* A variable behind fields and classes: a bit of the packet (unknown.what NULL), or something unknown. */
 struct found {
   enum space_base base;
   unsigned byte, bit;
@@ -78,6 +82,7 @@ struct space {
   size_t found_count, found_capacity;
   uint32_t *slots; /* open addressing: 0 free, else index in `found` plus 1 */
   size_t slot_count;
+  unsigned class_count, shared_class_count;
   unsigned *numbers; /* of the fields' variables, each its own index: for struct diagram_field */
 };
 
@@ -127,8 +132,12 @@ unsigned space_field_variable(const struct space *space, enum space_field field,
   return space->first[field] + bit;
 }
 
+static unsigned first_found(const struct space *space) {
+  return space->first[FIELD_COUNT_] + CLASS_VARIABLES;
+}
+
 unsigned space_variable_count(const struct space *space) {
-  return space->first[FIELD_COUNT_] + (unsigned)space->found_count;
+  return first_found(space) + (unsigned)space->found_count;
 }
 
 /* ---- variables that are found ---- */
@@ -200,7 +209,7 @@ static unsigned found_variable(struct space *space, const struct found *found) {
   uint32_t *slot = find_slot(space, found);
   if (*slot == 0 && !add_found(space, found, slot))
     return UINT_MAX;
-  return space->first[FIELD_COUNT_] + *slot - 1;
+  return first_found(space) + *slot - 1;
 }
 
 /* The field that has this byte; NULL: none. */
@@ -229,9 +238,25 @@ unsigned space_unknown_variable(struct space *space, const struct unknown *unkno
   return found_variable(space, &found);
 }
 
+unsigned space_class_variable(struct space *space, bool shared) {
+  unsigned *count = shared ? &space->shared_class_count : &space->class_count;
+  unsigned first = space->first[FIELD_COUNT_] + (shared ? 0 : SHARED_CLASS_VARIABLES);
+  unsigned most = shared ? SHARED_CLASS_VARIABLES : CLASS_VARIABLES - SHARED_CLASS_VARIABLES;
+  return *count < most ? first + (*count)++ : UINT_MAX;
+}
+
+bool space_has_classes(const struct space *space, unsigned more) {
+  return CLASS_VARIABLES - SHARED_CLASS_VARIABLES - space->class_count >= more;
+}
+
+struct diagram_field space_variables(const struct space *space, unsigned first, unsigned width) {
+  bool fields = first < space->first[FIELD_COUNT_] && width <= space->first[FIELD_COUNT_] - first;
+  return fields ? (struct diagram_field){&space->numbers[first], width} : (struct diagram_field){NULL, 0};
+}
+
 static const struct found *found_of(const struct space *space, unsigned variable) {
-  unsigned fields = space->first[FIELD_COUNT_];
-  return variable >= fields && variable - fields < space->found_count ? &space->found[variable - fields] : NULL;
+  unsigned first = first_found(space);
+  return variable >= first && variable - first < space->found_count ? &space->found[variable - first] : NULL;
 }
 
 const struct unknown *space_unknown(const struct space *space, unsigned variable) {

@@ -112,6 +112,12 @@ unsigned space_packet_variable(struct space *space, enum address_family family, 
 /* A variable for something unknown; the same `unknown` (rule, expression, what) gives the same variable. */
 unsigned space_unknown_variable(struct space *space, const struct unknown *unknown);
 const struct unknown *space_unknown(const struct space *space, unsigned variable); /* NULL: it is no such thing */
+/* A variable that is neither: a bit of a number in place of boxes (classes.h). shared: of boxes that concern everybody,
+ * asked before those of one owner. UINT_MAX when there are no more. */
+unsigned space_class_variable(struct space *space, bool shared);
+bool space_has_classes(const struct space *space, unsigned more); /* so many variables are left for them */
+/* `width` variables of fields from this one on, as a field; of width 0 when they are not all of fields. */
+struct diagram_field space_variables(const struct space *space, unsigned first, unsigned width);
 /* What an own bit stands for in this family; false when the variable is not one, or when that bit is a field's here. */
 bool space_packet_bit(const struct space *space, enum address_family family, unsigned variable,
                       enum space_base *ret_base, unsigned *ret_byte, unsigned *ret_bit);

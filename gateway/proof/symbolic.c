@@ -51,16 +51,61 @@ void symbolic_leave_out(struct symbolic *machine, symbolic_absent_function absen
   machine->absent_context = context;
 }
 
+void symbolic_use_classes(struct symbolic *machine, struct classes *classes) {
+  machine->classes = classes;
+}
+
 struct mark_word symbolic_mark(const struct symbolic *machine, uint32_t leaf) {
   if (leaf == 0 || leaf >= machine->words.count)
     return (struct mark_word){.unknown = true};
   return machine->words.words[leaf];
 }
 
+/* ---- without what cannot be known ---- */
+
+static struct settled *settled_slot(struct symbolic *machine, diagram of, enum settling how) {
+  return &machine->settled[(of * UINT32_C(2654435761) + (uint32_t)how) % SETTLED_SLOTS];
+}
+
+struct choice {
+  const struct space *space;
+  enum settling how;
+};
+
+static bool chosen(void *context, unsigned variable) {
+  const struct choice *choice = context;
+  const struct unknown *unknown = space_unknown(choice->space, variable);
+  if (unknown == NULL)
+    return false;
+  if (choice->how == SETTLE_SOMEHOW)
+    return true;
+  return (unknown->kind == UNKNOWN_THROTTLE) == (choice->how != SETTLE_ANYHOW_ANSWER);
+}
+
+static diagram settle(struct symbolic *machine, diagram set, enum settling how) {
+  if (!machine->met_answer) { /* what would be settled last is all there is */
+    if (how == SETTLE_ANYHOW_ANSWER)
+      return set;
+    how = how == SETTLE_SOMEHOW ? SETTLE_SOMEHOW_THROTTLE : how;
+  }
+  if (!machine->met_unknown || set == DIAGRAM_FALSE || set == DIAGRAM_TRUE)
+    return set;
+  struct settled *slot = settled_slot(machine, set, how);
+  if (slot->of == set && slot->how == how)
+    return slot->result;
+  struct choice choice = {machine->space, how};
+  bool anyhow = how == SETTLE_ANYHOW_ANSWER || how == SETTLE_ANYHOW_THROTTLE;
+  diagram result = anyhow ? diagram_for_all(machine->store, set, chosen, &choice)
+                          : diagram_exists(machine->store, set, chosen, &choice);
+  *slot = (struct settled){set, result, how};
+  return result;
+}
+
 /* ---- the way ---- */
 
 struct way {
-  diagram passed; /* accepted by all so far */
+  diagram early;  /* accepted by all before those of `passed` */
+  diagram passed; /* accepted by all so far, or by the last of them (symbolic_result.early) */
   diagram undecided;
   struct effects effects;
 };
@@ -88,6 +133,20 @@ static bool stop_is_asked(const struct stop *stop, enum situation_tracking track
   return !stop->nat || tracking == TRACKING_OPENS || tracking == TRACKING_OPENS_AGAIN;
 }
 
+/*
+ * What was accepted so far may stand for itself while the next chain is asked about all packets, where nothing was
+ * written that the chain could see, and where it does not hang on answers that both might hang on.
+ */
+static void way_set_apart(struct symbolic *machine, struct way *way) {
+  const struct effects *effects = &way->effects;
+  bool untouched = effects->mark == DIAGRAM_FALSE && effects->packet_mark == DIAGRAM_FALSE &&
+                   effects->untracked == DIAGRAM_FALSE && way->undecided == DIAGRAM_FALSE;
+  if (machine->classes == NULL || !untouched || settle(machine, way->passed, SETTLE_SOMEHOW) != way->passed)
+    return;
+  way->early = diagram_and(machine->store, way->early, way->passed);
+  way->passed = machine->universe;
+}
+
 static void way_stop(struct symbolic *machine, struct view *view, const struct stop *stop, struct way *way) {
   struct diagram_store *store = machine->store;
   enum situation_tracking tracking = view->situation->tracking;
@@ -100,6 +159,7 @@ static void way_stop(struct symbolic *machine, struct view *view, const struct s
     return;
   }
   view->stage = stop->stage;
+  way_set_apart(machine, way);
   /* What a rule took away from conntrack has no connection either. */
   diagram aside = stop->nat ? diagram_and(store, way->passed, effects.untracked) : DIAGRAM_FALSE;
   diagram asked = diagram_difference(store, way->passed, aside);
@@ -189,6 +249,7 @@ static int way_run(struct symbolic *machine, const struct situation *situation, 
   size_t count = 0;
   way->passed = universe_of(machine, situation, early);
   machine->universe = way->passed;
+  way->early = way->passed;
   way->undecided = DIAGRAM_FALSE;
   way->effects = (struct effects){.mark = DIAGRAM_FALSE,
                                   .packet_mark = DIAGRAM_FALSE,
@@ -205,45 +266,7 @@ static int way_run(struct symbolic *machine, const struct situation *situation, 
   return 0;
 }
 
-/* ---- without what cannot be known ---- */
-
-static struct settled *settled_slot(struct symbolic *machine, diagram of, enum settling how) {
-  return &machine->settled[(of * UINT32_C(2654435761) + (uint32_t)how) % SETTLED_SLOTS];
-}
-
-struct choice {
-  const struct space *space;
-  enum settling how;
-};
-
-static bool chosen(void *context, unsigned variable) {
-  const struct choice *choice = context;
-  const struct unknown *unknown = space_unknown(choice->space, variable);
-  if (unknown == NULL)
-    return false;
-  if (choice->how == SETTLE_SOMEHOW)
-    return true;
-  return (unknown->kind == UNKNOWN_THROTTLE) == (choice->how != SETTLE_ANYHOW_ANSWER);
-}
-
-static diagram settle(struct symbolic *machine, diagram set, enum settling how) {
-  if (!machine->met_answer) { /* what would be settled last is all there is */
-    if (how == SETTLE_ANYHOW_ANSWER)
-      return set;
-    how = how == SETTLE_SOMEHOW ? SETTLE_SOMEHOW_THROTTLE : how;
-  }
-  if (!machine->met_unknown || set == DIAGRAM_FALSE || set == DIAGRAM_TRUE)
-    return set;
-  struct settled *slot = settled_slot(machine, set, how);
-  if (slot->of == set && slot->how == how)
-    return slot->result;
-  struct choice choice = {machine->space, how};
-  bool anyhow = how == SETTLE_ANYHOW_ANSWER || how == SETTLE_ANYHOW_THROTTLE;
-  diagram result = anyhow ? diagram_for_all(machine->store, set, chosen, &choice)
-                          : diagram_exists(machine->store, set, chosen, &choice);
-  *slot = (struct settled){set, result, how};
-  return result;
-}
+/* ---- words without it ---- */
 
 struct merging {
   uint32_t unknown;
@@ -337,6 +360,7 @@ static int answer_journal(struct symbolic *machine, size_t first, struct symboli
 static int answer_make(struct symbolic *machine, const struct way *way, size_t first, struct symbolic_result *result) {
   struct diagram_store *store = machine->store;
   diagram sure = settle(machine, way->passed, SETTLE_ANYHOW_ANSWER);
+  result->early = way->early;
   result->may = settle(machine, way->passed, SETTLE_SOMEHOW);
   result->must = settle(machine, sure, SETTLE_SOMEHOW_THROTTLE);
   result->throttled = diagram_difference(store, result->must, settle(machine, sure, SETTLE_ANYHOW_THROTTLE));

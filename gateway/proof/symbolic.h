@@ -3,6 +3,7 @@
 #define KIDO_PROOF_SYMBOLIC_H
 
 #include "base/arena.h"
+#include "proof/classes.h"
 #include "proof/diagram.h"
 #include "proof/live.h"
 #include "proof/space.h"
@@ -38,8 +39,11 @@ struct unmodelled {
  * variables quantified away.
  */
 struct symbolic_result {
-  diagram may;       /* these may be accepted: whatever the unknown answers are */
-  diagram must;      /* these are accepted, unless a throttle strikes; never more than `may` */
+  diagram early; /* what base chains before the last one accept: all below is of these packets, whether or not it was
+                    cut to them. Everything, unless classes are used: then to cut is most of the work, and seldom
+                    needed */
+  diagram may;   /* these may be accepted: whatever the unknown answers are */
+  diagram must;  /* these are accepted, unless a throttle strikes; never more than `may` */
   diagram throttled; /* of must: those that a throttle may drop */
   diagram undecided; /* what met something that cannot be followed: nothing is said about these */
   diagram mark;      /* of `must`: the mark of the connection afterwards, where no throttle strikes; leaf for
@@ -73,6 +77,10 @@ struct mark_word symbolic_mark(const struct symbolic *machine, uint32_t leaf);
  * or when one element had been forgotten. To be said before the first question. */
 typedef bool (*symbolic_absent_function)(void *context, const struct live_set *set, const struct live_element *element);
 void symbolic_leave_out(struct symbolic *machine, symbolic_absent_function absent, void *context);
+
+/* Maps of values whose elements do not overlap are drawn over the classes of their keys, from now on. To be said before
+ * the first question. */
+void symbolic_use_classes(struct symbolic *machine, struct classes *classes);
 
 /* What the rules could never tell apart from `name` among interfaces: whether any rule or set names it, by name, prefix
  * or index. */

@@ -254,6 +254,27 @@ static void remembered_add(struct symbolic *machine, const struct remembered *ru
   machine->run_count++;
 }
 
+/* Writes for packets that have nothing to do with each other become one: a chain of many maps would else be cut to
+ * those that came map by map. Which rule wrote is not asked by classes. */
+static void journal_join(struct symbolic *machine, size_t first) {
+  struct diagram_store *store = machine->store;
+  size_t kept = first;
+  for (size_t i = first; i < machine->journal_count; i++) {
+    struct journal_entry entry = machine->journal[i];
+    diagram written = entry.kind == JOURNAL_WRITE ? diagram_support(store, entry.where) : DIAGRAM_FALSE;
+    struct journal_entry *before = NULL;
+    for (size_t k = first; written != DIAGRAM_FALSE && k < kept && before == NULL; k++)
+      if (machine->journal[k].kind == JOURNAL_WRITE &&
+          diagram_and(store, written, diagram_support(store, machine->journal[k].where)) == DIAGRAM_FALSE)
+        before = &machine->journal[k];
+    if (before != NULL)
+      before->where = diagram_choose(store, written, entry.where, before->where);
+    else
+      machine->journal[kept++] = entry;
+  }
+  machine->journal_count = kept;
+}
+
 /* Nothing that rules could see later was written so far. */
 static bool effects_are_none(const struct effects *effects) {
   return effects->mark == DIAGRAM_FALSE && effects->packet_mark == DIAGRAM_FALSE && effects->untracked == DIAGRAM_FALSE;
@@ -289,6 +310,8 @@ struct outcome chain_run(struct symbolic *machine, const struct view *view, cons
   machine->saw = 0;
   run.outcome = chain_run_rules(machine, view, chain, packets, effects, depth);
   run.after = *effects;
+  if (machine->classes != NULL)
+    journal_join(machine, journal);
   run.saw = machine->saw;
   run.journal_count = machine->journal_count - journal;
   if (run.journal_count != 0)

@@ -409,7 +409,7 @@ static bool lookup_find(struct run *run, const struct live_expression *expressio
   const char *why = expression->set == NULL ? "set that is not there" : set_unmodelled(machine, expression->set);
   struct found found = {DIAGRAM_FALSE, DIAGRAM_FALSE, DIAGRAM_FALSE};
   if (why == NULL)
-    found = set_lookup(machine, expression->set, &run->registers, expression->source, &why);
+    found = set_lookup(run, expression->set, expression->source, &why);
   if (why != NULL) {
     run_unmodelled(run, run->condition, why);
     return false;

@@ -122,6 +122,7 @@ struct symbolic {
   const char *other_interface;
   symbolic_absent_function absent;
   void *absent_context;
+  struct classes *classes; /* NULL: not used */
 
   struct word_table {
     struct mark_word *words;
@@ -220,8 +221,7 @@ void sets_prepare(struct symbolic *machine);
 bool set_is_changing(struct symbolic *machine, const struct live_set *set); /* packets change it */
 /* What is wrong with the set; NULL: nothing. */
 const char *set_unmodelled(struct symbolic *machine, const struct live_set *set);
-struct found set_lookup(struct symbolic *machine, const struct live_set *set, const struct registers *registers,
-                        unsigned source, const char **ret_unmodelled);
+struct found set_lookup(struct run *run, const struct live_set *set, unsigned source, const char **ret_unmodelled);
 const struct live_verdict *found_verdict(struct symbolic *machine, const struct live_set *set, uint32_t leaf);
 
 /* symbolic_chains.c */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -524,14 +525,94 @@ static diagram boxes_draw(struct symbolic *machine, const struct key_plan *plan,
                        leaves_merge, NULL);
 }
 
-static bool draw_boxes(struct symbolic *machine, const struct set_index *index, const struct key_plan *plan,
-                       const struct bit *bits, struct drawing *drawing) {
+/* ---- classes ---- */
+
+/* The protocol that the rule has asked for before it looks up. */
+static int protocol_of(const struct run *run) {
+  static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6};
+  struct diagram_store *store = run->machine->store;
+  struct diagram_field field = space_field(run->machine->space, FIELD_PROTOCOL, 0);
+  for (size_t i = 0; i < sizeof(protocols); i++) {
+    diagram only = diagram_range(store, &field, &protocols[i], &protocols[i]);
+    if (diagram_difference(store, run->condition, only) == DIAGRAM_FALSE)
+      return protocols[i];
+  }
+  return CLASS_ANY_PROTOCOL;
+}
+
+enum use_of_classes {
+  NO_CLASSES,
+  CLASSES_OF_TUPLES, /* what flows are made of; guards are sets of one or two addresses, which both lines draw */
+  CLASSES_OF_MARKS,  /* which flows are in force; whoever asks, marks are the same */
+};
+
+static enum use_of_classes use_of(const struct symbolic *machine, const struct set_index *index,
+                                  const struct key_plan *plan) {
+  unsigned marks = space_field_variable(machine->space, FIELD_MARK, space_field_width(FIELD_MARK) - 1);
+  bool mark = true;
+  if (machine->classes == NULL || index->any_doubtful || plan->run_count == 0 || plan->run_count > CLASS_FIELDS)
+    return NO_CLASSES;
+  for (size_t i = 0; i < plan->run_count; i++) {
+    const struct key_run *key = &plan->runs[i];
+    mark = mark && key->variables[key->count - 1] <= marks;
+    if (key->variables[key->count - 1] - key->variables[0] != key->count - 1)
+      return NO_CLASSES;
+  }
+  if (mark)
+    return CLASSES_OF_MARKS;
+  return index->set->data_kind == LIVE_VALUES && plan->run_count > 1 ? CLASSES_OF_TUPLES : NO_CLASSES;
+}
+
+static struct class_block *plan_block(const struct run *run, const struct set_index *index,
+                                      const struct key_plan *plan) {
+  enum { MARKS = 1 << 18 };
+  struct classes *classes = run->machine->classes;
+  struct class_field fields[CLASS_FIELDS];
+  enum use_of_classes use = use_of(run->machine, index, plan);
+  if (use == NO_CLASSES)
+    return NULL;
+  for (size_t i = 0; i < plan->run_count; i++) {
+    const struct key_run *key = &plan->runs[plan->order[i]];
+    fields[i] = (struct class_field){key->variables[0], key->count};
+  }
+  if (use == CLASSES_OF_MARKS)
+    return classes_block(classes, NULL, CLASS_ANY_PROTOCOL, fields, plan->run_count, MARKS);
+  return classes_block(classes, run->chain, protocol_of(run), fields, plan->run_count, index->entry_count);
+}
+
+/* The same as boxes_draw(), over the classes of the keys; false: it has to be drawn as it is. */
+static bool classes_draw(struct symbolic *machine, struct class_block *block, const struct boxes *boxes,
+                         diagram *ret_leaf) {
+  uint32_t *numbers = calloc(boxes->count + 1, sizeof(*numbers));
+  uint32_t *leaves = NULL;
+  bool drawn = numbers != NULL && class_block_enter(block, boxes->items, boxes->count, numbers);
+  if (drawn)
+    leaves = calloc(class_block_count(block) + 1, sizeof(*leaves));
+  for (size_t i = 0; leaves != NULL && i < boxes->count; i++)
+    leaves[numbers[i]] = leaves_merge(NULL, leaves[numbers[i]], boxes->items[i].value);
+  if (leaves != NULL)
+    *ret_leaf = class_block_draw(block, leaves, class_block_count(block) + 1);
+  machine->failed = machine->failed || numbers == NULL || (drawn && leaves == NULL);
+  free(leaves);
+  free(numbers);
+  return drawn;
+}
+
+static bool draws_by_classes(struct symbolic *machine, const struct run *run, const struct set_index *index,
+                             const struct key_plan *plan, const struct boxes *boxes, diagram *ret_leaf) {
+  struct class_block *block = boxes->count > 0 ? plan_block(run, index, plan) : NULL;
+  return block != NULL && classes_draw(machine, block, boxes, ret_leaf);
+}
+
+static bool draw_boxes(struct symbolic *machine, const struct run *run, const struct set_index *index,
+                       const struct key_plan *plan, const struct bit *bits, struct drawing *drawing) {
   size_t count = index->entry_count + 1;
   struct boxes boxes = {.items = calloc(count, sizeof(*boxes.items)), .bytes = calloc(count, 2 * plan->bytes + 1)};
   bool enough = boxes.items != NULL && boxes.bytes != NULL;
   if (enough) {
     boxes_fill(index, plan, bits, false, &boxes);
-    drawing->leaf = boxes_draw(machine, plan, &boxes);
+    if (!draws_by_classes(machine, run, index, plan, &boxes, &drawing->leaf))
+      drawing->leaf = boxes_draw(machine, plan, &boxes);
     if (index->any_doubtful && boxes_fill(index, plan, bits, true, &boxes) > 0)
       drawing->doubtful = diagram_support(machine->store, boxes_draw(machine, plan, &boxes));
   } else {
@@ -609,14 +690,15 @@ static bool bits_have(const struct set_index *index, const struct bit *bits, enu
   return false;
 }
 
-static void draw(struct symbolic *machine, struct set_index *index, const struct bit *bits, struct drawing *drawing) {
+static void draw(struct symbolic *machine, const struct run *run, struct set_index *index, const struct bit *bits,
+                 struct drawing *drawing) {
   struct key_plan plan = {.runs = calloc(RUNS_MOST, sizeof(struct key_run))};
   drawing->doubtful = DIAGRAM_FALSE;
   drawing->doubt = bits_have(index, bits, BIT_UNKNOWN);
   if (plan.runs == NULL || index->entries == NULL)
     machine->failed = true;
   else if (plan_make(&plan, index, bits))
-    draw_boxes(machine, index, &plan, bits, drawing);
+    draw_boxes(machine, run, index, &plan, bits, drawing);
   else {
     drawing->leaf = elements_draw(machine, index, bits, 0, index->entry_count, false);
     if (index->any_doubtful)
@@ -627,7 +709,8 @@ static void draw(struct symbolic *machine, struct set_index *index, const struct
   free(plan.runs);
 }
 
-static struct drawing *drawing_of(struct symbolic *machine, struct set_index *index, const struct bit *bits) {
+static struct drawing *drawing_of(struct symbolic *machine, const struct run *run, struct set_index *index,
+                                  const struct bit *bits) {
   size_t size = (size_t)index->set->key_length * 8 * sizeof(*bits);
   struct drawing *drawing = index->drawings;
   while (drawing != NULL && memcmp(drawing->bits, bits, size) != 0)
@@ -640,13 +723,14 @@ static struct drawing *drawing_of(struct symbolic *machine, struct set_index *in
     return NULL;
   }
   memcpy(drawing->bits, bits, size);
-  draw(machine, index, bits, drawing);
+  draw(machine, run, index, bits, drawing);
   drawing->next = index->drawings;
   index->drawings = drawing;
   return drawing;
 }
 
-static struct found lookup_bits(struct symbolic *machine, struct set_index *index, const struct bit *bits) {
+static struct found lookup_bits(struct symbolic *machine, const struct run *run, struct set_index *index,
+                                const struct bit *bits) {
   struct found found = {DIAGRAM_FALSE, DIAGRAM_FALSE, DIAGRAM_FALSE};
   bool constant = !bits_have(index, bits, BIT_UNKNOWN) && !bits_have(index, bits, BIT_VARIABLE) &&
                   !bits_have(index, bits, BIT_FUNCTION);
@@ -655,7 +739,7 @@ static struct found lookup_bits(struct symbolic *machine, struct set_index *inde
     found.leaf = diagram_leaf(machine->store, found.leaf);
     return found;
   }
-  const struct drawing *drawing = drawing_of(machine, index, bits);
+  const struct drawing *drawing = drawing_of(machine, run, index, bits);
   if (drawing == NULL)
     return found;
   found.leaf = drawing->leaf;
@@ -701,14 +785,15 @@ static uint32_t word_doubtful(void *context, uint32_t leaf) {
   return word_key_bytes(key, leaf, bytes) && found_is_doubtful(key->index, find_entry(key->index, bytes, &found));
 }
 
-static void lookup_kept(struct symbolic *machine, struct set_index *index, const struct word *word, uint32_t leaf,
+static void lookup_kept(const struct run *run, struct set_index *index, const struct word *word, uint32_t leaf,
                         struct found *found) {
+  struct symbolic *machine = run->machine;
   struct diagram_store *store = machine->store;
   struct bit bits[32];
   struct mark_word meant = symbolic_mark(machine, leaf != 0 ? leaf : word->zero);
   diagram region = diagram_where(store, word->leaves, leaf);
   word_bits(machine, meant, word->swapped, bits);
-  struct found here = lookup_bits(machine, index, bits);
+  struct found here = lookup_bits(machine, run, index, bits);
   if (meant.unknown)
     here = (struct found){diagram_leaf(store, word_unknown(machine)), DIAGRAM_FALSE, DIAGRAM_TRUE};
   found->leaf = diagram_choose(store, region, here.leaf, found->leaf);
@@ -716,8 +801,9 @@ static void lookup_kept(struct symbolic *machine, struct set_index *index, const
   found->doubt = diagram_choose(store, region, here.doubt, found->doubt);
 }
 
-static struct found lookup_word(struct symbolic *machine, struct set_index *index, const struct word *word,
+static struct found lookup_word(const struct run *run, struct set_index *index, const struct word *word,
                                 const char **ret_unmodelled) {
+  struct symbolic *machine = run->machine;
   struct word_key key = {machine, index, word->zero, word->swapped};
   struct open_leaves kept;
   struct found found = {DIAGRAM_FALSE, DIAGRAM_FALSE, DIAGRAM_FALSE};
@@ -732,23 +818,23 @@ static struct found lookup_word(struct symbolic *machine, struct set_index *inde
   if (kept.more)
     *ret_unmodelled = "lookup of too many kinds of marks";
   for (size_t i = 0; i < kept.count && !kept.more; i++)
-    lookup_kept(machine, index, word, kept.leaves[i], &found);
+    lookup_kept(run, index, word, kept.leaves[i], &found);
   return found;
 }
 
-struct found set_lookup(struct symbolic *machine, const struct live_set *set, const struct registers *registers,
-                        unsigned source, const char **ret_unmodelled) {
+struct found set_lookup(struct run *run, const struct live_set *set, unsigned source, const char **ret_unmodelled) {
   struct found nothing = {DIAGRAM_FALSE, DIAGRAM_FALSE, DIAGRAM_FALSE};
+  struct symbolic *machine = run->machine;
   struct set_index *index = index_of(machine, set);
   struct bit bits[KEY_MOST * 8];
   if (index == NULL)
     return nothing;
-  const struct word *word = registers_word(registers, source, set->key_length);
+  const struct word *word = registers_word(&run->registers, source, set->key_length);
   if (word != NULL && index->field_count == 1)
-    return lookup_word(machine, index, word, ret_unmodelled);
-  if (!registers_read(machine, registers, source, set->key_length, bits)) {
+    return lookup_word(run, index, word, ret_unmodelled);
+  if (!registers_read(machine, &run->registers, source, set->key_length, bits)) {
     *ret_unmodelled = "lookup of a register that this rule did not write, or of a mark of many values with others";
     return nothing;
   }
-  return lookup_bits(machine, index, bits);
+  return lookup_bits(machine, run, index, bits);
 }

@@ -51,6 +51,7 @@ static double clock_seconds(void) {
 
 /* ---- asking the prover ---- */
 
+/* By classes and in full the answer must be the same. */
 static int ask(const struct bout *bout, struct arena *arena, struct proof *ret_proof, struct error *error) {
   static const struct surroundings nothing_known = {0};
   struct snapshot snapshot;
@@ -68,7 +69,17 @@ static int ask(const struct bout *bout, struct arena *arena, struct proof *ret_p
                                     .ruleset = ruleset,
                                     .identities = identities,
                                     .surroundings = &nothing_known};
-  return prove(&question, (struct instant){time(NULL)}, arena, ret_proof, error);
+  struct instant now = {time(NULL)};
+  struct proof in_full;
+  code = prove(&question, now, arena, ret_proof, error);
+  question.in_full = true;
+  if (code == 0)
+    code = prove(&question, now, arena, &in_full, error);
+  if (code == 0 &&
+      (in_full.result != ret_proof->result || memcmp(in_full.claims, ret_proof->claims, sizeof(in_full.claims)) != 0))
+    return error_set(error, EPROTO, "%s by classes, %s in full", proof_result_name(ret_proof->result),
+                     proof_result_name(in_full.result));
+  return code;
 }
 
 /* ---- judging the answer ---- */

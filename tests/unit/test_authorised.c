@@ -16,7 +16,7 @@
 #include "random_policy_text.h"
 #include "random_restrictions.h"
 
-enum { POLICIES = 16, PACKETS = 2500, WITNESSES = 6, ADDRESS_ROOM = 2000, VARIABLES = 2048 };
+enum { POLICIES = 16, PACKETS = 2500, WITNESSES = 6, ADDRESS_ROOM = 2000, VARIABLES = DIAGRAM_VARIABLES };
 
 static const char NOON[] = "2026-11-24T12:00:00+09:00";
 
