@@ -20,10 +20,27 @@ static int64_t clock_now;
 static char told[TEXT_SIZE]; /* first records only: "crossing lgwan>internet;" */
 static char policy_of_last[16];
 
+/* ---- evidence ---- */
+
+enum { KEPT_OF_EACH = 3 };
+static unsigned kept, told_with_evidence;
+static uint8_t kept_bytes[60];
+static char kept_interface[16];
+
+/* The event that a frame belongs to was told before. */
+static void keep(void *context, const char *id, const char *interface, const struct captured_frame *captured) {
+  (void)context;
+  ck_assert_str_eq(id, "x");
+  kept++;
+  memcpy(kept_bytes, captured->data, captured->captured < sizeof kept_bytes ? captured->captured : sizeof kept_bytes);
+  snprintf(kept_interface, sizeof kept_interface, "%s", interface);
+}
+
 static void tell(void *context, struct event *event, const struct timezone *timezone) {
   (void)context, (void)timezone;
   if (event->id[0] != '\0')
     return;
+  told_with_evidence += event->evidence != NULL;
   strcpy(event->id, "x");
   size_t length = strlen(told);
   snprintf(told + length, sizeof told - length, "%s %s>%s;", event->kind, event->zone != NULL ? event->zone : "-",
@@ -77,8 +94,9 @@ static void set_policy(const char *number, const char *more, bool pending) {
 }
 
 static void set_up(void) {
-  struct watch_settings settings = {.connections = 1024, .tell = tell};
+  struct watch_settings settings = {.connections = 1024, .tell = tell, .keep = keep, .keep_frames = KEPT_OF_EACH};
   told[0] = '\0';
+  kept = told_with_evidence = 0;
   clock_now = START;
   watch = watch_new(&settings);
   ck_assert_int_eq(watch_add_wire(watch, "in0", NULL), INSIDE);
@@ -340,6 +358,36 @@ START_TEST(what_never_left_is_an_attempt_and_what_left_is_not) {
 }
 END_TEST
 
+START_TEST(frames_of_a_finding_are_kept_the_first_few) {
+  for (unsigned i = 0; i < KEPT_OF_EACH + 2; i++)
+    leave(OUTSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 22, TCP_SYN);
+  ck_assert_uint_eq(kept, KEPT_OF_EACH);
+  ck_assert_str_eq(kept_interface, "out0");
+  ck_assert_uint_eq(kept_bytes[29], 5); /* the end of the source */
+  ck_assert_uint_eq(told_with_evidence, 1);
+}
+END_TEST
+
+/* It is told when it did not come out, a moment later, while other frames are judged. */
+START_TEST(the_frame_of_an_attempt_is_its_own) {
+  enter(INSIDE, "10.1.0.6", "10.2.0.5", 6, 50000, 22, TCP_SYN);
+  clock_now += 300 * MILLISECOND;
+  enter(INSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 443, TCP_SYN);
+  expect("attempt lgwan>internet;");
+  ck_assert_uint_eq(kept, 1);
+  ck_assert_str_eq(kept_interface, "in0");
+  ck_assert_uint_eq(kept_bytes[29], 6);
+  ck_assert_uint_eq(told_with_evidence, 1);
+}
+END_TEST
+
+START_TEST(what_is_no_frame_has_no_evidence) {
+  watch_is_blind(watch, INSIDE, "interface-down", 1, true, clock_now);
+  ck_assert_uint_eq(kept, 0);
+  ck_assert_uint_eq(told_with_evidence, 0);
+}
+END_TEST
+
 START_TEST(blindness_lasts_until_it_ends) {
   watch_is_blind(watch, INSIDE, "interface-down", 1, true, clock_now);
   expect("blind lgwan>-;");
@@ -437,6 +485,9 @@ int main(void) {
   tcase_add_test(all, while_policies_are_exchanged_both_are_accepted_and_then_the_new_one_alone);
   tcase_add_test(all, a_pending_policy_that_does_not_come_is_forgotten);
   tcase_add_test(all, what_never_left_is_an_attempt_and_what_left_is_not);
+  tcase_add_test(all, frames_of_a_finding_are_kept_the_first_few);
+  tcase_add_test(all, the_frame_of_an_attempt_is_its_own);
+  tcase_add_test(all, what_is_no_frame_has_no_evidence);
   tcase_add_test(all, blindness_lasts_until_it_ends);
   tcase_add_loop_test(all, a_cut_pair_is_silent_or_it_is_a_crossing, 0, 3);
   tcase_add_test(all, a_cut_host_is_cut_from_everybody_and_nobody_else_is);

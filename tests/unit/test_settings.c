@@ -46,6 +46,33 @@ START_TEST(every_key_is_read) {
 }
 END_TEST
 
+START_TEST(every_key_of_events_and_sinks_is_read) {
+  struct settings settings;
+  struct error error = {0};
+  ck_assert_msg(read_text("events = { days = 30; megabytes = 5; };\n"
+                          "sinks = { syslog = { transport = \"tls\"; server = \"log.example\"; port = 7000;\n"
+                          "  authorities = \"/ca.pem\"; name = \"n.example\"; heartbeat = 5; };\n"
+                          "  journal = true; metrics = \"/m\";\n"
+                          "  hook = { program = \"/h\"; severity = \"critical\"; seconds = 7; }; };",
+                          &settings, &error) == 0,
+                "%s", error.message);
+  const struct scribe_settings *scribe = &settings.scribe;
+  ck_assert_uint_eq(scribe->log_days, 30);
+  ck_assert_uint_eq(scribe->log_bytes, 5 * 1024 * 1024);
+  ck_assert_int_eq(scribe->syslog.transport, SYSLOG_TLS);
+  ck_assert_str_eq(scribe->syslog.server, "log.example");
+  ck_assert_uint_eq(scribe->syslog.port, 7000);
+  ck_assert_str_eq(scribe->syslog.authorities, "/ca.pem");
+  ck_assert_str_eq(scribe->syslog.name, "n.example");
+  ck_assert_uint_eq(scribe->syslog.heartbeat, 5);
+  ck_assert(scribe->journal);
+  ck_assert_str_eq(scribe->metrics, "/m");
+  ck_assert_str_eq(scribe->hook.program, "/h");
+  ck_assert_int_eq(scribe->hook.least, EVENT_CRITICAL);
+  ck_assert_uint_eq(scribe->hook.seconds, 7);
+}
+END_TEST
+
 START_TEST(an_empty_file_leaves_the_defaults) {
   struct settings settings;
   struct error error = {0};
@@ -68,6 +95,17 @@ static const struct {
     {"policy = \"relative\";", "'policy' is an absolute path"},
     {"state_directory = 5;", "'state_directory' is an absolute path"},
     {"repair = ", ":1: syntax error"},
+    {"events = 5;", ":1: 'events' is a group"},
+    {"events = { days = 0; };", ":1: 'days' is a number of days"},
+    {"sinks = {\n jurnal = true; };", ":2: unknown setting 'jurnal' in sinks; did you mean 'journal'?"},
+    {"sinks = { syslog = \"tcp\"; };", "'syslog' is a group"},
+    {"sinks = { syslog = { transport = \"udp\"; }; };", "'transport' is \"none\", \"local\", \"tcp\" or \"tls\""},
+    {"sinks = { syslog = { transport = \"tcp\"; }; };", "needs a 'server'"},
+    {"sinks = { syslog = { transport = \"tls\"; server = \"a\"; }; };", "needs 'authorities'"},
+    {"sinks = { syslog = { port = 70000; }; };", "'port' is a number from 1 to 65535"},
+    {"sinks = { hook = { program = \"x\"; }; };", "'program' is an absolute path"},
+    {"sinks = { hook = { severity = \"bad\"; }; };", "'severity' is \"critical\""},
+    {"evidence = { keep = \"headers\"; };", "unknown setting 'evidence'"},
 };
 
 START_TEST(a_wrong_setting_is_refused_with_its_line) {
@@ -104,6 +142,9 @@ START_TEST(the_example_gives_the_defaults) {
   ck_assert_str_eq(settings.state_directory, defaults.state_directory);
   ck_assert_str_eq(settings.run_directory, defaults.run_directory);
   ck_assert(settings.repair == defaults.repair);
+  ck_assert_uint_eq(settings.scribe.log_days, defaults.scribe.log_days);
+  ck_assert_uint_eq(settings.scribe.log_bytes, defaults.scribe.log_bytes);
+  ck_assert_int_eq(settings.scribe.syslog.transport, SYSLOG_NONE);
   free(text);
 }
 END_TEST
@@ -113,6 +154,7 @@ int main(void) {
   TCase *group = tcase_create("settings");
   tcase_add_checked_fixture(group, set_up, tear_down);
   tcase_add_test(group, every_key_is_read);
+  tcase_add_test(group, every_key_of_events_and_sinks_is_read);
   tcase_add_test(group, an_empty_file_leaves_the_defaults);
   tcase_add_loop_test(group, a_wrong_setting_is_refused_with_its_line, 0, sizeof wrong / sizeof wrong[0]);
   tcase_add_test(group, a_missing_file_says_so);
