@@ -102,8 +102,9 @@ static bool judge_router(struct watch *watch, const struct sighting *sighting, c
 bool judge_second_gateway(struct watch *watch, const struct sighting *sighting) {
   const struct mac *next_hop = &sighting->frame->destination_mac;
   struct ownership ownership = {homes_machines(watch->homes), next_hop};
-  if (sighting->destination.zone != ZONE_NONE || (sighting->destination.traits & ADDRESS_SPECIAL_DESTINATION) != 0 ||
-      !sighting->frame->has_macs || (next_hop->bytes[0] & 1) != 0 || owns(&ownership, &sighting->packet.destination) ||
+  if (!wire_knows_gateway(watch, sighting->wire) || sighting->destination.zone != ZONE_NONE ||
+      (sighting->destination.traits & ADDRESS_SPECIAL_DESTINATION) != 0 || !sighting->frame->has_macs ||
+      (next_hop->bytes[0] & 1) != 0 || owns(&ownership, &sighting->packet.destination) ||
       is_named_mac(watch, sighting, SPEAKER_ROUTER, next_hop))
     return false;
   tell(watch, sighting, FINDING_ROGUE_ROUTER, ZONE_NONE, "second-gateway", next_hop);
@@ -159,9 +160,12 @@ static bool judge_choice(struct watch *watch, const struct sighting *sighting, c
   return true;
 }
 
-static bool is_tethered(const struct control_facts *facts) {
-  return address_is_of_tethering(&facts->offered) || address_is_of_tethering(&facts->server) ||
-         address_is_of_tethering(&facts->router);
+static bool is_tethered(const struct watch *watch, const struct control_facts *facts) {
+  const struct address *const addresses[] = {&facts->offered, &facts->server, &facts->router};
+  for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++)
+    if (address_is_of_tethering(addresses[i]) && index_find(watch->current.index, addresses[i]).zone == ZONE_NONE)
+      return true;
+  return false;
 }
 
 /* A server behind a router of the zone speaks through it. */
@@ -173,7 +177,7 @@ static bool is_relayed(const struct watch *watch, const struct sighting *sightin
 static bool judge_server(struct watch *watch, const struct sighting *sighting, const struct control_facts *facts) {
   if (is_named(watch, sighting, SPEAKER_DHCP_SERVER) || is_relayed(watch, sighting, facts))
     return false;
-  bool tethered = is_tethered(facts);
+  bool tethered = is_tethered(watch, facts);
   tell(watch, sighting, tethered ? FINDING_ROGUE_UPLINK : FINDING_ROGUE_ROUTER, ZONE_NONE,
        tethered ? "tethering" : facts->protocol, &sighting->frame->source_mac);
   return true;

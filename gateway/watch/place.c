@@ -63,6 +63,11 @@ bool address_is_of_tethering(const struct address *address) {
   return false;
 }
 
+/* Else nobody can say what goes another way. */
+bool wire_knows_gateway(const struct watch *watch, int wire) {
+  return watch->wires[wire].gateway_mac_count > 0;
+}
+
 /* Whether it is an address of the Internet as such: of no zone, or of one that has all the rest. */
 static bool is_internet(const struct watch *watch, const struct address *address, const struct address_facts *facts) {
   const struct policy *policy = watch->current.policy;
@@ -84,7 +89,8 @@ bool judge_uplink_source(struct watch *watch, const struct sighting *sighting) {
     return false;
   if (sighting->source.zone == ZONE_NONE && address_is_of_tethering(source))
     find_machine(watch, sighting, FINDING_ROGUE_UPLINK, "tethering", &sighting->frame->source_mac, NULL);
-  else if (sighting->direction != FRAME_PASSING || !is_internet(watch, source, &sighting->source))
+  else if (sighting->direction != FRAME_PASSING || !wire_knows_gateway(watch, sighting->wire) ||
+           !is_internet(watch, source, &sighting->source))
     return false;
   else if (source->family == FAMILY_IPV6 && !zone_has_ipv6(watch, sighting->wire_zone))
     find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, ZONE_NONE, "routable-ipv6");
@@ -98,9 +104,9 @@ bool judge_uplink_source(struct watch *watch, const struct sighting *sighting) {
 bool judge_uplink_destination(struct watch *watch, const struct sighting *sighting) {
   const struct address *destination = &sighting->packet.destination;
   const struct frame *frame = sighting->frame;
-  if (sighting->destination.zone == sighting->wire_zone || !frame->has_macs ||
-      (frame->destination_mac.bytes[0] & 1) != 0 || belongs_by_pending(watch, sighting, destination) ||
-      !is_internet(watch, destination, &sighting->destination))
+  if (!wire_knows_gateway(watch, sighting->wire) || sighting->destination.zone == sighting->wire_zone ||
+      !frame->has_macs || (frame->destination_mac.bytes[0] & 1) != 0 ||
+      belongs_by_pending(watch, sighting, destination) || !is_internet(watch, destination, &sighting->destination))
     return false;
   find_machine(watch, sighting, FINDING_ROGUE_UPLINK, "internet-next-hop", &frame->destination_mac, NULL);
   return true;

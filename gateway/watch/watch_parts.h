@@ -232,6 +232,8 @@ bool judge_foreign_claim(struct watch *watch, const struct sighting *sighting, c
 /* True (and found) when Internet traffic comes from, or is sent to, a machine of this wire that is not the gateway. */
 bool judge_uplink_source(struct watch *watch, const struct sighting *sighting);
 bool judge_uplink_destination(struct watch *watch, const struct sighting *sighting);
+/* Whether it is known which MAC is the gateway's. */
+bool wire_knows_gateway(const struct watch *watch, int wire);
 /* What telephones hand out to those who use them as a way to the Internet. */
 bool address_is_of_tethering(const struct address *address);
 /* True (and found) when somebody claims an address that is the gateway's, or pinned to another MAC, on its own wire. */

@@ -394,6 +394,26 @@ START_TEST(what_is_for_elsewhere_goes_by_the_gateway_or_a_router_of_the_zone) {
 }
 END_TEST
 
+START_TEST(where_the_gateways_MAC_is_not_known_nobody_is_a_second_gateway) {
+  watch_forget_gateway_macs(watch, LGWAN);
+  see(LGWAN, "020000000999 020000001101" IP("0a010005", "08080808"));
+  see(LGWAN, "020000000999 020000001101" IP("0a010005", "c0a80707"));
+  expect("unknown-segment lgwan>- unknown-zone;unknown-segment lgwan>- unknown-zone;");
+}
+END_TEST
+
+START_TEST(what_telephones_hand_out_is_a_way_to_the_Internet) {
+  answer_dhcp(LGWAN, "020000000961", "c0a82a81", "350102 3604 c0a82a81 ff");
+  expect("rogue-uplink lgwan>- tethering;");
+  see(INTERNET, ARP("020000001101", "ac140a0e", "ac140a01"));
+  expect("rogue-uplink internet>- tethering;");
+  see(INTERNET, ARP("020000001102", "ac140a10", "ac140a11")); /* beyond 172.20.10.0/28 */
+  expect("unknown-segment internet>- unknown-zone;");
+  see(CORE, "0200000000a3 020000001103" IP("c0a88905", "08080808")); /* Windows, through the gateway */
+  expect("rogue-uplink core>- tethering;");
+}
+END_TEST
+
 /* ---- stolen addresses ---- */
 
 START_TEST(who_answers_for_the_address_of_another_is_told) {
@@ -453,6 +473,8 @@ int main(void) {
   tcase_add_test(all, a_client_may_choose_a_server_that_the_zone_names);
   tcase_add_test(all, while_policies_are_exchanged_the_next_one_may_name_a_server);
   tcase_add_test(all, what_is_for_elsewhere_goes_by_the_gateway_or_a_router_of_the_zone);
+  tcase_add_test(all, where_the_gateways_MAC_is_not_known_nobody_is_a_second_gateway);
+  tcase_add_test(all, what_telephones_hand_out_is_a_way_to_the_Internet);
   tcase_add_test(all, who_answers_for_the_address_of_another_is_told);
   tcase_add_test(all, a_flood_of_machines_costs_memory_already_taken);
   suite_add_tcase(suite, all);
