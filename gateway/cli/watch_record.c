@@ -13,7 +13,7 @@
 #include "events/scribe.h"
 #include "wire/headers.h"
 
-enum { LEAST_FILE_SIZE = 64 * 1024, FILES_KEPT = 16 };
+enum { LEAST_FILE_SIZE = 64 * 1024, FILES_KEPT = 16, UNKEPT_SECONDS = 60 };
 
 struct watch_record {
   const struct watchman_options *options;
@@ -24,6 +24,8 @@ struct watch_record {
   struct arena *arena;
   const struct timezone *tokyo; /* until there is a policy */
   bool waiting;                 /* events that the disk did not take */
+  uint64_t unkept;              /* frames that the scribe did not take, not told yet */
+  time_t unkept_told;
 };
 
 static const struct scribe_settings *settings_of(const struct watch_record *record) {
@@ -172,12 +174,24 @@ static void hear_scribe(struct watch_record *record, const struct policy *policy
     lose_scribe(record, policy);
 }
 
-int watch_record_descriptor(const struct watch_record *record) {
-  return record->scribe != NULL ? scribe_descriptor(record->scribe) : -1;
+/* Once a minute at most. */
+static void look_at_evidence(struct watch_record *record, const struct policy *policy) {
+  struct scribe_words words = {.severity = EVENT_WARNING};
+  time_t now = time(NULL);
+  if (record->unkept == 0 || (now >= record->unkept_told && now - record->unkept_told < UNKEPT_SECONDS))
+    return;
+  snprintf(words.message, sizeof words.message,
+           language_choose(language_of(record, policy), "証拠として残せなかったパケットが %" PRIu64 " 個あります",
+                           "%" PRIu64 " frames of findings could not be kept as evidence"),
+           record->unkept);
+  record->unkept = 0;
+  record->unkept_told = now;
+  say(record, policy, &words, "evidence");
 }
 
 void watch_record_look(struct watch_record *record, const struct policy *policy) {
   look_at_log(record, policy);
+  look_at_evidence(record, policy);
   hear_scribe(record, policy);
 }
 
@@ -192,16 +206,17 @@ unsigned watch_record_frames(const struct watch_record *record) {
   return record->scribe != NULL && evidence->extent != EVIDENCE_NONE ? evidence->frames : 0;
 }
 
-void watch_record_keep(void *context, const char *id, const char *interface, const struct captured_frame *captured) {
-  struct watch_record *record = context;
+void watch_record_keep(struct watch_record *record, const char *id, const char *interface,
+                       const struct captured_frame *captured, uint64_t drops) {
   bool headers = settings_of(record)->evidence.extent == EVIDENCE_HEADERS;
   struct evidence_frame frame = {.time = captured->time,
                                  .captured = headers ? frame_headers_size(captured) : captured->captured,
                                  .length = captured->length,
-                                 .link_type = (uint32_t)captured->link_type};
+                                 .link_type = (uint32_t)captured->link_type,
+                                 .interface_drops = drops};
   if (record->scribe == NULL)
     return;
   snprintf(frame.id, sizeof frame.id, "%s", id);
   snprintf(frame.interface, sizeof frame.interface, "%s", interface);
-  evidence_send(scribe_evidence_descriptor(record->scribe), &frame, captured->data);
+  record->unkept += !evidence_send(scribe_evidence_descriptor(record->scribe), &frame, captured->data);
 }

@@ -21,14 +21,13 @@ int watch_record_open(const struct watchman_options *options, watch_tell *tell, 
 struct watch_record *watch_record_close(struct watch_record *record); /* NULL is allowed; returns NULL */
 
 void watch_record_write(struct watch_record *record, struct event *event, const struct timezone *clock);
-/* A watch_keep: never waits. */
-void watch_record_keep(void *record, const char *id, const char *interface, const struct captured_frame *captured);
+/* Keeps a frame as evidence; never waits. drops: of the kernel on that interface, so far. */
+void watch_record_keep(struct watch_record *record, const char *id, const char *interface,
+                       const struct captured_frame *captured, uint64_t drops);
 /* Whether frames are kept, and how many of each event. */
 unsigned watch_record_frames(const struct watch_record *record);
 
-/* Becomes readable when the scribe says something; -1: there is none. */
-int watch_record_descriptor(const struct watch_record *record);
-/* To be called then, and every 100 ms or so. policy: in force, NULL for none. */
+/* To be called every 100 ms or so. policy: in force, NULL for none. */
 void watch_record_look(struct watch_record *record, const struct policy *policy);
 
 uint64_t watch_record_failures(const struct watch_record *record);

@@ -78,7 +78,7 @@ static void tell(void *context, struct event *event, const struct timezone *cloc
 
 static void keep(void *context, const char *id, const char *interface, const struct captured_frame *captured) {
   const struct watchman *watchman = context;
-  watch_record_keep(watchman->record, id, interface, captured);
+  watch_record_keep(watchman->record, id, interface, captured, live_drops(watchman->live, interface));
 }
 
 /* ---- policies ---- */

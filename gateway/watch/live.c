@@ -320,6 +320,13 @@ static void describe_watching(const struct live *live, const struct live_wire *w
   interface->presence = wire->settings != NULL ? (uint8_t)wire->settings->presence : PRESENCE_SOMETIMES;
 }
 
+uint64_t live_drops(const struct live *live, const char *interface) {
+  for (size_t i = 0; i < live->count; i++)
+    if (strcmp(live->wires[i].name, interface) == 0)
+      return live->wires[i].drops;
+  return 0;
+}
+
 static void describe_wire(const struct live *live, const struct live_wire *wire,
                           struct watch_status_interface *interface) {
   struct watch_counters counters;

@@ -34,6 +34,9 @@ int live_interface_descriptor(const struct live *live);
  * canaries and the gateway's own addresses, and lets time pass. now: of the day, in nanoseconds. */
 void live_look_after(struct live *live, int64_t now);
 
+/* Frames that the kernel dropped for want of room on that interface, so far. */
+uint64_t live_drops(const struct live *live, const char *interface);
+
 void live_status(const struct live *live, struct watch_status *status);
 
 #endif
