@@ -16,7 +16,7 @@
 
 #include "watch/watch_parts.h"
 
-enum { HELD = 128, JOINTS = 32, DIGESTED = 128, MACS = 12 };
+enum { HELD = 128, HELD_BYTES = 160, JOINTS = 32, DIGESTED = 128, MACS = 12 };
 
 static const int64_t MILLISECOND = 1000000, SECOND = 1000000000;
 #define COPY (2 * SECOND)       /* between the two copies of a frame */
@@ -29,6 +29,8 @@ struct held {
   uint64_t digest;
   int64_t due;
   bool dropped;
+  struct captured_frame captured; /* its first bytes, as evidence */
+  uint8_t bytes[HELD_BYTES];
 };
 
 /* Two wires that were seen to be one. */
@@ -119,13 +121,26 @@ static void make_bridged(const struct watch *watch, const struct joint *joint, s
   finding->other_zone = zone_at(watch, finding->entry_wire);
 }
 
+/* It was seen a moment ago; the frame that is being judged now is another one. */
+static void tell_held(struct watch *watch, const struct held *held) {
+  const struct captured_frame *at = watch->at;
+  struct captured_frame captured = held->captured;
+  int at_wire = watch->at_wire;
+  captured.data = held->bytes;
+  watch->at = captured.captured > 0 ? &captured : NULL;
+  watch->at_wire = held->finding.wire;
+  watch_find(watch, &held->finding);
+  watch->at = at;
+  watch->at_wire = at_wire;
+}
+
 static void release(struct watch *watch, struct held *held) {
   if (held->dropped)
     return;
   const struct joint *joint = find_joint(watch, held->finding.zone, held->finding.other_zone, held->finding.time);
   if (joint != NULL)
     make_bridged(watch, joint, &held->finding);
-  watch_find(watch, &held->finding);
+  tell_held(watch, held);
 }
 
 static void release_first(struct watch *watch) {
@@ -142,12 +157,20 @@ void homes_advance(struct watch *watch, int64_t now) {
     release_first(watch);
 }
 
+static void keep_bytes(struct held *held, const struct captured_frame *captured) {
+  held->captured = *captured;
+  held->captured.captured = captured->captured < HELD_BYTES ? captured->captured : HELD_BYTES;
+  memcpy(held->bytes, captured->data, held->captured.captured);
+}
+
 static void hold(struct watch *watch, const struct finding *finding) {
   struct homes *homes = watch->homes;
   if (homes->held_count == HELD)
     release_first(watch);
   struct held *held = &homes->held[(homes->held_first + homes->held_count++) % HELD];
   *held = (struct held){.finding = *finding, .digest = homes->digest, .due = finding->time + WAIT};
+  if (watch->at != NULL)
+    keep_bytes(held, watch->at);
   if (held->due < watch->next_tick)
     watch->next_tick = held->due;
 }

@@ -29,6 +29,16 @@ static void tell(void *context, struct event *event, const struct timezone *time
            event->other_zone != NULL ? event->other_zone : "-", event->reason != NULL ? event->reason : "-");
 }
 
+static struct mac kept; /* sender of the frame that was kept last */
+static char kept_wire[16];
+
+static void keep(void *context, const char *id, const char *interface, const struct captured_frame *captured) {
+  (void)context, (void)id;
+  ck_assert_uint_ge(captured->captured, 42);
+  memcpy(kept.bytes, captured->data + 6, sizeof kept.bytes);
+  snprintf(kept_wire, sizeof kept_wire, "%s", interface);
+}
+
 static const char POLICY[] =
     "policy = { name = \"t\"; number = \"1\"; model = \"alpha\"; timezone = \"Asia/Tokyo\"; language = \"en\"; };\n"
     "zones = {\n"
@@ -66,7 +76,7 @@ static void set_policy(const char *more, bool pending) {
 
 static void set_up(void) {
   static const char *const names[] = {"lg0", "in0", "my0"};
-  struct watch_settings settings = {.connections = 64, .machines = 64, .tell = tell};
+  struct watch_settings settings = {.connections = 64, .machines = 64, .tell = tell, .keep = keep, .keep_frames = 1};
   told[0] = '\0';
   clock_now = START;
   sender = SENDER_UNKNOWN;
@@ -183,6 +193,18 @@ START_TEST(what_has_no_second_copy_is_a_bypass_all_the_same) {
   see(INTERNET, ARP("020000000501", "0a010005", "0a010001"));
   pass(20);
   ck_assert_str_eq(told, "bypass internet>lgwan arp-claim;");
+}
+END_TEST
+
+START_TEST(what_waited_is_kept_with_its_own_bytes) {
+  static const struct mac bearer = {{2, 0, 0, 0, 5, 1}};
+  see(INTERNET, ARP("020000000501", "0a010005", "0a010001"));
+  see(LGWAN, ARP("020000000502", "0a010006", "0a010001"));
+  see(LGWAN, ARP("020000000503", "0a010007", "0a010001"));
+  pass(18);
+  ck_assert_str_eq(told, "bypass internet>lgwan arp-claim;");
+  ck_assert(mac_equal(&kept, &bearer));
+  ck_assert_str_eq(kept_wire, "in0");
 }
 END_TEST
 
@@ -455,6 +477,7 @@ int main(void) {
   tcase_add_checked_fixture(all, set_up, tear_down);
   tcase_add_test(all, the_first_copy_waits_for_the_second);
   tcase_add_test(all, what_has_no_second_copy_is_a_bypass_all_the_same);
+  tcase_add_test(all, what_waited_is_kept_with_its_own_bytes);
   tcase_add_test(all, padding_makes_no_difference_and_time_does);
   tcase_add_test(all, the_gateways_own_frames_on_the_wire_of_another_zone_are_a_joint);
   tcase_add_test(all, a_router_that_is_heard_through_a_joint_is_no_rogue);
