@@ -297,6 +297,18 @@ START_TEST(an_encrypted_tunnel_that_a_flow_names_is_told_when_it_becomes_another
 }
 END_TEST
 
+START_TEST(each_packet_within_a_tunnel_that_a_flow_names_is_judged) {
+  set_policy("\"proto/47\"");
+  for (int i = 0; i < 4; i++) {
+    show(INSIDE, IN, AB " gre " HTTPS);
+    show(OUTSIDE, OUT, AB " gre " HTTPS);
+  }
+  expect("", "what the flows allow");
+  show(INSIDE, IN, AB " gre " FAR);
+  expect("tunnel lgwan>core inner-packet;", "another packet in the same tunnel");
+}
+END_TEST
+
 static void nest(char *recipe, size_t size, int layers) {
   snprintf(recipe, size, "%s", BB);
   for (int i = 0; i < layers; i++) {
@@ -369,6 +381,7 @@ int main(void) {
   tcase_add_test(all, a_tunnel_through_the_gateway_is_one_alert);
   tcase_add_test(all, what_came_in_forbidden_and_left_as_a_tunnel_is_no_attempt);
   tcase_add_test(all, an_encrypted_tunnel_that_a_flow_names_is_told_when_it_becomes_another);
+  tcase_add_test(all, each_packet_within_a_tunnel_that_a_flow_names_is_judged);
   tcase_add_test(all, eight_layers_are_judged_and_more_are_a_finding);
   tcase_add_test(all, the_message_names_the_packet_within);
   tcase_add_test(all, an_icmp_error_to_the_gateway_that_quotes_another_zone_is_a_crossing);
