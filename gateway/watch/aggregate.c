@@ -11,10 +11,14 @@ enum {
   SHARED_RESERVE = 10, /* which notices do not touch */
   REPEAT_BUDGET = 20,
   PAIRS_OF_KIND = 6,
+  CLOSED = 512, /* causes that are remembered after they were over; a power of two */
 };
 
 static const int64_t SECOND = 1000000000;
 #define QUIET (10 * SECOND)                   /* an alert that heard nothing for so long is over */
+#define QUIET_MOST (600 * SECOND)             /* ... at most, for a cause that comes back again and again */
+#define RETURNING 4                           /* how much longer the next time */
+#define FORGOTTEN (3600 * SECOND)             /* a cause that stayed away for so long is new */
 #define REFILL (5 * SECOND)                   /* one more of a budget each */
 static const int64_t REPEATS[] = {1, 10, 60}; /* seconds after the first; then each minute */
 
@@ -41,12 +45,20 @@ struct slot {
   uint64_t told; /* count when last told */
   unsigned repeats;
   int64_t repeat_at;
+  int64_t quiet; /* when it heard nothing for so long, it is over */
+};
+
+/* A cause that was over. */
+struct closed {
+  uint64_t hash;
+  int64_t time, quiet;
 };
 
 struct aggregate {
   aggregate_tell *tell;
   void *context;
   struct slot slots[ALERTS];
+  struct closed closed[CLOSED];
   size_t used;
   size_t open[EVENT_INFO + 1];
   unsigned pairs[FINDING_KIND_COUNT_];
@@ -187,9 +199,25 @@ static void forget_addresses(struct finding *finding, enum alert_scope scope) {
     finding->zone = finding->other_zone = ZONE_NONE, finding->wire = finding->entry_wire = WIRE_NONE;
 }
 
+/* A retry each minute, a broadcast now and then: what comes back is waited for longer each time, so that it becomes one
+ * alert and not one a minute. Blindness is told by intervals, which must not grow together. */
+static int64_t quiet_of(const struct aggregate *aggregate, const struct cause *cause, int64_t now) {
+  uint64_t value = hash(cause);
+  const struct closed *closed = &aggregate->closed[value & (CLOSED - 1)];
+  if (closed->quiet == 0 || closed->hash != value || now - closed->time > FORGOTTEN || cause->kind == FINDING_BLIND)
+    return QUIET;
+  int64_t longer = closed->quiet * RETURNING;
+  return longer < QUIET_MOST ? longer : QUIET_MOST;
+}
+
+static void remember_closed(struct aggregate *aggregate, const struct slot *slot, int64_t now) {
+  uint64_t value = hash(&slot->cause);
+  aggregate->closed[value & (CLOSED - 1)] = (struct closed){value, now, slot->quiet};
+}
+
 static void open_alert(struct aggregate *aggregate, struct slot *slot, const struct cause *cause,
                        const struct finding *finding, enum alert_scope scope) {
-  *slot = (struct slot){.cause = *cause, .used = true};
+  *slot = (struct slot){.cause = *cause, .used = true, .quiet = quiet_of(aggregate, cause, finding->time)};
   slot->alert = (struct alert){.finding = *finding,
                                .scope = scope,
                                .first_seen = finding->since != 0 ? finding->since : finding->time,
@@ -277,6 +305,7 @@ static void free_slot(struct aggregate *aggregate, struct slot *slot) {
 static void close_slot(struct aggregate *aggregate, struct slot *slot, int64_t now) {
   enum finding_kind kind = slot->alert.finding.kind;
   slot->alert.still_going = false;
+  remember_closed(aggregate, slot, now);
   tell(aggregate, slot, now);
   aggregate->used--;
   aggregate->open[finding_rule(kind)->severity]--;
@@ -307,8 +336,8 @@ static void repeat(struct aggregate *aggregate, struct slot *slot, int64_t now) 
 void aggregate_advance(struct aggregate *aggregate, int64_t now) {
   for (size_t i = 0; i < ALERTS && aggregate->used > 0;) {
     struct slot *slot = &aggregate->slots[i];
-    if (slot->used && !slot->held && now - slot->alert.last_seen >= QUIET) {
-      close_slot(aggregate, slot, slot->alert.last_seen + QUIET);
+    if (slot->used && !slot->held && now - slot->alert.last_seen >= slot->quiet) {
+      close_slot(aggregate, slot, slot->alert.last_seen + slot->quiet);
       continue; /* another may have moved into this slot */
     }
     if (slot->used)

@@ -195,6 +195,61 @@ START_TEST(a_lasting_condition_stays_open_until_it_ends) {
 }
 END_TEST
 
+static void come_back(enum finding_kind kind, int64_t *now, int times, int64_t seconds) {
+  for (int i = 0; i < times; i++) {
+    *now += seconds * SECOND;
+    aggregate_advance(aggregate, *now);
+    add(kind, *now, 7, 1, 2);
+  }
+}
+
+START_TEST(what_comes_back_each_minute_all_day_is_a_handful_of_alerts) {
+  int64_t now = SECOND;
+  come_back(FINDING_ATTEMPT, &now, 24 * 60, 60);
+  ck_assert_uint_le(alert_count, 3);
+  aggregate_advance(aggregate, now += 601 * SECOND);
+  ck_assert_uint_eq(aggregate_open(aggregate, EVENT_NOTICE), 0);
+  ck_assert_uint_eq(counted(FINDING_ATTEMPT), 24 * 60);
+}
+END_TEST
+
+START_TEST(what_stayed_away_is_new_and_blindness_is_told_by_its_intervals) {
+  int64_t now = SECOND;
+  come_back(FINDING_ATTEMPT, &now, 5, 7200);
+  ck_assert_uint_eq(alert_count, 5);
+  aggregate_advance(aggregate, now += 10 * SECOND);
+  ck_assert_uint_eq(aggregate_open(aggregate, EVENT_NOTICE), 0);
+  come_back(FINDING_BLIND, &now, 5, 60);
+  ck_assert_uint_eq(alert_count, 10);
+}
+END_TEST
+
+START_TEST(a_joint_of_two_zones_is_one_cause_in_either_direction_whoever_shows_it) {
+  for (uint32_t i = 0; i < 4; i++) {
+    struct finding one = finding(FINDING_BRIDGED, SECOND, i, i % 2 ? 1 : 2, i % 2 ? 2 : 1);
+    one.subject = SUBJECT_JOINT;
+    aggregate_add(aggregate, &one);
+  }
+  ck_assert_uint_eq(alert_count, 1);
+  struct finding other = finding(FINDING_BRIDGED, SECOND, 1, 1, 3);
+  other.subject = SUBJECT_JOINT;
+  aggregate_add(aggregate, &other);
+  ck_assert_uint_eq(alert_count, 2);
+}
+END_TEST
+
+START_TEST(a_machine_is_one_cause_whatever_its_frames_say_but_each_of_its_acts_is_told) {
+  static const char *const reasons[] = {"vrrp", "dhcp"};
+  for (uint32_t i = 0; i < 6; i++) {
+    struct finding one = finding(FINDING_ROGUE_ROUTER, SECOND, i, 1, ZONE_NONE);
+    one.reason = reasons[i % 2];
+    one.subject = 77;
+    aggregate_add(aggregate, &one);
+  }
+  ck_assert_uint_eq(alert_count, 2);
+}
+END_TEST
+
 START_TEST(closed_causes_open_again_with_an_id_of_their_own) {
   add(FINDING_ATTEMPT, 0, 7, 1, 2);
   aggregate_advance(aggregate, 20 * SECOND);
@@ -218,6 +273,10 @@ int main(void) {
   tcase_add_test(all, a_storm_between_two_zones_does_not_hide_another_pair);
   tcase_add_test(all, any_number_of_pairs_and_kinds_fits_the_table);
   tcase_add_test(all, a_lasting_condition_stays_open_until_it_ends);
+  tcase_add_test(all, what_comes_back_each_minute_all_day_is_a_handful_of_alerts);
+  tcase_add_test(all, what_stayed_away_is_new_and_blindness_is_told_by_its_intervals);
+  tcase_add_test(all, a_joint_of_two_zones_is_one_cause_in_either_direction_whoever_shows_it);
+  tcase_add_test(all, a_machine_is_one_cause_whatever_its_frames_say_but_each_of_its_acts_is_told);
   tcase_add_test(all, closed_causes_open_again_with_an_id_of_their_own);
   suite_add_tcase(suite, all);
   SRunner *runner = srunner_create(suite);
