@@ -236,6 +236,8 @@ void recogniser_expect(struct recogniser *recogniser, const struct connection_ke
 }
 
 bool recogniser_wants(const struct recogniser *recogniser, const struct connection_key *key) {
+  if (recogniser->module == NULL)
+    return false;
   size_t word;
   uint64_t bit = bit_of(key, &word);
   return ((recogniser->expected[0][word] | recogniser->expected[1][word]) & bit) != 0;
