@@ -270,6 +270,8 @@ static bool is_disguise_over(struct watch *watch, struct connection *connection,
 
 /* An encrypted tunnel at its own port: the flow that allows the one has named the other. */
 static bool is_at_home(const struct frame *frame, const struct connection *connection) {
+  if (frame->encapsulation == ENCAPSULATION_IN_ICMP)
+    return false;
   return frame->packet.protocol != PROTOCOL_UDP ||
          encapsulation_has_port(frame->encapsulation, connection->ports[1 - connection->opener_end]);
 }

@@ -372,6 +372,7 @@ static const struct {
     {"gtp", {"GTP-U", "GTP-U"}},
     {"lisp", {"LISP", "LISP"}},
     {"ip-in-udp", {"UDPの中のIPパケット", "IP packets in UDP"}},
+    {"icmp-tunnel", {"pingの中の通信", "packets within ping"}},
     {"wireguard", {"WireGuard", "WireGuard"}},
     {"openvpn", {"OpenVPN", "OpenVPN"}},
     {"mpls", {"MPLS", "MPLS"}},

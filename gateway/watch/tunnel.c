@@ -156,8 +156,8 @@ static void look_inside(const struct watch *watch, const struct sighting *sighti
     if (layer->content == CONTENT_ARP) {
       judge_arp_layer(watch, layer, bounds, ret_inside);
     } else if (layer->content == CONTENT_IP) {
-      judge_layer(watch, sighting, layer, bounds, ret_inside);
       judge_hidden(watch, sighting, layer, bounds, ret_inside);
+      judge_layer(watch, sighting, layer, bounds, ret_inside);
       if (!ret_inside->foreign)
         ret_inside->source = layer->packet.source, ret_inside->destination = layer->packet.destination;
     }
@@ -188,6 +188,8 @@ static bool is_named(const struct sighting *sighting, const struct decision *dec
   if (encapsulation == ENCAPSULATION_NONE)
     return true;
   if (decision->reason != REASON_FLOW || decision->flow == NULL)
+    return false;
+  if (encapsulation == ENCAPSULATION_IN_ICMP)
     return false;
   if (sighting->packet.protocol != PROTOCOL_UDP)
     return true; /* the flow names its protocol, or it would not allow it */

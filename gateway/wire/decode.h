@@ -34,6 +34,9 @@ void decoding_carries_labels(struct decoding *decoding, enum encapsulation encap
 /* Whether the bytes at the cursor look like an Ethernet frame with something known in it. */
 bool looks_like_ethernet(struct cursor look);
 bool looks_like_ip(struct cursor look);
+/* Whether these are a whole IP packet and nothing else, by its lengths, checksum and what it carries: so improbable
+ * that chance does not make one. captured: bytes that are there; length: bytes that were sent. */
+bool is_ip_packet(const uint8_t *bytes, size_t captured, uint32_t length);
 
 /* Encapsulations by ethertype, IP protocol and UDP payload. False, and nothing noted: it is none. */
 bool decode_wrapping(struct decoding *decoding, uint16_t ethertype);

@@ -4,6 +4,7 @@
  * there, when somebody asks. So a frame is decoded once and only as deep as it must be.
  */
 #include <net/ethernet.h>
+#include <netinet/in.h>
 #include <pcap/dlt.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@ enum {
   PPP_IPV6 = 0x57,
   PPP_MPLS = 0x281,
   CONTROL_WORD = 4,
+  IPV4_HEADER = 20,
+  IPV6_HEADER = 40,
 };
 
 static const char *const NAMES[ENCAPSULATION_COUNT_] = {
@@ -43,6 +46,7 @@ static const char *const NAMES[ENCAPSULATION_COUNT_] = {
     [ENCAPSULATION_GTP] = "gtp",
     [ENCAPSULATION_LISP] = "lisp",
     [ENCAPSULATION_IP_IN_UDP] = "ip-in-udp",
+    [ENCAPSULATION_IN_ICMP] = "icmp-tunnel",
     [ENCAPSULATION_WIREGUARD] = "wireguard",
     [ENCAPSULATION_OPENVPN] = "openvpn",
     [ENCAPSULATION_MPLS] = "mpls",
@@ -77,6 +81,59 @@ void decoding_carries(struct decoding *decoding, enum encapsulation encapsulatio
   frame->inner_at = (uint32_t)decoding->cursor.position;
   frame->inner_end = (uint32_t)decoding->cursor.length;
 }
+
+static uint32_t load32(const uint8_t *bytes) {
+  return (uint32_t)load16(bytes) << 16 | load16(bytes + 2);
+}
+
+/* ---- whole IP packets, where nothing announces them ---- */
+
+static bool checksum_fits(const uint8_t *header, size_t length) {
+  uint32_t sum = 0;
+  for (size_t i = 0; i < length; i += 2)
+    sum += load16(header + i);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return (sum & 0xffff) + (sum >> 16) == 0xffff;
+}
+
+static bool is_ipv4(const uint8_t *bytes, size_t captured, uint32_t length) {
+  size_t header = captured >= IPV4_HEADER && bytes[0] >> 4 == 4 ? (bytes[0] & 0x0fu) * 4u : 0;
+  return header >= IPV4_HEADER && header <= captured && load16(bytes + 2) == length && checksum_fits(bytes, header);
+}
+
+static bool transport_fits(uint8_t protocol, const uint8_t *bytes, size_t captured, uint32_t length) {
+  switch (protocol) {
+  case IPPROTO_UDP:
+    return captured >= 8 && load16(bytes + 4) == length;
+  case IPPROTO_TCP:
+    return captured >= 14 && bytes[12] >> 4 >= 5 && (bytes[12] & 0x0e) == 0;
+  case IPPROTO_ICMPV6:
+    return captured >= 4 && (bytes[0] <= 4 || (bytes[0] >= 128 && bytes[0] <= 161));
+  case IPPROTO_NONE:
+    return length == 0;
+  default:
+    return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_FRAGMENT ||
+           protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6 ||
+           protocol == IPPROTO_GRE || protocol == IPPROTO_ESP || protocol == IPPROTO_AH;
+  }
+}
+
+/* Assigned for use: global, local, link-local, group, or one of those that embed IPv4. */
+static bool is_common_address(const uint8_t *address) {
+  return (address[0] & 0xe0) == 0x20 || address[0] >= 0xfc || load16(address) == 0x0064 || load32(address) == 0;
+}
+
+static bool is_ipv6(const uint8_t *bytes, size_t captured, uint32_t length) {
+  return captured >= IPV6_HEADER && bytes[0] >> 4 == 6 && load16(bytes + 4) + (uint32_t)IPV6_HEADER == length &&
+         is_common_address(bytes + 8) && is_common_address(bytes + 24) &&
+         transport_fits(bytes[6], bytes + IPV6_HEADER, captured - IPV6_HEADER, length - IPV6_HEADER);
+}
+
+bool is_ip_packet(const uint8_t *bytes, size_t captured, uint32_t length) {
+  return is_ipv4(bytes, captured, length) || is_ipv6(bytes, captured, length);
+}
+
+/* ---- IP at the cursor ---- */
 
 /* The version of an IP packet at the cursor; 0: it is none. */
 static unsigned ip_version(struct cursor look) {

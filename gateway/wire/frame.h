@@ -77,6 +77,7 @@ enum encapsulation {
   ENCAPSULATION_GTP,
   ENCAPSULATION_LISP,
   ENCAPSULATION_IP_IN_UDP, /* FOU, GUE, and whatever else sends IP packets as UDP payload */
+  ENCAPSULATION_IN_ICMP,   /* within echo requests and replies */
   ENCAPSULATION_WIREGUARD,
   ENCAPSULATION_OPENVPN,
   ENCAPSULATION_MPLS,

@@ -45,14 +45,30 @@ static const uint8_t *take_header(struct decoding *decoding) {
   return header;
 }
 
+/* What an echo carries is nobody's business, unless it is a packet, or ptunnel's. */
+static void decode_echo(struct decoding *decoding) {
+  static const uint8_t PTUNNEL[] = {0xd5, 0x20, 0x08, 0x80};
+  const struct cursor *cursor = &decoding->cursor;
+  const uint8_t *bytes = cursor->data + cursor->position;
+  size_t captured = cursor_left(cursor);
+  if (is_ip_packet(bytes, captured, (uint32_t)captured + decoding->missing))
+    decoding_carries_ip(decoding, ENCAPSULATION_IN_ICMP);
+  else if (captured >= sizeof PTUNNEL && memcmp(bytes, PTUNNEL, sizeof PTUNNEL) == 0)
+    decoding_carries(decoding, ENCAPSULATION_IN_ICMP, INNER_HIDDEN, 0);
+}
+
 /* ICMP of one family within the other is a protocol like any other. */
 void decode_icmp(struct decoding *decoding) {
   struct packet *packet = decoding->packet;
   const uint8_t *header = take_header(decoding);
   if (header == NULL || packet->source.family != FAMILY_IPV4)
     return;
-  if (icmp_quotes(FAMILY_IPV4, header[0]) && !decoding->quoted)
+  if (decoding->quoted)
+    return;
+  if (icmp_quotes(FAMILY_IPV4, header[0]))
     decode_quoted(decoding);
+  else if (header[0] == ICMP_ECHO || header[0] == ICMP_ECHOREPLY)
+    decode_echo(decoding);
 }
 
 void decode_icmpv6(struct decoding *decoding) {
@@ -62,6 +78,8 @@ void decode_icmpv6(struct decoding *decoding) {
     return;
   if (icmp_quotes(FAMILY_IPV6, header[0])) {
     decode_quoted(decoding);
+  } else if (header[0] == ICMP6_ECHO_REQUEST || header[0] == ICMP6_ECHO_REPLY) {
+    decode_echo(decoding);
   } else if (header[0] == ND_NEIGHBOR_SOLICIT || header[0] == ND_NEIGHBOR_ADVERT) {
     const uint8_t *target = cursor_take(&decoding->cursor, 16);
     if (target == NULL) {

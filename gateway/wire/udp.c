@@ -7,7 +7,6 @@
  * less is asked. Most datagrams are dismissed by their first bits.
  */
 #include <net/ethernet.h>
-#include <netinet/in.h>
 
 #include "wire/decode.h"
 
@@ -15,7 +14,6 @@ enum {
   PORTS_MOST = 4,
   PORT_ESP = 4500,
   UDP_HEADER_LENGTH = 8,
-  IPV4_HEADER = 20,
   IPV6_HEADER = 40,
   IKE_HEADER = 28,
   WIREGUARD_INITIATION = 148,
@@ -63,47 +61,6 @@ static struct cursor behind(const struct datagram *datagram, size_t header) {
 
 /* ---- bare IP ---- */
 
-static bool checksum_fits(const uint8_t *header, size_t length) {
-  uint32_t sum = 0;
-  for (size_t i = 0; i < length; i += 2)
-    sum += load16(header + i);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return (sum & 0xffff) + (sum >> 16) == 0xffff;
-}
-
-static bool is_ipv4(const uint8_t *bytes, size_t captured, uint32_t length) {
-  size_t header = captured >= IPV4_HEADER && bytes[0] >> 4 == 4 ? (bytes[0] & 0x0fu) * 4u : 0;
-  return header >= IPV4_HEADER && header <= captured && load16(bytes + 2) == length && checksum_fits(bytes, header);
-}
-
-static bool transport_fits(uint8_t protocol, const uint8_t *bytes, size_t captured, uint32_t length) {
-  switch (protocol) {
-  case IPPROTO_UDP:
-    return captured >= 8 && load16(bytes + 4) == length;
-  case IPPROTO_TCP:
-    return captured >= 14 && bytes[12] >> 4 >= 5 && (bytes[12] & 0x0e) == 0;
-  case IPPROTO_ICMPV6:
-    return captured >= 4 && (bytes[0] <= 4 || (bytes[0] >= 128 && bytes[0] <= 161));
-  case IPPROTO_NONE:
-    return length == 0;
-  default:
-    return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_FRAGMENT ||
-           protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6 ||
-           protocol == IPPROTO_GRE || protocol == IPPROTO_ESP || protocol == IPPROTO_AH;
-  }
-}
-
-/* Assigned for use: global, local, link-local, group, or one of those that embed IPv4. */
-static bool is_common_address(const uint8_t *address) {
-  return (address[0] & 0xe0) == 0x20 || address[0] >= 0xfc || load16(address) == 0x0064 || load32(address) == 0;
-}
-
-static bool is_ipv6(const uint8_t *bytes, size_t captured, uint32_t length) {
-  return captured >= IPV6_HEADER && bytes[0] >> 4 == 6 && load16(bytes + 4) + (uint32_t)IPV6_HEADER == length &&
-         is_common_address(bytes + 8) && is_common_address(bytes + 24) &&
-         transport_fits(bytes[6], bytes + IPV6_HEADER, captured - IPV6_HEADER, length - IPV6_HEADER);
-}
-
 static bool is_teredo_address(const uint8_t *address) {
   return load32(address) == 0x20010000;
 }
@@ -111,8 +68,8 @@ static bool is_teredo_address(const uint8_t *address) {
 static bool try_ip(struct datagram *datagram) {
   const uint8_t *bytes = datagram->bytes;
   if (bytes[0] >> 4 == 4)
-    return is_ipv4(bytes, datagram->captured, datagram->length) && carry_ip(datagram, 0, ENCAPSULATION_IP_IN_UDP);
-  if (!is_ipv6(bytes, datagram->captured, datagram->length))
+    return is_ip_packet(bytes, datagram->captured, datagram->length) && carry_ip(datagram, 0, ENCAPSULATION_IP_IN_UDP);
+  if (!is_ip_packet(bytes, datagram->captured, datagram->length))
     return false;
   bool teredo = is_teredo_address(bytes + 8) || is_teredo_address(bytes + 24);
   return carry_ip(datagram, 0, teredo ? ENCAPSULATION_TEREDO : ENCAPSULATION_IP_IN_UDP);
@@ -236,10 +193,7 @@ static bool try_l2tp(struct datagram *datagram) {
 static bool is_ip_behind(const struct datagram *datagram, size_t header) {
   if (header >= datagram->captured)
     return false;
-  const uint8_t *bytes = datagram->bytes + header;
-  size_t captured = datagram->captured - header;
-  uint32_t length = datagram->length - (uint32_t)header;
-  return is_ipv4(bytes, captured, length) || is_ipv6(bytes, captured, length);
+  return is_ip_packet(datagram->bytes + header, datagram->captured - header, datagram->length - (uint32_t)header);
 }
 
 static bool try_lisp(struct datagram *datagram) {

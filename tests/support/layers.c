@@ -340,6 +340,12 @@ static void add_icmp_error(struct growing *frame, const char *argument) {
   frame->protocol = frame->ethertype == 0x86dd ? 58 : 1;
 }
 
+static void add_echo(struct growing *frame, const char *argument) {
+  (void)argument;
+  grow(frame, 8)[0] = 8;
+  frame->protocol = 1;
+}
+
 /* ---- over UDP ---- */
 
 static void add_vxlan(struct growing *frame, const char *argument) {
@@ -457,6 +463,7 @@ static const struct kind {
     {"erspan", add_erspan},
     {"wccp", add_wccp},
     {"etherip", add_etherip},
+    {"echo", add_echo},
     {"tcp", add_tcp},
     {"udp", add_udp},
     {"icmp-error", add_icmp_error},

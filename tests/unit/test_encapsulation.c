@@ -100,6 +100,10 @@ static const struct {
     {"eth " OUT4 " " NAT "53 raw:3811223344556677880000000166554433 fill:32 raw:0000000000", "openvpn"},
     {"eth " OUT4 " " NAT "53 raw:c802000c0000000000000000", "l2tp"},
     {"eth " OUT4 " " NAT "53 raw:1122334455667788000000000000000021202208000000000000001c", "ike"},
+    {"eth " OUT4 " echo " IN4, "icmp-tunnel " SEES4},
+    {"eth " OUT4 " echo raw:d5200880 fill:40", "icmp-tunnel"},
+    {"eth " OUT4 " echo fill:56", ""},
+    {"eth " OUT4 " echo raw:45001122 fill:56", ""},
     /* by ethertype */
     {"eth mpls:3 " IN4, "mpls " SEES4},
     {"eth mpls " ETH " " IN4, "mpls " SEES4},
@@ -126,8 +130,13 @@ static const struct {
     /* in fragments */
     {"eth ip4-first:10.0.0.1>10.0.0.2 gre " IN4 " fill:4", "gre " SEES4},
     {"eth ip4-later:10.0.0.1>10.0.0.2/47 fill:40", "gre"},
+    {"eth ip4-first:10.0.0.1>10.0.0.2 gre type:0800 "
+     "raw:450005dc00070000400600000a0100010a010002c35001bb0000000100000000500220000000000011223344",
+     "gre " SEES4},
     {"eth ip4-later:10.0.0.1>10.0.0.2/17 fill:40", ""},
     /* what resembles a tunnel */
+    {"eth " OUT4 " " NAT "53 raw:04000000112233440500000000000001 fill:16", ""},
+    {"eth " OUT4 " udp:1701>40000 raw:00130000 raw:00000007 " ETH " " IN4, ""},
     {"eth " OUT4 " udp:40000>53 raw:04000000000100000000000003777777 raw:076578616d706c6503636f6d0000010001 fill:3",
      ""},
     {"eth " OUT4 " udp:51820>53 raw:1234010000010000000000000377777703636f6d0000010001", ""},
@@ -192,6 +201,19 @@ START_TEST(a_frame_shows_what_it_carries) {
   walk(&captured, text);
   ck_assert_msg(strcmp(text, shapes[_i].sees) == 0, "%s\n  carries: %s\n  due:     %s", shapes[_i].recipe, text,
                 shapes[_i].sees);
+}
+END_TEST
+
+/* What is carried in a fragment ends before its lengths say so, and lawfully. */
+START_TEST(nothing_carried_is_called_malformed) {
+  uint8_t bytes[LAYERS_MOST];
+  size_t length = layers_build(shapes[_i].recipe, bytes);
+  struct captured_frame captured = frame_of(bytes, length, length);
+  struct frame layers[LAYERS];
+  frame_decode(&captured, &layers[0]);
+  for (int depth = 0; depth + 1 < LAYERS && frame_decode_inner(&captured, &layers[depth], &layers[depth + 1]); depth++)
+    ck_assert_msg(layers[depth + 1].fault == FAULT_NONE, "%s: %s", shapes[_i].recipe,
+                  frame_fault_name(layers[depth + 1].fault));
 }
 END_TEST
 
@@ -328,6 +350,7 @@ int main(void) {
   TCase *all = tcase_create("all");
   tcase_set_timeout(all, 60);
   tcase_add_loop_test(all, a_frame_shows_what_it_carries, 0, SHAPES);
+  tcase_add_loop_test(all, nothing_carried_is_called_malformed, 0, SHAPES);
   tcase_add_loop_test(all, a_frame_cut_anywhere_is_walked_as_far_as_it_goes, 0, SHAPES);
   tcase_add_loop_test(all, a_frame_with_bytes_changed_is_walked, 0, SHAPES);
   tcase_add_test(all, chance_makes_no_tunnel);

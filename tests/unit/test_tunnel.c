@@ -37,7 +37,7 @@ static const char HEAD[] =
     " internet = { class = \"internet\"; interfaces = [ \"out0\" ];\n"
     "  networks = [ \"10.2.0.0/24\", \"2409:2::/64\" ]; };\n"
     " core = { class = \"mynumber\"; interfaces = [ \"core0\" ]; networks = [ \"10.9.0.0/24\", \"2409:9::/64\" ]; };\n"
-    " world = { class = \"cloud\"; interfaces = [ \"world0\" ]; networks = [ \"172.31.0.0/24\" ];\n"
+    " world = { class = \"cloud\"; interfaces = [ \"world0\" ]; networks = [ \"172.31.0.0/24\", \"2002::/16\" ];\n"
     "  default_route = true; };\n"
     "};\n"
     "hosts = {\n"
@@ -132,6 +132,9 @@ static void expect(const char *events, const char *name) {
 #define HTTPS "ip4:10.1.0.9>10.2.0.9 tcp:50000>443" /* allowed by F-1 */
 #define HOME "ip4:10.2.0.50>10.2.0.60 tcp:50000>80"
 #define FAR "ip4:10.1.0.9>10.9.0.9 tcp:50000>22"
+/* Ends F-2 and begins a flow to the rest of the world. */
+#define TO_WORLD                                                                                                       \
+  "\"tcp/22\" ]; method = \"ops\"; };\n F-3 = { from = \"a\"; to = \"zone:world\"; services = [ \"tcp/443\""
 #define ETH "eth:020000000aaa>020000000bbb"
 
 static const struct {
@@ -197,6 +200,9 @@ static const struct {
     {"", INSIDE, IN, AB " udp:40000>53 vxlan " ETH " " HTTPS, "tunnel lgwan>internet vxlan;"},
     {"", OUTSIDE, OUT, AB " udp:40000>8443 raw:01000000 fill:144", "tunnel lgwan>internet wireguard;"},
     {"", OUTSIDE, OUT, AB " udp:51820>53 raw:01000000 fill:144", "tunnel lgwan>internet wireguard;"},
+    {"\"icmp/echo-request\"", OUTSIDE, OUT, AB " echo " HTTPS, "tunnel lgwan>internet icmp-tunnel;"},
+    {"\"icmp/echo-request\"", OUTSIDE, OUT, AB " echo raw:d5200880 fill:40", "tunnel lgwan>internet icmp-tunnel;"},
+    {"\"icmp/echo-request\"", OUTSIDE, OUT, AB " echo fill:56", ""},
     /* Named by a flow. */
     {"\"proto/47\"", OUTSIDE, OUT, AB " gre " HTTPS, ""},
     {"\"proto/47\"", OUTSIDE, OUT, AB " gre " AX, "tunnel lgwan>internet inner-packet;"},
@@ -236,6 +242,9 @@ static const struct {
     {"", OUTSIDE, ON, BB " ip6:2409:2::5>2002:a01:5::1 tcp:50000>443", "tunnel internet>lgwan 6to4;"},
     {"", OUTSIDE, ON, "ip4:10.2.0.5>10.2.0.6,10.2.0.7 tcp:50000>443", "unknown-segment internet>- source-route;"},
     {"", OUTSIDE, ON, BB6 " routing:2409:2::7 tcp:50000>443", "unknown-segment internet>- routing-header;"},
+    {TO_WORLD, INSIDE, IN, "ip6:2409:1::5>2002:a02:5::1 tcp:50000>443", ""},
+    {TO_WORLD, INSIDE, IN, "ip6:2409:1::5>2002:a09:5::1 tcp:50000>443", "tunnel lgwan>core 6to4;"},
+    {"", OUTSIDE, IN, "ip4:10.2.0.9>10.1.0.9 icmp-error " AX, "attempt internet>lgwan icmp;"},
     /* Nothing of the kind. */
     {"", OUTSIDE, ON, BB " udp:40000>4789 raw:0102030405060708", ""},
     {"", INSIDE, IN, AB " udp:40000>53 raw:123401000001000000000000", ""},
@@ -372,6 +381,29 @@ START_TEST(while_policies_are_exchanged_what_either_names_is_no_tunnel) {
 }
 END_TEST
 
+START_TEST(while_policies_are_exchanged_what_lies_right_by_either_is_not_foreign) {
+  static char text[TEXT_SIZE];
+  snprintf(text, sizeof text, "%s};\n", HEAD);
+  char *networks = strstr(text, "\"10.2.0.0/24\"");
+  char *core = strstr(text, "10.9.0.0/24");
+  memcpy(networks, "\"10.9.0.0/24\"", strlen("\"10.9.0.0/24\"")); /* they change places */
+  memcpy(core, "10.2.0.0/24", strlen("10.2.0.0/24"));
+  struct arena *arena = arena_new(0);
+  struct diagnostic_list list;
+  struct error error = {0};
+  const struct policy *policy = NULL;
+  diagnostic_list_init(&list, arena, LANGUAGE_ENGLISH);
+  ck_assert_int_eq(policy_read_text("test", text, strlen(text), arena, true, &policy, &list, &error), 0);
+  show(OUTSIDE, ON, "mpls ip4:10.9.0.70>10.2.0.70 tcp:50000>80");
+  expect("tunnel internet>core inner-packet;", "before");
+  ck_assert_int_eq(watch_set_policy(watch, policy, arena, true, clock_now), 0);
+  told[0] = '\0';
+  show(OUTSIDE, ON, "mpls ip4:10.9.0.70>10.2.0.70 tcp:50000>80");
+  show(OUTSIDE, ON, "mpls ip4:10.2.0.70>10.9.0.70 tcp:50000>80");
+  expect("unknown-segment internet>- foreign-protocol;", "meanwhile");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("tunnel");
   TCase *all = tcase_create("all");
@@ -387,6 +419,7 @@ int main(void) {
   tcase_add_test(all, an_icmp_error_to_the_gateway_that_quotes_another_zone_is_a_crossing);
   tcase_add_test(all, an_icmp_error_about_a_lawful_conversation_is_nothing);
   tcase_add_test(all, while_policies_are_exchanged_what_either_names_is_no_tunnel);
+  tcase_add_test(all, while_policies_are_exchanged_what_lies_right_by_either_is_not_foreign);
   suite_add_tcase(suite, all);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
