@@ -268,6 +268,34 @@ static void release(struct controller *controller) {
   }
 }
 
+/* Like sd_event_loop(), with the sentry standing by whenever there is something to do. */
+static int run_loop(struct controller *controller) {
+  int result = 0;
+  while (result >= 0 && sd_event_get_state(controller->loop) != SD_EVENT_FINISHED) {
+    result = sd_event_prepare(controller->loop);
+    if (result == 0) {
+      sentry_idle(controller->sentry);
+      result = sd_event_wait(controller->loop, UINT64_MAX);
+      sentry_busy(controller->sentry);
+    }
+    if (result > 0) {
+      result = sd_event_dispatch(controller->loop);
+    }
+    if (sentry_has_closed(controller->sentry)) {
+      controller_note_closed(controller);
+    }
+  }
+  return result;
+}
+
+/* Without it kidod would only be slower to notice. Whoever wants no repair wants the machine left as it is. */
+static void post_sentry(struct controller *controller) {
+  struct error ignored = {0};
+  if (controller->options->repair) {
+    (void)sentry_start(GATE_TABLE, &controller->sentry, &ignored);
+  }
+}
+
 int controller_run(const struct controller_options *options, struct error *error) {
   struct controller controller = {.options = options, .lock = -1, .proving.worker = {-1, -1}};
   int result = block_signals(error);
@@ -281,7 +309,9 @@ int controller_run(const struct controller_options *options, struct error *error
     controller_start_looking(&controller);
     controller_start_proving(&controller);
     controller_start_records(&controller);
-    int ended = sd_event_loop(controller.loop);
+    post_sentry(&controller);
+    int ended = run_loop(&controller);
+    controller.sentry = sentry_stop(controller.sentry);
     result = shut_down(&controller, error);
     if (ended < 0 && result == 0) {
       result = error_set(error, -ended, "the event loop: %s", strerror(-ended));

@@ -13,11 +13,11 @@
 struct controller_options {
   const char *policy_file; /* what SIGHUP reads */
   const char *state_directory, *run_directory;
-  bool repair;               /* put back what somebody else changed in our table */
+  bool repair;                          /* put back what somebody else changed in our table */
   const struct scribe_settings *scribe; /* where else events go, and how long they are kept */
-  bool table_owner;          /* where the kernel can: nobody else can change it */
-  uint64_t prove_interval;   /* seconds */
-  uint16_t denied_log_group; /* NFLOG group that is told of some of what is denied; 0: none */
+  bool table_owner;                     /* where the kernel can: nobody else can change it */
+  uint64_t prove_interval;              /* seconds */
+  uint16_t denied_log_group;            /* NFLOG group that is told of some of what is denied; 0: none */
   enum language language;
   bool language_forced;
   /* Told about every event, for the journal; may be NULL. */

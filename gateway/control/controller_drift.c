@@ -313,6 +313,11 @@ static int on_change(sd_event_source *source, int fd, uint32_t events, void *con
   return 0;
 }
 
+void controller_note_closed(struct controller *controller) {
+  controller->forwarding_stopped = true;
+  settle(controller, 0);
+}
+
 /* A large load of ours was not told, and somebody else's change with it. */
 static void on_missed(void *context) {
   struct controller *controller = context;

@@ -19,6 +19,7 @@
 #include "control/proof_worker.h"
 #include "control/publisher.h"
 #include "control/reader.h"
+#include "control/sentry.h"
 #include "control/server.h"
 #include "events/log.h"
 #include "events/scribe.h"
@@ -150,6 +151,7 @@ struct controller {
   char *held_reason; /* the packet for which it is held closed; NULL when it is not */
   bool reopening;    /* its rules stand, and forwarding stays off until they are proven */
   sd_event_source *reopen_timer; /* the next attempt */
+  struct sentry *sentry;         /* NULL: there is none, or repair is turned off */
   bool forwarding_stopped;       /* a cut could not be loaded: nothing is forwarded until the rules can be */
 
   struct kernel_watch *watch;
@@ -421,6 +423,8 @@ void controller_watch_stop(struct controller *controller);
 
 int controller_start_drift(struct controller *controller, struct error *error);
 void controller_stop_drift(struct controller *controller);
+/* The sentry found our table gone and has turned forwarding off. */
+void controller_note_closed(struct controller *controller);
 /* "other_tables" of kido.status/1. */
 json_t *controller_other_tables_to_json(const struct controller *controller);
 
