@@ -445,6 +445,7 @@ static int open_outputs(struct watchman *watchman, struct error *error) {
 static int open_watch(struct watchman *watchman, struct error *error) {
   struct watch_settings settings = {.language = watchman->options->language,
                                     .language_forced = watchman->options->language_forced,
+                                    .copy_wait = WATCH_LIVE_WAIT,
                                     .tell = tell,
                                     .keep = keep,
                                     .keep_frames = watch_record_frames(watchman->record),

@@ -19,10 +19,10 @@
 enum { HELD = 128, HELD_BYTES = 160, JOINTS = 32, DIGESTED = 128, MACS = 12 };
 
 static const int64_t MILLISECOND = 1000000, SECOND = 1000000000;
-#define COPY (2 * SECOND)       /* between the two copies of a frame */
-#define WAIT (20 * MILLISECOND) /* for the other copy, before what one copy shows is told */
-#define JOINED (60 * SECOND)    /* since the last frame that showed it */
-#define AT_ONCE (60 * SECOND)   /* heard on two wires within it: two legs, and not carried over */
+#define COPY (2 * SECOND)        /* between the two copies of a frame */
+#define WAIT (200 * MILLISECOND) /* for the other copy, before what one copy shows is told */
+#define JOINED (60 * SECOND)     /* since the last frame that showed it */
+#define AT_ONCE (60 * SECOND)    /* heard on two wires within it: two legs, and not carried over */
 
 struct held {
   struct finding finding;
@@ -42,6 +42,7 @@ struct joint {
 
 struct homes {
   struct machines *machines;
+  int64_t wait;
   struct held held[HELD]; /* a ring, in the order of `due` */
   unsigned held_first, held_count;
   struct joint joints[JOINTS];
@@ -53,10 +54,11 @@ struct homes {
   const struct joint *joint;
 };
 
-struct homes *homes_new(size_t machines) {
+struct homes *homes_new(size_t machines, int64_t wait) {
   struct homes *homes = calloc(1, sizeof *homes);
   if (homes == NULL)
     return NULL;
+  homes->wait = wait > 0 ? wait : WAIT;
   homes->machines = machines_new(machines, machines, machines);
   return homes->machines != NULL ? homes : homes_free(homes);
 }
@@ -163,12 +165,16 @@ static void keep_bytes(struct held *held, const struct captured_frame *captured)
   memcpy(held->bytes, captured->data, held->captured.captured);
 }
 
+int64_t homes_wait_until(const struct homes *homes) {
+  return homes->held_count > 0 ? homes->held[(homes->held_first + homes->held_count - 1) % HELD].due : 0;
+}
+
 static void hold(struct watch *watch, const struct finding *finding) {
   struct homes *homes = watch->homes;
   if (homes->held_count == HELD)
     release_first(watch);
   struct held *held = &homes->held[(homes->held_first + homes->held_count++) % HELD];
-  *held = (struct held){.finding = *finding, .digest = homes->digest, .due = finding->time + WAIT};
+  *held = (struct held){.finding = *finding, .digest = homes->digest, .due = finding->time + homes->wait};
   if (watch->at != NULL)
     keep_bytes(held, watch->at);
   if (held->due < watch->next_tick)

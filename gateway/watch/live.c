@@ -31,6 +31,7 @@ enum {
   CALM_FRAMES = 100,
   TICK_NANOSECONDS = 1000000,
   TICK_EVENT = WATCH_WIRES, /* beside the numbers of the wires */
+  DUE_EVENT,
 };
 
 int64_t live_steady_now(void) {
@@ -42,8 +43,12 @@ int64_t live_steady_now(void) {
 static int open_epoll(struct live *live, struct error *error) {
   live->epoll = epoll_create1(EPOLL_CLOEXEC);
   live->tick = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  live->due = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN, .data.u32 = TICK_EVENT};
-  if (live->epoll < 0 || live->tick < 0 || epoll_ctl(live->epoll, EPOLL_CTL_ADD, live->tick, &event) < 0)
+  struct epoll_event due = {.events = EPOLLIN, .data.u32 = DUE_EVENT};
+  if (live->epoll < 0 || live->tick < 0 || live->due < 0 ||
+      epoll_ctl(live->epoll, EPOLL_CTL_ADD, live->tick, &event) < 0 ||
+      epoll_ctl(live->epoll, EPOLL_CTL_ADD, live->due, &due) < 0)
     return error_set(error, errno, "epoll: %s", strerror(errno));
   return 0;
 }
@@ -54,7 +59,7 @@ int live_new(struct watch *watch, const struct live_settings *settings, struct l
     return error_set(error, ENOMEM, "not enough memory to watch");
   live->watch = watch;
   live->settings = settings;
-  live->own_count = live->sender = live->epoll = live->tick = -1;
+  live->own_count = live->sender = live->epoll = live->tick = live->due = -1;
   live->started = live_steady_now();
   int result = open_epoll(live, error);
   if (result == 0)
@@ -102,6 +107,8 @@ struct live *live_free(struct live *live) {
     close(live->sender);
   if (live->tick >= 0)
     close(live->tick);
+  if (live->due >= 0)
+    close(live->due);
   if (live->epoll >= 0)
     close(live->epoll);
   free(live);
@@ -281,6 +288,21 @@ static void rest(struct live *live) {
     set_busy(live, false);
 }
 
+/* What waits for the second copy of a frame is told when that does not come, though no other frame comes either. */
+static void look_at_waiting(struct live *live) {
+  uint64_t ticks;
+  if (live->due_until != 0 && read(live->due, &ticks, sizeof ticks) > 0) {
+    watch_tell_waiting(live->watch, live->due_until);
+    live->due_until = 0;
+  }
+  int64_t until = watch_waits_until(live->watch);
+  if (live->due_until != 0 || until == 0)
+    return;
+  struct itimerspec timer = {.it_value.tv_nsec = WATCH_LIVE_WAIT};
+  if (timerfd_settime(live->due, 0, &timer, NULL) == 0)
+    live->due_until = until;
+}
+
 size_t live_read(struct live *live, size_t most) {
   struct merge merge = {live->sources, live->count};
   struct captured_frame frame;
@@ -299,6 +321,7 @@ size_t live_read(struct live *live, size_t most) {
     }
   }
   watch_flush(live->watch);
+  look_at_waiting(live);
   weigh_load(live, count);
   return count;
 }

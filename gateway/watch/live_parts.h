@@ -65,6 +65,8 @@ struct live {
   size_t count;
   int epoll, sender; /* sender -1: not opened */
   int tick;          /* a timer that takes the place of the captures' own wakeups under load */
+  int due;           /* a timer for what waits for the second copy of a frame */
+  int64_t due_until; /* what it is set for, by the time of frames; 0: not set */
   bool busy;         /* ... as it does now */
   int64_t counted_at;
   uint64_t counted;           /* frames since then */

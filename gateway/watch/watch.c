@@ -104,7 +104,7 @@ struct watch *watch_new(const struct watch_settings *settings) {
   watch->shapes = shapes_new(TALKERS);
   watch->recogniser = recogniser_new(RECOGNISED);
   watch->aggregate = aggregate_new(tell_alert, watch);
-  watch->homes = homes_new(settings->machines);
+  watch->homes = homes_new(settings->machines, settings->copy_wait);
   watch->prefilter = prefilter_new();
   if (watch->wires == NULL || watch->connections == NULL || watch->passages == NULL || watch->disguise == NULL ||
       watch->fragments == NULL || watch->shapes == NULL || watch->recogniser == NULL || watch->aggregate == NULL ||
@@ -583,6 +583,15 @@ static void let_time_pass(struct watch *watch, int64_t now) {
   passages_advance(watch->passages, now);
   homes_advance(watch, now);
   aggregate_advance(watch->aggregate, now);
+}
+
+int64_t watch_waits_until(const struct watch *watch) {
+  return homes_wait_until(watch->homes);
+}
+
+void watch_tell_waiting(struct watch *watch, int64_t until) {
+  if (watch->current.policy != NULL)
+    homes_advance(watch, until);
 }
 
 void watch_advance(struct watch *watch, int64_t now) {

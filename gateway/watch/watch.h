@@ -29,6 +29,7 @@ struct watch_settings {
   size_t passages;      /* frames held until they leave; 0: 8,192 */
   size_t fragmented;    /* packets in fragments; 0: 1,024 */
   size_t machines;      /* that are remembered; 0: 16,384 */
+  int64_t copy_wait;    /* nanoseconds for the second copy of a frame; 0: 200 ms, for files of several captures */
   bool now_fixed;       /* judge as of `now` instead of each frame's own time */
   struct instant now;
   watch_tell *tell;
@@ -40,7 +41,7 @@ struct watch_settings {
 struct watch *watch_new(const struct watch_settings *settings);
 struct watch *watch_free(struct watch *watch);
 
-enum { WATCH_WIRES = 256 };
+enum { WATCH_WIRES = 256, WATCH_LIVE_WAIT = 5000000 /* copy_wait of live captures: of one kernel, read together */ };
 
 /*
  * A wire to be watched. name: the interface, or the file. zone_name: its zone; NULL: that of the interface `name`.
@@ -86,6 +87,11 @@ bool watch_withholding_stands(const struct watch *watch, int64_t now);
 
 /* Time passed: tells what is due. INT64_MAX is not a time: use watch_finish(). */
 void watch_advance(struct watch *watch, int64_t now);
+
+/* Until when, by the time of frames, findings wait for a second copy; 0: none does. And tells those that waited so
+ * long, for a caller who knows that no earlier frame will come. */
+int64_t watch_waits_until(const struct watch *watch);
+void watch_tell_waiting(struct watch *watch, int64_t until);
 
 /* Something was not watched. reason: a constant. lasting: until watch_sees_again(). */
 void watch_is_blind(struct watch *watch, int wire, const char *reason, uint64_t frames, bool lasting, int64_t now);

@@ -251,8 +251,8 @@ bool judge_second_gateway(struct watch *watch, const struct sighting *sighting);
 
 /* ---- homes.c: machines and frames on the wires of two zones ---- */
 
-/* machines: size of the tables; 0: as machines_new(). */
-struct homes *homes_new(size_t machines);
+/* machines: size of the tables; 0: as machines_new(). wait: as copy_wait of struct watch_settings. */
+struct homes *homes_new(size_t machines, int64_t wait);
 struct homes *homes_free(struct homes *homes);
 struct machines *homes_machines(const struct homes *homes);
 /* Before a frame is judged: remembers it. */
@@ -275,5 +275,7 @@ bool homes_is_strange(const struct watch *watch);
 bool mac_is_virtual(const struct mac *mac);
 /* Tells what was held long enough. */
 void homes_advance(struct watch *watch, int64_t now);
+/* When the last of what is held is due; 0: nothing is. */
+int64_t homes_wait_until(const struct homes *homes);
 
 #endif
