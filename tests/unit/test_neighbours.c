@@ -251,6 +251,23 @@ START_TEST(one_wire_may_be_joined_with_two_others) {
 }
 END_TEST
 
+START_TEST(a_gateway_with_one_MAC_for_all_its_VLANs_is_seen_through_a_joint_all_the_same) {
+  static const struct mac one = {{2, 0, 0, 0, 0, 0xa1}};
+  watch_forget_gateway_macs(watch, INTERNET);
+  watch_add_gateway_mac(watch, INTERNET, &one);
+  see(LGWAN, "01005e0000fb 0200000000a1" IP("a9fe0101", "e00000fb"));
+  see(INTERNET, "01005e0000fb 0200000000a1" IP("a9fe0101", "e00000fb")); /* it says so on every wire */
+  see(LGWAN, ARP("0200000000a1", "00000000", "0a010001"));
+  see(INTERNET, ARP("0200000000a1", "00000000", "0a010001"));
+  expect("");
+  see(LGWAN, ARP("0200000000a1", "0a010001", "0a010005"));
+  see(INTERNET, ARP("0200000000a1", "0a010001", "0a010005"));
+  expect("bridged internet>lgwan same-frame;");
+  see(INTERNET, "0200000000a1 020000000501" IP("0a010005", "0a030005")); /* a host of the other wire, to the gateway */
+  expect("");
+}
+END_TEST
+
 START_TEST(a_router_that_is_heard_through_a_joint_is_no_rogue) {
   see(INTERNET, RA("020000000901", "fe80 (13) 01"));
   see(LGWAN, RA("020000000901", "fe80 (13) 01"));
@@ -483,6 +500,7 @@ int main(void) {
   tcase_add_test(all, what_waited_is_kept_with_its_own_bytes);
   tcase_add_test(all, padding_makes_no_difference_and_time_does);
   tcase_add_test(all, the_gateways_own_frames_on_the_wire_of_another_zone_are_a_joint);
+  tcase_add_test(all, a_gateway_with_one_MAC_for_all_its_VLANs_is_seen_through_a_joint_all_the_same);
   tcase_add_test(all, a_router_that_is_heard_through_a_joint_is_no_rogue);
   tcase_add_test(all, what_the_gateway_sent_and_hears_again_is_a_loop);
   tcase_add_test(all, one_wire_may_be_joined_with_two_others);
