@@ -17,6 +17,7 @@
 
 static const int64_t FORGOTTEN = 180LL * 1000000000; /* by the gateway: longer than it remembers what is not TCP */
 
+enum { ASLEEP = 20 };                      /* seconds; the gateway forgets an unanswered question after 30 */
 enum { TCP_HEADERS = 32, UDP_HEADER = 8 }; /* TCP: with the time stamps that all systems send */
 
 /* TCP flag bytes of a packet that does not open a connection and makes sense, as a set of bits. */
@@ -132,8 +133,12 @@ static struct decision recall(const struct index *index, const struct connection
                            .to_zone = question->to};
 }
 
+static uint16_t tick(const struct watch *watch) {
+  return (uint16_t)(watch->now / 1000000000 / CONNECTION_TICK);
+}
+
 static void touch(const struct watch *watch, struct connection *connection) {
-  connection->last_seen = (uint16_t)(watch->now / 1000000000 / CONNECTION_TICK);
+  connection->last_seen = tick(watch);
 }
 
 static void remember(struct watch *watch, struct connection *connection, const struct passage_question *question,
@@ -276,6 +281,13 @@ static bool is_at_home(const struct frame *frame, const struct connection *conne
          encapsulation_has_port(frame->encapsulation, connection->ports[1 - connection->opener_end]);
 }
 
+/* The gateway has forgotten it, or is about to, and asks its rules anew, which may have changed: its next packet is
+ * looked at like a first one. A connection of TCP begins with a packet that is never on the fast way. */
+static bool has_slept(const struct watch *watch, const struct connection *connection) {
+  return connection->protocol != PROTOCOL_TCP &&
+         (uint16_t)(tick(watch) - connection->last_seen) > ASLEEP / CONNECTION_TICK;
+}
+
 struct connection *conversation_find_plain(struct watch *watch, const struct frame *frame,
                                            const struct connection_key *key, const struct captured_frame *captured,
                                            zone_index wire_zone, enum frame_direction direction) {
@@ -296,6 +308,8 @@ struct connection *conversation_find_plain(struct watch *watch, const struct fra
   if (connection->unrecognised != 0 || connection->unasked != 0)
     return NULL;
   if (connection->disguised && !is_disguise_over(watch, connection, key))
+    return NULL;
+  if (has_slept(watch, connection))
     return NULL;
   touch(watch, connection);
   return connection;

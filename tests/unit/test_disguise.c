@@ -109,6 +109,22 @@ START_TEST(a_disguise_as_a_conversation_that_is_known_is_found) {
 }
 END_TEST
 
+/* The gateway forgets a question after half a minute, and asks its rules anew; the ports are the same all day. */
+START_TEST(a_conversation_that_slept_and_is_led_elsewhere_is_found) {
+  struct test_packet question = with(DATAGRAM, "10.1.0.5", 53, "10.2.0.5", 53);
+  for (uint16_t i = 0; i < 5; i++) {
+    question.identification = (uint16_t)(100 + i);
+    two_wires_forward(&wires, &question);
+    two_wires_expect(&wires, 64000, "");
+  }
+  question.identification = 200;
+  in(question);
+  question.destination = "10.2.0.66";
+  out(question);
+  two_wires_expect(&wires, 300, "disguised-crossing lgwan>internet rewritten-destination;");
+}
+END_TEST
+
 START_TEST(the_exit_may_be_seen_before_the_entry) {
   out(with(SYN, "10.1.0.5", 50000, "10.2.0.66", 443));
   in(with(SYN, "10.1.0.5", 50000, "10.2.0.5", 443));
@@ -213,6 +229,7 @@ int main(void) {
   tcase_add_test(all, a_permitted_packet_that_leaves_to_a_forbidden_place_is_found);
   tcase_add_test(all, datagrams_echoes_and_ipv6_are_tied_too);
   tcase_add_test(all, a_disguise_as_a_conversation_that_is_known_is_found);
+  tcase_add_test(all, a_conversation_that_slept_and_is_led_elsewhere_is_found);
   tcase_add_test(all, the_exit_may_be_seen_before_the_entry);
   tcase_add_test(all, a_rewritten_conversation_is_one_alert_that_counts_both_directions);
   tcase_add_test(all, what_leaves_as_it_came_is_none);
