@@ -314,12 +314,13 @@ static bool judge_forwarded(struct watch *watch, const struct sighting *sighting
     return false;
   if (decision.allow)
     conversation_count(watch, sighting);
+  if (!decision.allow && rewritten_judge_crossing(watch, sighting))
+    return true;
   if (tunnel_judge_leaving(watch, sighting, &decision, from))
     return true;
   if (decision.allow)
     return judge_disguise(watch, sighting, from);
-  if (!rewritten_judge_crossing(watch, sighting))
-    judge_crossing(watch, sighting, &decision, from);
+  judge_crossing(watch, sighting, &decision, from);
   return true;
 }
 

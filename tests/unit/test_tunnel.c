@@ -294,6 +294,17 @@ START_TEST(what_came_in_forbidden_and_left_as_a_tunnel_is_no_attempt) {
 }
 END_TEST
 
+START_TEST(a_tunnel_whose_outer_address_was_rewritten_is_a_disguised_crossing) {
+  show(INSIDE, IN, AB " udp:40000>4789 vxlan " ETH " " HTTPS);
+  show(OUTSIDE, OUT, "ip4:10.2.0.1>10.2.0.5 udp:40000>4789 vxlan " ETH " " HTTPS);
+  expect("disguised-crossing lgwan>internet rewritten-source;", "over UDP");
+  show(INSIDE, IN, AB " gre " HTTPS);
+  show(OUTSIDE, OUT, "ip4:10.2.0.1>10.2.0.5 gre " HTTPS);
+  expect("disguised-crossing lgwan>internet rewritten-source;disguised-crossing lgwan>internet rewritten-source;",
+         "of its own protocol");
+}
+END_TEST
+
 START_TEST(an_encrypted_tunnel_that_a_flow_names_is_told_when_it_becomes_another) {
   set_policy("\"udp/51820\"");
   for (int i = 0; i < 4; i++) {
@@ -412,6 +423,7 @@ int main(void) {
   tcase_add_test(all, a_tunnel_that_begins_within_a_lawful_conversation_is_found);
   tcase_add_test(all, a_tunnel_through_the_gateway_is_one_alert);
   tcase_add_test(all, what_came_in_forbidden_and_left_as_a_tunnel_is_no_attempt);
+  tcase_add_test(all, a_tunnel_whose_outer_address_was_rewritten_is_a_disguised_crossing);
   tcase_add_test(all, an_encrypted_tunnel_that_a_flow_names_is_told_when_it_becomes_another);
   tcase_add_test(all, each_packet_within_a_tunnel_that_a_flow_names_is_judged);
   tcase_add_test(all, eight_layers_are_judged_and_more_are_a_finding);
