@@ -46,10 +46,10 @@ struct watchman {
   struct watch *watch;
   struct live *live;
   struct watch_record *record;
-  struct sandbox *sandbox; /* NULL: not wanted */
-  int policy_file;         /* opened while still privileged; for a file that may not be opened again; -1: none */
-  int epoll, clock, signals, status, follow; /* descriptors, -1: none */
-  int64_t follow_at;                         /* when to try kidod again */
+  struct sandbox *sandbox;                      /* NULL: not wanted */
+  char publication[sizeof(struct sockaddr_un)]; /* kidod's socket */
+  int epoll, clock, signals, status, follow;    /* descriptors, -1: none */
+  int64_t follow_at;                            /* when to try kidod again */
   bool following, said_gone;
   bool differs; /* what kidod has in force could not be read */
   bool stop;
@@ -106,21 +106,30 @@ static int refuse(const char *name, struct arena *arena, struct diagnostic_list 
   return error_set(error, EINVAL, "%s: the policy has errors", name);
 }
 
-/* A file that the unprivileged user may not open is read through the descriptor from before: as it was, or as it was
- * written over, but never another one of that name, and never what it includes. */
-static int read_opened_file(struct watchman *watchman, struct arena *arena, const struct policy **ret_policy,
+/* A file that the unprivileged user may not open is opened by the opener; then it may include no other. */
+static int read_opened_file(struct watchman *watchman, int file, struct arena *arena, const struct policy **ret_policy,
                             struct diagnostic_list *diagnostics, struct error *error) {
   struct stat status;
-  if (fstat(watchman->policy_file, &status) < 0 || status.st_size <= 0 || status.st_size > POLICY_FILE_LIMIT)
+  if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > POLICY_FILE_LIMIT)
     return error_set(error, EFBIG, "%s: not a policy", watchman->options->policy_file);
-  char *text = arena_alloc(arena, (size_t)status.st_size);
+  char *text = arena_alloc(arena, (size_t)status.st_size + 1);
   if (text == NULL)
     return error_set(error, ENOMEM, "no memory for the policy");
-  ssize_t size = pread(watchman->policy_file, text, (size_t)status.st_size, 0);
+  ssize_t size = pread(file, text, (size_t)status.st_size, 0);
   if (size < 0)
     return error_set(error, errno, "%s: %s", watchman->options->policy_file, strerror(errno));
   return policy_read_text(watchman->options->policy_file, text, (size_t)size, arena, watchman->options->language_forced,
                           ret_policy, diagnostics, error);
+}
+
+static int read_forbidden_file(struct watchman *watchman, struct arena *arena, const struct policy **ret_policy,
+                               struct diagnostic_list *diagnostics, struct error *error) {
+  int file = sandbox_open_policy(watchman->sandbox);
+  if (file < 0)
+    return error_set(error, -file, "%s: %s", watchman->options->policy_file, strerror(-file));
+  int result = read_opened_file(watchman, file, arena, ret_policy, diagnostics, error);
+  close(file);
+  return result;
 }
 
 static int read_policy_file(struct watchman *watchman, struct error *error) {
@@ -132,8 +141,8 @@ static int read_policy_file(struct watchman *watchman, struct error *error) {
   diagnostic_list_init(&diagnostics, arena, watchman->options->language);
   const struct policy *policy = NULL;
   int result = policy_read(path, arena, watchman->options->language_forced, &policy, &diagnostics, error);
-  if (result == -EACCES && watchman->policy_file >= 0)
-    result = read_opened_file(watchman, arena, &policy, &diagnostics, error);
+  if (result == -EACCES && watchman->sandbox != NULL)
+    result = read_forbidden_file(watchman, arena, &policy, &diagnostics, error);
   if (result < 0) {
     arena_free(arena);
     return result;
@@ -224,14 +233,20 @@ static void lose_kidod(struct watchman *watchman) {
   watchman->said_gone = true;
 }
 
-static void connect_to_kidod(struct watchman *watchman) {
+static int connect_directly(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  int length =
-      snprintf(address.sun_path, sizeof address.sun_path, "%s/" PUBLICATION_SOCKET, watchman->options->run_directory);
-  watchman->follow = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (watchman->follow < 0 || length < 0 || (size_t)length >= sizeof address.sun_path ||
-      connect(watchman->follow, (const struct sockaddr *)&address, sizeof address) < 0 ||
-      add_source(watchman, watchman->follow) < 0) {
+  int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  if (descriptor < 0 || connect(descriptor, (const struct sockaddr *)&address, sizeof address) == 0)
+    return descriptor;
+  close(descriptor);
+  return -1;
+}
+
+static void connect_to_kidod(struct watchman *watchman) {
+  watchman->follow =
+      watchman->sandbox != NULL ? sandbox_connect_kidod(watchman->sandbox) : connect_directly(watchman->publication);
+  if (watchman->follow < 0 || add_source(watchman, watchman->follow) < 0) {
     lose_kidod(watchman);
     return;
   }
@@ -477,10 +492,16 @@ static int open_sources(struct watchman *watchman, struct error *error) {
 static int prepare_sandbox(struct watchman *watchman, struct error *error) {
   const struct watchman_options *options = watchman->options;
   const char *directories[] = {options->state_directory, options->run_directory};
+  int length =
+      snprintf(watchman->publication, sizeof watchman->publication, "%s/" PUBLICATION_SOCKET, options->run_directory);
+  if (length < 0 || (size_t)length >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+    return error_set(error, ENAMETOOLONG, "%s: too long for a socket", options->run_directory);
   mkdir(options->state_directory, 0750);
   mkdir(options->run_directory, 0755);
   struct sandbox_options sandbox = {.user = options->settings->user,
                                     .own_files = "kidoban",
+                                    .kidod = watchman->publication,
+                                    .policy = options->policy_file,
                                     .directories = directories,
                                     .directory_count = sizeof directories / sizeof directories[0]};
   if (!options->settings->sandbox)
@@ -492,8 +513,6 @@ static int prepare_sandbox(struct watchman *watchman, struct error *error) {
 }
 
 static int enter_sandbox(struct watchman *watchman, struct error *error) {
-  if (watchman->options->policy_file != NULL)
-    watchman->policy_file = open(watchman->options->policy_file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   if (watchman->sandbox == NULL)
     return 0;
   int result = sandbox_enter(watchman->sandbox, error);
@@ -524,22 +543,15 @@ static void stop(struct watchman *watchman) {
   watch_free(watchman->watch);
   watch_record_close(watchman->record);
   sandbox_free(watchman->sandbox);
-  int descriptors[] = {watchman->epoll,  watchman->clock,  watchman->signals,
-                       watchman->status, watchman->follow, watchman->policy_file};
+  int descriptors[] = {watchman->epoll, watchman->clock, watchman->signals, watchman->status, watchman->follow};
   for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
     if (descriptors[i] >= 0)
       close(descriptors[i]);
 }
 
 int watchman_run(const struct watchman_options *options, struct error *error) {
-  struct watchman watchman = {.options = options,
-                              .epoll = -1,
-                              .clock = -1,
-                              .signals = -1,
-                              .status = -1,
-                              .follow = -1,
-                              .policy_file = -1,
-                              .started = now()};
+  struct watchman watchman = {
+      .options = options, .epoll = -1, .clock = -1, .signals = -1, .status = -1, .follow = -1, .started = now()};
   int result = start(&watchman, error);
   if (result == 0)
     result = loop(&watchman, error);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
+ * Root where it was started as root, but of root's capabilities only CAP_NET_RAW: what root owns it can open, and kidod
+ * lets it in.
+ *
  * A call that the sandbox of another process caught is answered with a file descriptor that is put into that process.
  * The arguments are numbers, not pointers: nothing of the other process is read, and nothing can change under us.
  * Which family and types are made is decided here, whatever is asked for.
@@ -9,7 +12,6 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <seccomp.h>
@@ -19,51 +21,66 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "control/child.h"
 
-/* ---- handing over a descriptor ---- */
+enum { PATIENCE_SECONDS = 1 };
 
-union descriptor_message {
-  struct cmsghdr header;
-  char bytes[CMSG_SPACE(sizeof(int))];
-};
+/* ---- handing over descriptors ---- */
 
-static struct msghdr message_of(struct iovec *word, union descriptor_message *control) {
-  return (struct msghdr){
-      .msg_iov = word, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control->bytes};
+/* A number, and the descriptor that belongs to it, if any. */
+static int send_descriptor(int link, int number, int descriptor) {
+  struct iovec word = {&number, sizeof number};
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct msghdr message = {.msg_iov = &word, .msg_iovlen = 1};
+  memset(&control, 0, sizeof control);
+  if (descriptor >= 0) {
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control.bytes;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof descriptor);
+    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  }
+  return sendmsg(link, &message, MSG_NOSIGNAL) == (ssize_t)sizeof number ? 0 : -errno;
+}
+
+/* *ret_descriptor -1: none came with it. 0 or a negative errno; -EPIPE when the other end is closed. */
+static int receive_descriptor(int link, int *ret_number, int *ret_descriptor) {
+  struct iovec word = {ret_number, sizeof *ret_number};
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct msghdr message = {
+      .msg_iov = &word, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.bytes};
+  ssize_t size = recvmsg(link, &message, MSG_CMSG_CLOEXEC);
+  if (size != (ssize_t)sizeof *ret_number)
+    return size < 0 ? -errno : -EPIPE;
+  const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  *ret_descriptor = -1;
+  if (header != NULL && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
+    memcpy(ret_descriptor, CMSG_DATA(header), sizeof *ret_descriptor);
+  return 0;
 }
 
 int opener_give(const struct opener *opener, int listener, struct error *error) {
-  char byte = 0;
-  struct iovec word = {&byte, 1};
-  union descriptor_message control;
-  memset(&control, 0, sizeof control);
-  struct msghdr message = message_of(&word, &control);
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof listener);
-  memcpy(CMSG_DATA(header), &listener, sizeof listener);
-  return sendmsg(opener->link, &message, MSG_NOSIGNAL) == 1
-             ? 0
-             : error_set(error, errno, "the opener of captures has ended: %s", strerror(errno));
+  int result = send_descriptor(opener->link, 0, listener);
+  return result == 0 ? 0 : error_set(error, -result, "the opener of captures has ended: %s", strerror(-result));
 }
 
-static int receive_listener(int link) {
-  char byte;
-  struct iovec word = {&byte, 1};
-  union descriptor_message control;
-  struct msghdr message = message_of(&word, &control);
-  if (recvmsg(link, &message, MSG_CMSG_CLOEXEC) != 1)
-    return -1;
-  const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  int listener;
-  if (header == NULL || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof listener))
-    return -1;
-  memcpy(&listener, CMSG_DATA(header), sizeof listener);
-  return listener;
+int opener_ask(const struct opener *opener, enum opener_wish wish) {
+  int number = 0, descriptor = -1;
+  int result = send_descriptor(opener->link, (int)wish, -1);
+  if (result == 0)
+    result = receive_descriptor(opener->link, &number, &descriptor);
+  return result < 0 ? result : descriptor >= 0 ? descriptor : number < 0 ? number : -EPROTO;
 }
 
 /* ---- the process ---- */
@@ -104,30 +121,63 @@ static bool answer(int listener, struct seccomp_notif *request, struct seccomp_n
   return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, response) == 0 || errno == ENOENT;
 }
 
-static void serve(int link) {
+static int connect_to(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path)
+    return -ENAMETOOLONG;
+  memcpy(address.sun_path, path, strlen(path) + 1);
+  int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor >= 0 && connect(descriptor, (const struct sockaddr *)&address, sizeof address) == 0)
+    return descriptor;
+  int code = errno;
+  if (descriptor >= 0)
+    close(descriptor);
+  return -code;
+}
+
+static int open_policy(const char *path) {
+  int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  return descriptor >= 0 ? descriptor : -errno;
+}
+
+/* False when the other one has ended. */
+static bool fulfil(int link, const struct opener_targets *targets) {
+  static int (*const means[OPENER_WISHES_])(const char *) = {
+      [OPENER_KIDOD] = connect_to, [OPENER_POLICY] = open_policy};
+  int wish, unwanted;
+  if (receive_descriptor(link, &wish, &unwanted) < 0)
+    return false;
+  if (unwanted >= 0)
+    close(unwanted);
+  bool known = wish >= 0 && wish < OPENER_WISHES_ && targets->paths[wish] != NULL;
+  int result = known ? means[wish](targets->paths[wish]) : -EINVAL;
+  bool sent = send_descriptor(link, result < 0 ? result : 0, result) == 0;
+  if (result >= 0)
+    close(result);
+  return sent;
+}
+
+static void serve(int link, const struct opener_targets *targets) {
   struct seccomp_notif request;
   struct seccomp_notif_resp response;
-  int listener = receive_listener(link);
+  int listener, number;
+  if (receive_descriptor(link, &number, &listener) < 0 || listener < 0)
+    return;
   struct pollfd waits[] = {{.fd = listener, .events = POLLIN}, {.fd = link, .events = POLLIN}};
-  while (listener >= 0) {
+  for (bool serving = true; serving;) {
     if (poll(waits, 2, -1) < 0 && errno != EINTR)
       return;
-    if (waits[1].revents != 0 || (waits[0].revents & (POLLHUP | POLLERR)) != 0)
-      return; /* the other one has ended */
-    if ((waits[0].revents & POLLIN) != 0 && !answer(listener, &request, &response))
-      return;
+    serving = ((waits[0].revents | waits[1].revents) & (POLLHUP | POLLERR)) == 0;
+    if (serving && (waits[0].revents & POLLIN) != 0)
+      serving = answer(listener, &request, &response);
+    if (serving && (waits[1].revents & POLLIN) != 0)
+      serving = fulfil(link, targets);
   }
 }
 
-/* CAP_NET_RAW stays, through the change of user. A user namespace may know root alone (EINVAL). */
-static int keep_raw(uid_t uid, gid_t gid) {
-  bool root = geteuid() == 0;
+static int keep_raw(void) {
   capng_get_caps_process();
   bool raw = capng_have_capability(CAPNG_PERMITTED, CAP_NET_RAW) != 0;
-  prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-  if (root && ((setgroups(0, NULL) < 0 && errno != EPERM) ||
-               ((setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) && errno != EINVAL)))
-    return -errno;
   capng_clear(CAPNG_SELECT_CAPS);
   if (raw)
     capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_RAW);
@@ -137,10 +187,11 @@ static int keep_raw(uid_t uid, gid_t gid) {
 }
 
 static int limit_calls(void) {
-  static const int calls[] = {SCMP_SYS(recvmsg),    SCMP_SYS(poll),         SCMP_SYS(ppoll),           SCMP_SYS(ioctl),
-                              SCMP_SYS(close),      SCMP_SYS(exit_group),   SCMP_SYS(restart_syscall), SCMP_SYS(munmap),
-                              SCMP_SYS(brk),        SCMP_SYS(rt_sigreturn), SCMP_SYS(write),           SCMP_SYS(mmap),
-                              SCMP_SYS(sigaltstack)};
+  static const int calls[] = {SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),    SCMP_SYS(connect),
+                              SCMP_SYS(poll),    SCMP_SYS(ppoll),      SCMP_SYS(ioctl),
+                              SCMP_SYS(close),   SCMP_SYS(exit_group), SCMP_SYS(restart_syscall),
+                              SCMP_SYS(munmap),  SCMP_SYS(brk),        SCMP_SYS(rt_sigreturn),
+                              SCMP_SYS(write),   SCMP_SYS(mmap),       SCMP_SYS(sigaltstack)};
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
   int result = filter != NULL ? 0 : -ENOMEM;
   for (size_t i = 0; i < sizeof calls / sizeof calls[0] && result == 0; i++)
@@ -148,26 +199,34 @@ static int limit_calls(void) {
   if (result == 0)
     result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_PACKET));
   if (result == 0)
+    result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+  if (result == 0)
+    result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+                              SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+  if (result == 0)
     result = seccomp_load(filter);
   seccomp_release(filter);
   return result;
 }
 
-static _Noreturn void run(uid_t uid, gid_t gid, int link) {
+static _Noreturn void run(const struct opener_targets *targets, int link) {
   child_detach(&link, 1);
   prctl(PR_SET_NAME, "kidoban-opener", 0, 0, 0);
-  if (keep_raw(uid, gid) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && limit_calls() == 0)
-    serve(link);
+  if (keep_raw() == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && limit_calls() == 0)
+    serve(link, targets);
   _exit(0);
 }
 
-int opener_start(uid_t uid, gid_t gid, struct opener *ret_opener, struct error *error) {
+int opener_start(const struct opener_targets *targets, struct opener *ret_opener, struct error *error) {
+  static const struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
     return error_set(error, errno, "socketpair: %s", strerror(errno));
+  setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   pid_t pid = fork();
   if (pid == 0)
-    run(uid, gid, ends[1]);
+    run(targets, ends[1]);
   close(ends[1]);
   if (pid < 0) {
     close(ends[0]);

@@ -7,16 +7,26 @@
 #include "base/error.h"
 
 /*
- * The process that makes packet sockets for another one. It waits on the seccomp listener that opener_give() hands to
- * it, answers socket(AF_PACKET, ...) and nothing else, and ends with the process that it serves.
+ * The process that does for another one what takes a right that the other has given up: it makes packet sockets,
+ * waiting on the seccomp listener that opener_give() hands to it; it connects to kidod; and it opens the policy file
+ * anew. It ends with the process that it serves.
  */
 struct opener {
   pid_t pid;
   int link; /* to the opener; readable when it has ended */
 };
 
-/* uid, gid: whom it becomes, where it is root. 0 or a negative errno with *error. */
-int opener_start(uid_t uid, gid_t gid, struct opener *ret_opener, struct error *error);
+enum opener_wish { OPENER_KIDOD, OPENER_POLICY, OPENER_WISHES_ };
+
+/* What the wishes stand for: a Unix socket (SOCK_SEQPACKET) to connect to, a file to read; NULL: none. */
+struct opener_targets {
+  const char *paths[OPENER_WISHES_];
+};
+
+/* 0 or a negative errno with *error. */
+int opener_start(const struct opener_targets *targets, struct opener *ret_opener, struct error *error);
 int opener_give(const struct opener *opener, int listener, struct error *error);
+/* A descriptor, or a negative errno; waits a second at most. */
+int opener_ask(const struct opener *opener, enum opener_wish wish);
 
 #endif

@@ -94,6 +94,7 @@ static void take_directories(const struct sandbox_options *options, struct sandb
 }
 
 int sandbox_prepare(const struct sandbox_options *options, struct sandbox **ret_sandbox, struct error *error) {
+  struct opener_targets targets = {{[OPENER_KIDOD] = options->kidod, [OPENER_POLICY] = options->policy}};
   struct sandbox *sandbox = calloc(1, sizeof *sandbox);
   if (sandbox == NULL)
     return error_set(error, ENOMEM, "no memory");
@@ -104,7 +105,7 @@ int sandbox_prepare(const struct sandbox_options *options, struct sandbox **ret_
   if (result == 0)
     take_directories(options, sandbox);
   if (result == 0)
-    result = opener_start(sandbox->uid, sandbox->gid, &sandbox->opener, error);
+    result = opener_start(&targets, &sandbox->opener, error);
   if (result < 0)
     sandbox_free(sandbox);
   else
@@ -213,6 +214,14 @@ void sandbox_user(const struct sandbox *sandbox, uid_t *ret_user, gid_t *ret_gro
     return;
   *ret_user = sandbox->uid;
   *ret_group = sandbox->gid;
+}
+
+int sandbox_connect_kidod(const struct sandbox *sandbox) {
+  return opener_ask(&sandbox->opener, OPENER_KIDOD);
+}
+
+int sandbox_open_policy(const struct sandbox *sandbox) {
+  return opener_ask(&sandbox->opener, OPENER_POLICY);
 }
 
 int sandbox_descriptor(const struct sandbox *sandbox) {

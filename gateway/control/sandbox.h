@@ -23,6 +23,8 @@ struct sandbox_options {
   const char *own_files;          /* how the names of its own files in them begin */
   const char *const *directories; /* where it may write */
   size_t directory_count;
+  const char *kidod;  /* a socket to which it may still connect as who it was; NULL: none */
+  const char *policy; /* a file that it may still open as who it was; NULL: none */
 };
 
 /*
@@ -37,6 +39,11 @@ int sandbox_enter(struct sandbox *sandbox, struct error *error);
 
 /* Whom it will be; leaves both alone where there is nobody to step down to. */
 void sandbox_user(const struct sandbox *sandbox, uid_t *ret_user, gid_t *ret_group);
+
+/* A connection to kidod, or the policy file opened for reading, made by the opener. A descriptor or a negative errno.
+ */
+int sandbox_connect_kidod(const struct sandbox *sandbox);
+int sandbox_open_policy(const struct sandbox *sandbox);
 
 /* Becomes readable when the opener has ended, after which no capture can be opened; -1: there is none. */
 int sandbox_descriptor(const struct sandbox *sandbox);
