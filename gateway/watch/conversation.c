@@ -247,7 +247,7 @@ static bool is_trusted(const struct watch *watch, const struct connection *conne
 
 static bool is_simple(const struct frame *frame) {
   if (frame->content != CONTENT_IP || frame->tag_count > 0 || frame->fault != FAULT_NONE || frame->fragment ||
-      frame->packet.traits != 0 || frame->hides || frame->inner_form != INNER_HIDDEN)
+      frame->packet.traits != 0 || frame->hides)
     return false;
   return frame->packet.protocol != PROTOCOL_TCP || (LATER_FLAGS >> (frame->packet.tcp_flags & 0x3f) & 1) != 0;
 }
@@ -310,6 +310,8 @@ struct connection *conversation_find_plain(struct watch *watch, const struct fra
   if (connection->disguised && !is_disguise_over(watch, connection, key))
     return NULL;
   if (has_slept(watch, connection))
+    return NULL;
+  if (frame->inner_form != INNER_HIDDEN && !tunnel_is_lawful(watch, frame, captured, wire_zone))
     return NULL;
   touch(watch, connection);
   return connection;

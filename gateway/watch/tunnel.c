@@ -49,7 +49,8 @@ static zone_index zone_of(const struct watch *watch, const struct address *addre
 /* While policies are exchanged, what lies right by the next one lies right. */
 static bool belongs_by_pending(const struct watch *watch, int wire, const struct address *address) {
   const struct generation *pending = &watch->pending;
-  return pending->policy != NULL && index_find(pending->index, address).zone == pending->wire_zones[wire];
+  return pending->policy != NULL && wire != WIRE_NONE &&
+         index_find(pending->index, address).zone == pending->wire_zones[wire];
 }
 
 static bool crossing_is_allowed(const struct watch *watch, const struct packet *packet, const struct packet *quoted,
@@ -293,6 +294,15 @@ bool tunnel_judge_entering(struct watch *watch, const struct sighting *sighting,
   finding.flow = decision->flow;
   watch_find(watch, &finding);
   return true;
+}
+
+bool tunnel_is_lawful(const struct watch *watch, const struct frame *frame, const struct captured_frame *captured,
+                      zone_index wire_zone) {
+  struct sighting sighting = {.captured = captured, .frame = frame, .wire = WIRE_NONE};
+  struct bounds bounds = {wire_zone, wire_zone, wire_zone, true};
+  struct inside inside;
+  look_inside(watch, &sighting, &bounds, &inside);
+  return !inside.foreign;
 }
 
 zone_index tunnel_hidden_goal(const struct watch *watch, const struct sighting *sighting, zone_index to) {

@@ -553,7 +553,7 @@ void watch_frame(struct watch *watch, int wire, const struct captured_frame *cap
   waiting->direction = direction_of(entry, &waiting->frame);
   if (!conversation_prepare(watch, &waiting->frame, waiting->direction, &waiting->key))
     judge_at_once(watch, waiting, captured);
-  else if (recogniser_wants(watch->recogniser, &waiting->key))
+  else if (waiting->frame.inner_form != INNER_HIDDEN || recogniser_wants(watch->recogniser, &waiting->key))
     judge_whole(watch, waiting, captured);
   else
     wait(watch, waiting, captured);

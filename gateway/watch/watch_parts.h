@@ -209,6 +209,9 @@ bool tunnel_judge_passing(struct watch *watch, const struct sighting *sighting);
 bool tunnel_judge_entering(struct watch *watch, const struct sighting *sighting, const struct decision *decision);
 bool tunnel_judge_leaving(struct watch *watch, const struct sighting *sighting, const struct decision *decision,
                           zone_index from);
+/* Whether all that is within a frame may be there, the frame itself being lawful by a flow that names the tunnel. */
+bool tunnel_is_lawful(const struct watch *watch, const struct frame *frame, const struct captured_frame *captured,
+                      zone_index wire_zone);
 /* A frame that is neither IP nor ARP. */
 bool tunnel_judge_wrapped(struct watch *watch, const struct sighting *sighting);
 /* Where a denied packet wanted to go, when its destination or its options name a machine of another zone; else `to`. */
