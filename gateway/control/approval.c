@@ -47,7 +47,8 @@ static bool has_more_windows(const struct flow *old_flow, const struct flow *new
 
 /* A span that ends before it begins goes on after midnight. */
 static bool hours_hold(const struct hours *hours, unsigned minute) {
-  unsigned length = (hours->last_minute + MINUTES_OF_DAY - hours->first_minute) % MINUTES_OF_DAY;
+  bool over_midnight = hours->last_minute < hours->first_minute; /* 24:00 is the end of the same day */
+  unsigned length = hours->last_minute + (over_midnight ? MINUTES_OF_DAY : 0) - hours->first_minute;
   for (unsigned day = 0; day < 7; day++) {
     unsigned start = day * MINUTES_OF_DAY + hours->first_minute;
     if ((hours->weekdays & (1U << day)) != 0 && (minute + MINUTES_OF_WEEK - start) % MINUTES_OF_WEEK < length) {
@@ -89,6 +90,33 @@ const char *approval_times_widened(const struct flow *old_flow, const struct flo
     return language_choose(language, "制限 (limit) が緩んでいます", "its limit was raised or taken out");
   }
   return NULL;
+}
+
+/* Their clocks show the same in the years to come: names alone do not tell. */
+static bool clocks_agree(const struct checking *checking) {
+  enum { DAYS = 3 * 366, DAY = 24 * 60 * 60 };
+  const struct timezone *left = checking->before->header.timezone, *right = checking->after->header.timezone;
+  for (int64_t day = 0; left != right && day < DAYS; day++) {
+    struct instant noon = {checking->now.seconds + day * DAY};
+    struct civil_time one, other;
+    timezone_civil(left, noon, &one);
+    timezone_civil(right, noon, &other);
+    if (one.offset != other.offset) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The same hours by another clock are other hours; how far the two overlap is not worked out. */
+static const char *times_widened(const struct checking *checking, const struct flow *old_flow,
+                                 const struct flow *new_flow, enum language language) {
+  const char *what = approval_times_widened(old_flow, new_flow, language);
+  if (what || !old_flow->hours.set || clocks_agree(checking)) {
+    return what;
+  }
+  return language_choose(language, "時刻帯 (policy.timezone) が変わり、時間帯 (hours) が別の時刻になっています",
+                         "its hours are others by the clock of another policy.timezone");
 }
 
 /* ---- what is surely the same ---- */
@@ -148,10 +176,13 @@ static bool services_equal(const struct flow *left, const struct flow *right) {
   return left->service_count == right->service_count;
 }
 
-/* Written alike, but for names: no set needs to be drawn. */
+/* Written alike, but for names, and the guard has the same against both: no set needs to be drawn. */
 static bool flows_written_alike(const struct checking *checking, const struct flow *old_flow,
                                 const struct flow *new_flow) {
-  return zones_equal(checking->before, old_flow->from_zone, checking->after, new_flow->from_zone) &&
+  const struct policy_header *old_header = &checking->before->header, *new_header = &checking->after->header;
+  return ranges_equal(old_header->special_exempt, old_header->special_exempt_count, new_header->special_exempt,
+                      new_header->special_exempt_count) &&
+         zones_equal(checking->before, old_flow->from_zone, checking->after, new_flow->from_zone) &&
          zones_equal(checking->before, old_flow->to_zone, checking->after, new_flow->to_zone) &&
          endpoints_equal(old_flow->from, old_flow->from_count, new_flow->from, new_flow->from_count) &&
          endpoints_equal(old_flow->to, old_flow->to_count, new_flow->to, new_flow->to_count) &&
@@ -260,7 +291,7 @@ static int compare(const struct checking *checking, const struct flow *old_flow,
 static int check_same(struct checking *checking, const struct flow *old_flow, const struct flow *new_flow) {
   struct exact_difference difference;
   bool wider;
-  const char *what = approval_times_widened(old_flow, new_flow, checking->diagnostics->language);
+  const char *what = times_widened(checking, old_flow, new_flow, checking->diagnostics->language);
   int result = compare(checking, old_flow, new_flow, &difference, &wider);
   if (result == 0 && wider) {
     refuse_wider(checking, old_flow, new_flow, &difference);
@@ -311,7 +342,8 @@ static int check_renamed(struct checking *checking, const struct flow *new_flow)
     if (result < 0) {
       return result;
     }
-    if (!wider && difference.complete && !approval_times_widened(old_flow, new_flow, checking->diagnostics->language)) {
+    if (!wider && difference.complete &&
+        !times_widened(checking, old_flow, new_flow, checking->diagnostics->language)) {
       return 0;
     }
   }
@@ -332,7 +364,7 @@ static bool times_differ(const struct checking *checking) {
   for (size_t i = 0; i < checking->after->flow_count; i++) {
     const struct flow *flow = &checking->after->flows[i];
     const struct flow *old_flow = find(&checking->names_before, checking->before, flow->name);
-    if (old_flow && (approval_times_widened(old_flow, flow, LANGUAGE_ENGLISH) ||
+    if (old_flow && (times_widened(checking, old_flow, flow, LANGUAGE_ENGLISH) ||
                      approval_times_widened(flow, old_flow, LANGUAGE_ENGLISH))) {
       return true;
     }

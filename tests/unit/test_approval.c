@@ -143,6 +143,9 @@ static const struct {
     {"hours = \"mon-fri 22:00-02:00\";", "hours = \"mon-fri 22:00-03:00\";", 1},
     {"hours = \"mon-fri 22:00-02:00\";", "hours = \"tue-sat 00:00-02:00\";", 0},
     {"hours = \"mon-fri 08:30-17:15\";", "", 1},
+    {"hours = \"mon-fri 08:30-17:15\";", "hours = \"mon-fri 00:00-24:00\";", 1},
+    {"hours = \"mon-fri 00:00-24:00\";", "hours = \"mon-fri 08:30-17:15\";", 0},
+    {"hours = \"mon-fri 00:00-24:00\";", "hours = \"mon-sat 00:00-24:00\";", 1},
     {"limit = { new_per_second = 10; };", "limit = { new_per_second = 11; };", 1},
     {"limit = { new_per_second = 10; };", "limit = { new_per_second = 9; };", 0},
     {"limit = { connections = 10; };", "limit = { new_per_second = 9; };", 1},
@@ -166,6 +169,75 @@ START_TEST(what_lasts_longer_needs_its_approval) {
                 found.errors);
   found = compare(before, read_policy("2", "10.1.0.9", timed(TIMES[_i].after, "d2")));
   ck_assert_uint_eq(found.errors, 0);
+}
+END_TEST
+
+static const struct policy *read_edited(const char *number, const char *flows, const char *from, const char *to) {
+  struct diagnostic_list diagnostics;
+  const struct policy *policy = NULL;
+  const char *text = arena_printf(arena, HEAD, number, "10.1.0.9", flows), *at = strstr(text, from);
+  ck_assert_ptr_nonnull(at);
+  text = arena_printf(arena, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
+  ck_assert_int_eq(policy_read_text("policy", text, strlen(text), arena, false, &policy, &diagnostics, NULL), 0);
+  ck_assert_msg(policy && diagnostics.errors == 0, "%s", diagnostics.count > 0 ? diagnostics.items[0].message : "?");
+  return policy;
+}
+
+START_TEST(hours_mean_others_in_another_timezone) {
+  const char *flows = timed("hours = \"mon-fri 08:30-17:15\";", "d");
+  const struct policy *before = read_policy("1", "10.1.0.9", flows);
+  struct diagnostic_list found = compare(before, read_edited("2", flows, "Asia/Tokyo", "UTC"));
+  ck_assert_uint_eq(found.errors, 1);
+  ck_assert_str_eq(found.items[0].subject, "F-1");
+  found = compare(before, read_edited("1", flows, "Asia/Tokyo", "UTC"));
+  ck_assert_uint_eq(found.errors, 2); /* the number, too */
+  found = compare(before, read_edited("2", flows, "Asia/Tokyo", "Asia/Seoul"));
+  ck_assert_uint_eq(found.errors, 0);              /* the same clock */
+  flows = timed("expires = \"2026-12-01\";", "d"); /* its end, nine hours later */
+  found = compare(read_policy("1", "10.1.0.9", flows), read_edited("2", flows, "Asia/Tokyo", "UTC"));
+  ck_assert_uint_eq(found.errors, 1);
+  found = compare(read_edited("1", flows, "Asia/Tokyo", "UTC"), read_policy("2", "10.1.0.9", flows));
+  ck_assert_uint_eq(found.errors, 0);
+}
+END_TEST
+
+START_TEST(a_host_without_its_mac_means_more) {
+  static const char plain[] = "address = \"10.1.0.9\";", one[] = "address = \"10.1.0.9\"; mac = \"02:00:00:00:00:01\";",
+                    two[] = "address = \"10.1.0.9\"; mac = [ \"02:00:00:00:00:01\", \"02:00:00:00:00:02\" ];";
+  static const struct {
+    const char *before, *after;
+    size_t errors;
+  } cases[] = {{one, plain, 1}, {plain, one, 0}, {one, two, 1}, {two, one, 0}, {one, one, 0}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct diagnostic_list found =
+        compare(read_edited("1", OLD, plain, cases[i].before), read_edited("2", OLD, plain, cases[i].after));
+    ck_assert_msg(found.errors == cases[i].errors, "case %zu: %zu errors", i, found.errors);
+  }
+}
+END_TEST
+
+/* What the guard refused in any case passes when the policy exempts it: by the same flow, written alike. */
+START_TEST(an_exemption_lets_flows_mean_more) {
+  const char *networks = "networks = [ \"10.2.0.0/24\" ]",
+             *special = "networks = [ \"10.2.0.0/24\", \"198.51.100.0/24\" ]";
+  const char *flows =
+      "  F-1 = { from = \"l\"; to = \"zone:right\"; services = [ \"tcp/80\" ]; method = \"ops\"; purpose = "
+      "\"p\"; owner = \"o\"; approval = { by = \"b\"; role = \"ciso\"; document = \"d\"; date = "
+      "\"2026-04-01\"; author = \"a\"; }; review = \"2027-01-01\"; reason = \"r\"; };\n";
+  const struct policy *before = read_edited("1", flows, networks, special);
+  struct diagnostic_list diagnostics;
+  const struct policy *after = NULL;
+  const char *whole = arena_printf(arena, HEAD, "2", "10.1.0.9", flows), *at = strstr(whole, networks);
+  whole = arena_printf(arena, "%.*s%s%s", (int)(at - whole), whole, special, at + strlen(networks));
+  at = strstr(whole, "timezone");
+  whole = arena_printf(arena, "%.*sspecial_exempt = [ \"198.51.100.0/24\" ]; %s", (int)(at - whole), whole, at);
+  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
+  ck_assert_int_eq(policy_read_text("policy", whole, strlen(whole), arena, false, &after, &diagnostics, NULL), 0);
+  struct diagnostic_list found = compare(before, after);
+  ck_assert_uint_eq(found.errors, 1);
+  ck_assert_str_eq(found.items[0].subject, "F-1");
+  ck_assert_uint_eq(compare(after, before).errors, 0);
 }
 END_TEST
 
@@ -206,6 +278,9 @@ int main(void) {
   tcase_add_test(tests, a_host_that_moves_takes_its_flows_along);
   tcase_add_test(tests, what_became_allowed_is_told_with_an_example);
   tcase_add_loop_test(tests, what_lasts_longer_needs_its_approval, 0, sizeof TIMES / sizeof TIMES[0]);
+  tcase_add_test(tests, hours_mean_others_in_another_timezone);
+  tcase_add_test(tests, a_host_without_its_mac_means_more);
+  tcase_add_test(tests, an_exemption_lets_flows_mean_more);
   tcase_add_loop_test(tests, what_means_something_else_needs_another_number, 0, sizeof NUMBERS / sizeof NUMBERS[0]);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
