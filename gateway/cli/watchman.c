@@ -296,6 +296,7 @@ static void answer_status(struct watchman *watchman) {
   struct watch_status status = {.magic = WATCH_STATUS_MAGIC,
                                 .version = WATCH_STATUS_VERSION,
                                 .evicted = watch_evicted(watchman->watch),
+                                .taken_up = watch_taken_up(watchman->watch),
                                 .event_failures = watch_record_failures(watchman->record),
                                 .started = watchman->started / SECOND};
   live_status(watchman->live, &status);
