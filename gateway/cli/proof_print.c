@@ -333,6 +333,21 @@ int proof_exit_code(const json_t *answer) {
                                         : EXIT_CODE_NO_ANSWER;
 }
 
+/* The kinds of ways round that kidod could not look at, each once. */
+static void print_status_assumptions(const struct page *page, const json_t *proof) {
+  const json_t *kind, *kinds = json_object_get(proof, "assumed");
+  size_t index;
+  if (json_array_size(kinds) == 0) {
+    return;
+  }
+  print_label(page, "", "");
+  fputs(choose(page, "kidod には見えないもの: ", "kidod does not see: "), page->stream);
+  json_array_foreach((json_t *)(uintptr_t)kinds, index, kind) {
+    fprintf(page->stream, "%s%s", index > 0 ? ", " : "", escape(page, json_string_value(kind)));
+  }
+  fputs(choose(page, " (root の kido verify はもっと見る)\n", " (kido verify by root sees more)\n"), page->stream);
+}
+
 void proof_print_status(const struct invocation *invocation, const json_t *proof, enum language language) {
   struct page page = {
       .stream = stdout, .invocation = invocation, .language = language, .colour = invocation->colour_output};
@@ -350,4 +365,5 @@ void proof_print_status(const struct invocation *invocation, const json_t *proof
            answer_number(proof, "generation"));
   }
   fputc('\n', stdout);
+  print_status_assumptions(&page, proof);
 }

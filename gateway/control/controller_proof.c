@@ -98,22 +98,48 @@ static void tell(struct controller *controller, const json_t *answer) {
   arena_free(arena);
 }
 
+static bool holds(const json_t *array, const char *text) {
+  size_t index;
+  const json_t *item;
+  json_array_foreach((json_t *)(uintptr_t)array, index, item) {
+    if (strcmp(json_string_value(item), text) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The kinds of ways round that could not be looked at with the rights that kidod has; not those at which nobody can. */
+static json_t *kinds_not_seen(const json_t *answer) {
+  json_t *kinds = json_array();
+  const json_t *assumption;
+  size_t index;
+  json_array_foreach((json_t *)(uintptr_t)json_object_get(answer, "assumptions"), index, assumption) {
+    const char *kind = text_at(assumption, "kind");
+    if (strcmp(kind, "tun") != 0 && strcmp(kind, "boot") != 0 && !holds(kinds, kind)) {
+      json_array_append_new(kinds, json_string(kind));
+    }
+  }
+  return kinds;
+}
+
 json_t *controller_proof_to_json(const struct controller *controller) {
   const struct generation *generation = controller->in_force;
   const json_t *last = controller->proving.last;
   bool current = generation && last && strcmp(text_at(last, "policy_sha256"), generation->policy->sha256) == 0;
   enum language language = controller_language(controller);
   if (!current) {
-    return json_pack("{s:n, s:n, s:n, s:n, s:n, s:n, s:b}", "result", "at", "generation", "policy_sha256", "gate",
-                     "message", "running", controller->proving.running);
+    return json_pack("{s:n, s:n, s:n, s:n, s:n, s:n, s:b, s:[]}", "result", "at", "generation", "policy_sha256", "gate",
+                     "message", "running", controller->proving.running, "assumed");
   }
   struct arena *arena = arena_new(0);
   const char *subject =
       arena && controller->proving.told != PROOF_STATE_PROVEN ? subject_of(last, language, arena) : "";
-  json_t *object = json_pack("{s:s, s:O?, s:O?, s:s, s:O?, s:s?, s:b}", "result", text_at(last, "result"), "at",
+  json_t *object = json_pack("{s:s, s:O?, s:O?, s:s, s:O?, s:s?, s:b, s:o}", "result", text_at(last, "result"), "at",
                              json_object_get(last, "at"), "generation", json_object_get(last, "kernel_generation"),
                              "policy_sha256", text_at(last, "policy_sha256"), "gate", json_object_get(last, "gate"),
-                             "message", subject[0] != '\0' ? subject : NULL, "running", controller->proving.running);
+                             "message", subject[0] != '\0' ? subject : NULL, "running", controller->proving.running,
+                             "assumed", kinds_not_seen(last));
   arena_free(arena);
   return object;
 }
