@@ -87,15 +87,18 @@ bool judge_uplink_source(struct watch *watch, const struct sighting *sighting) {
   const struct address *source = &sighting->packet.source;
   if (sighting->source.zone == sighting->wire_zone || belongs_by_pending(watch, sighting, source))
     return false;
-  if (sighting->source.zone == ZONE_NONE && address_is_of_tethering(source))
+  if (sighting->source.zone == ZONE_NONE && address_is_of_tethering(source)) {
     find_machine(watch, sighting, FINDING_ROGUE_UPLINK, "tethering", &sighting->frame->source_mac, NULL);
-  else if (sighting->direction != FRAME_PASSING || !wire_knows_gateway(watch, sighting->wire) ||
-           !is_internet(watch, source, &sighting->source))
+    return true;
+  }
+  if (sighting->direction != FRAME_PASSING || !wire_knows_gateway(watch, sighting->wire) ||
+      !is_internet(watch, source, &sighting->source))
     return false;
-  else if (source->family == FAMILY_IPV6 && !zone_has_ipv6(watch, sighting->wire_zone))
+  bool without_ipv6 = source->family == FAMILY_IPV6 && !zone_has_ipv6(watch, sighting->wire_zone);
+  if (!without_ipv6 && sighting_is_for_many(sighting))
+    return false;
+  if (without_ipv6)
     find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, ZONE_NONE, "routable-ipv6");
-  else if (sighting_is_for_many(sighting))
-    return false;
   else
     find_machine(watch, sighting, FINDING_ROGUE_UPLINK, "internet-answer", &sighting->frame->source_mac, NULL);
   return true;

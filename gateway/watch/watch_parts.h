@@ -252,7 +252,7 @@ bool judge_control(struct watch *watch, const struct sighting *sighting);
 /* True (and found) when the packet is sent to a next hop that is neither the gateway nor a declared router. */
 bool judge_second_gateway(struct watch *watch, const struct sighting *sighting);
 
-/* ---- homes.c: machines and frames on the wires of two zones ---- */
+/* ---- homes.c, joints.c: machines and frames on the wires of two zones ---- */
 
 /* machines: size of the tables; 0: as machines_new(). wait: as copy_wait of struct watch_settings. */
 struct homes *homes_new(size_t machines, int64_t wait);
