@@ -91,6 +91,17 @@ static const struct catalogue_entry entries[] = {
     {"modbus", "tcp/502"},
     {"opc-ua", "tcp/4840"},
     {"bacnet", "udp/47808"},
+    /* tunnels: what they carry needs flows of its own */
+    {"gre", "proto/47"},
+    {"esp", "proto/50"},
+    {"ah", "proto/51"},
+    {"ike", "udp/500"},
+    {"ipsec-nat", "udp/4500"},
+    {"l2tp", "udp/1701"},
+    {"openvpn", "udp/1194"},
+    {"wireguard", "udp/51820"},
+    {"vxlan", "udp/4789"},
+    {"geneve", "udp/6081"},
 };
 
 const struct catalogue_entry *service_catalogue(size_t *ret_count) {
