@@ -30,17 +30,22 @@ static bool is_timed(void *context, const struct live_set *set, const struct liv
 
 /* ---- when every timer has run ---- */
 
-static void check_lasting(struct prover *prover, struct bench *bench, zone_index left, zone_index right) {
+/* False: doubtful by classes; nothing was noted. */
+static bool check_lasting(struct prover *prover, struct bench *bench, zone_index left, zone_index right) {
   struct pair_work work = {.prover = prover, .bench = bench, .left = left, .right = right};
+  symbolic_leave_out(bench->machine, is_timed, NULL);
   pair_work_fill(&work);
-  for (size_t i = 0; i < work.cell_count && !work.failed; i++)
+  for (size_t i = 0; i < work.cell_count && !work.failed && !work.doubtful; i++)
     prover_refute(&work, &work.cells[i], CLAIM_TIME, pair_work_excess(&work, &work.cells[i]), true, NULL);
+  if (bench->classes != NULL)
+    return !work.failed && !work.doubtful;
   if (work.failed) {
     struct proof_gap gap = {.why = "ends: out of the budget of nodes or memory", .from = left, .to = right};
     prover_note_gap(prover, &gap);
     prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
     prover_note_pair(prover, left, right, PROOF_UNDECIDED, 0);
   }
+  return true;
 }
 
 static bool ends(const struct prover *prover, const struct flow *flow, struct instant *ret_until) {
@@ -63,23 +68,36 @@ static bool pair_has_ends(const struct prover *prover, zone_index left, zone_ind
          prover->question->restrictions->within_deadlines != NULL;
 }
 
+struct lasting_walk {
+  struct prover *prover;
+  struct bench *by_classes, *in_full; /* NULL: none yet */
+};
+
+static bool check_pair_with_ends(struct lasting_walk *walk, zone_index left, zone_index right) {
+  struct prover *prover = walk->prover;
+  if (!prover->in_full) {
+    walk->by_classes = bench_renew(prover, walk->by_classes, BENCH_BY_CLASSES);
+    if (walk->by_classes != NULL && check_lasting(prover, walk->by_classes, left, right))
+      return true;
+    walk->by_classes = bench_free(walk->by_classes);
+  }
+  walk->in_full = bench_renew(prover, walk->in_full, BENCH_IN_FULL);
+  return walk->in_full != NULL && check_lasting(prover, walk->in_full, left, right);
+}
+
 static void check_pairs_with_ends(struct prover *prover) {
   zone_index count = (zone_index)prover->question->policy->zone_count;
-  struct bench *bench = NULL;
-  for (zone_index left = 0; left < count; left++)
-    for (zone_index right = left; right <= count; right++) {
+  struct lasting_walk walk = {.prover = prover};
+  bool asked = true;
+  for (zone_index left = 0; left < count && asked; left++)
+    for (zone_index right = left; right <= count && asked; right++) {
       zone_index other = right == count ? ZONE_GATEWAY : right;
-      if (!pair_has_ends(prover, left, other))
-        continue;
-      bench = bench_renew(prover, bench, BENCH_IN_FULL);
-      if (bench == NULL) {
-        prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
-        return;
-      }
-      symbolic_leave_out(bench->machine, is_timed, NULL);
-      check_lasting(prover, bench, left, other);
+      asked = !pair_has_ends(prover, left, other) || check_pair_with_ends(&walk, left, other);
     }
-  bench_free(bench);
+  if (!asked)
+    prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
+  bench_free(walk.by_classes);
+  bench_free(walk.in_full);
 }
 
 /* ---- each timer ---- */

@@ -180,15 +180,22 @@ static bool remembered_fits(const struct remembered *run, const struct view *vie
   return (run->saw & SAW_STAGE) == 0 || memcmp(&run->stage, &view->stage, sizeof(run->stage)) == 0;
 }
 
-static const struct remembered *remembered_find(const struct symbolic *machine, const struct view *view,
+static const struct remembered *remembered_find(struct symbolic *machine, const struct view *view,
                                                 const struct live_chain *chain, diagram packets,
                                                 const struct effects *effects) {
   if (machine->run_slots == 0)
     return NULL;
-  const struct remembered *run = machine->runs[run_slot(machine, chain, packets, effects->mark)];
-  while (run != NULL && !(run->chain == chain && run->packets == packets &&
-                          memcmp(&run->before, effects, sizeof(*effects)) == 0 && remembered_fits(run, view)))
-    run = run->next;
+  struct remembered **first = &machine->runs[run_slot(machine, chain, packets, effects->mark)], **place = first;
+  while (*place != NULL &&
+         !((*place)->chain == chain && (*place)->packets == packets &&
+           memcmp(&(*place)->before, effects, sizeof(*effects)) == 0 && remembered_fits(*place, view)))
+    place = &(*place)->next;
+  struct remembered *run = *place;
+  if (run != NULL && place != first) { /* it will soon be asked for again */
+    *place = run->next;
+    run->next = *first;
+    *first = run;
+  }
   return run;
 }
 

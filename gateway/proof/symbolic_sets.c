@@ -343,6 +343,7 @@ static bool plan_add(struct key_plan *plan, struct key_run **run, const struct k
     return false;
   *run = &plan->runs[plan->run_count++];
   (*run)->range = range;
+  (*run)->count = 0;
   return true;
 }
 
@@ -692,7 +693,7 @@ static bool bits_have(const struct set_index *index, const struct bit *bits, enu
 
 static void draw(struct symbolic *machine, const struct run *run, struct set_index *index, const struct bit *bits,
                  struct drawing *drawing) {
-  struct key_plan plan = {.runs = calloc(RUNS_MOST, sizeof(struct key_run))};
+  struct key_plan plan = {.runs = malloc(RUNS_MOST * sizeof(struct key_run))}; /* 64 KB, of which little is used */
   drawing->doubtful = DIAGRAM_FALSE;
   drawing->doubt = bits_have(index, bits, BIT_UNKNOWN);
   if (plan.runs == NULL || index->entries == NULL)
