@@ -28,7 +28,9 @@ import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT / "tools/lab"), str(ROOT / "tests/support")]
+sys.path[:0] = [str(ROOT / "tools/lab"), str(ROOT / "tests/support"), str(ROOT / "tests/leaks"), str(ROOT / "tests/quiet")]
+sys.dont_write_bytecode = True
+from cases import write_policy  # noqa: E402
 from town import Town, wait_until as seconds_until  # noqa: E402
 
 GENEROUS = 30.0  # seconds for what must come; what is limited is timed by its event
@@ -39,7 +41,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def run(*command, **options):
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60, **options)
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300, **options)
 
 
 def within(namespace, make):
@@ -157,8 +159,9 @@ class Scene:
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="kido-scene."))
         self.base.chmod(0o755)
         self.policy = self.base / "town.conf"
-        with self.policy.open("wb") as target:
+        with (self.base / "sample.conf").open("wb") as target:
             subprocess.run([ROOT / "tools/derive-town", ROOT / "config/examples/town.conf"], stdout=target, check=True)
+        write_policy(self.policy, self.base / "sample.conf")
         self.town = SwitchedTown(str(self.programs / "kido"), str(self.policy), "kido-scene")
         self.town.raise_()
         self.gateway("sysctl", "-qw", "net.ipv4.ip_forward=1")
@@ -200,8 +203,8 @@ class Scene:
 
     def spawn(self, name, *options):
         log = open(self.directory / f"{name}.log", "ab")
-        command = ["ip", "netns", "exec", self.town.namespace("gate"), self.programs / name, *self.directories(),
-                   "--language", "en", *options]
+        command = ["ip", "netns", "exec", self.town.namespace("gate"), "setpriv", "--regid", KIDO_GROUP, "--clear-groups", self.programs / name,
+                   *self.directories(), "--language", "en", *options]
         self.processes[name] = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
 
     def end(self, name, number=signal.SIGTERM):
@@ -217,6 +220,11 @@ class Scene:
     def kido(self, *arguments):
         return run("ip", "netns", "exec", self.town.namespace("gate"), self.programs / "kido", *arguments,
                    *self.directories(), "--language", "en")
+
+    def kido_beside(self, *arguments):
+        """The same while something else goes on."""
+        return subprocess.Popen(["ip", "netns", "exec", self.town.namespace("gate"), self.programs / "kido", *arguments,
+                                 *self.directories()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def enforce(self, *options):
         """kidod with the policy confirmed; --no-repair when the test makes a hole."""
@@ -303,12 +311,13 @@ class Scene:
         return next(link["address"] for link in links for entry in link["addr_info"]
                     if entry.get("local") == self.town.hosts[host])
 
-    def opens(self, source, destination, protocol="tcp", port=443, seconds=2.0):
-        """Whether a connection between two hosts, by name, is answered."""
+    def opens(self, source, destination, protocol="tcp", port=443, seconds=2.0, size=5):
+        """Whether a connection between two hosts, by name, is answered with all that it sent."""
         agent = self.town.agents[self.town.host_rows[source]["zone"] if source != "gateway" else "gateway"]
         number = agent.ask(do="open", protocol=protocol, source=self.town.hosts[source],
-                           destination=self.town.hosts[destination], port=port, seconds=seconds)
-        return agent.answer(number)["answered"]
+                           destination=self.town.hosts[destination], port=port, seconds=seconds,
+                           size=size)
+        return agent.answer(number, seconds + 30)["answered"]
 
     # ---- what the watchman says ----
 
@@ -364,9 +373,27 @@ class Tally:
               flush=True)
 
 
+KIDO_GROUP = "64991"
+ACCOUNTS = {"passwd": ["kidoban:x:64990:64990::/nonexistent:/usr/sbin/nologin"],
+            "group": ["kidoban:x:64990:", f"kido:x:{KIDO_GROUP}:kidoban"]}
+
+
+def add_accounts():
+    """The accounts of an installed Kido, in this mount namespace alone."""
+    for name, lines in ACCOUNTS.items():
+        there = pathlib.Path("/etc", name).read_text().splitlines()
+        names = {line.split(":")[0] for line in there}
+        with tempfile.NamedTemporaryFile("w", prefix="kido-scene.") as own:
+            own.write("\n".join(there + [line for line in lines if line.split(":")[0] not in names]) + "\n")
+            own.flush()
+            os.chmod(own.name, 0o644)
+            subprocess.run(["mount", "--bind", own.name, f"/etc/{name}"], check=True)
+
+
 def run_all(programs, tests, vantages, wanted):
     tally = Tally()
     subprocess.run(["mount", "-t", "tmpfs", "none", "/run/netns"], check=True)
+    add_accounts()
     for vantage in vantages:
         scene = Scene(programs, vantage, tally)
         try:

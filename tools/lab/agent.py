@@ -4,7 +4,8 @@
 
 Runs inside one namespace of the laboratory. Requests come as JSON lines on stdin, answers go as JSON lines to stdout:
 
-    {"id": 1, "do": "open", "protocol": "tcp", "source": "10.0.0.1", "destination": "10.0.0.2", "port": 443, "seconds": 1}
+    {"id": 1, "do": "open", "protocol": "tcp", "source": "10.0.0.1", "destination": "10.0.0.2", "port": 443, "seconds": 1,
+     "size": 5}
         -> {"id": 1, "answered": true}
     {"id": 2, "do": "arrived", "protocol": "tcp", "source": "10.0.0.1", "destination": "10.0.0.2", "port": 443}
         -> {"id": 2, "arrived": true}
@@ -88,9 +89,12 @@ async def open_tcp(request):
         request["destination"], request["port"], local_addr=(request["source"], 0)
     )
     try:
-        writer.write(b"kido\n")
-        await writer.drain()
-        return bool(await reader.read(16))
+        size = request.get("size", 5)
+        writer.write(b"kido\n".ljust(size, b"\n"))
+        received = 0
+        while received < size and (data := await reader.read(65536)):
+            received += len(data)
+        return received == size
     finally:
         writer.close()
 
@@ -104,7 +108,7 @@ async def open_udp(request):
         remote_addr=(request["destination"], request["port"]),
     )
     try:
-        transport.sendto(b"kido\n")
+        transport.sendto(b"kido\n".ljust(request.get("size", 5), b"\n"))
         return await answer
     finally:
         transport.close()
