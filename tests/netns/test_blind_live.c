@@ -25,6 +25,8 @@
 
 #include "base/instant.h"
 #include "bpf.h"
+#include "control/message.h"
+#include "control/publication.h"
 #include "lab.h"
 #include "policy/read.h"
 #include "watch/canary.h"
@@ -87,6 +89,16 @@ static void wait_until_watching(const char *wire) {
   ck_abort_msg("kidoban does not watch: %s", error.message);
 }
 
+static _Noreturn void run_kidoban(const char *policy_option, const char *policy) {
+  const char *const words[] = {"kidoban", "--events", events, "--state-directory", directory, "--run-directory",
+                               directory, "--buffer", "2",    "--settings",        settings,  policy_option,
+                               policy,    NULL};
+  char *arguments[sizeof words / sizeof words[0]];
+  memcpy(arguments, words, sizeof arguments);
+  execv(KIDO_PROGRAM_DIRECTORY "/kidoban", arguments);
+  _exit(127);
+}
+
 static void start_kidoban(const char *preload) {
   kidoban = fork();
   ck_assert_int_ge(kidoban, 0);
@@ -96,9 +108,7 @@ static void start_kidoban(const char *preload) {
       setenv("KIDO_CLOCK_FILE", clock_file, 1);
       setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
     }
-    execl(KIDO_PROGRAM_DIRECTORY "/kidoban", "kidoban", "--policy", TOWN, "--events", events, "--state-directory",
-          directory, "--run-directory", directory, "--buffer", "2", "--settings", settings, (char *)NULL);
-    _exit(127);
+    run_kidoban("--policy", TOWN);
   }
 }
 
@@ -509,6 +519,73 @@ START_TEST(a_clock_that_is_set_is_told_and_nothing_else) {
 }
 END_TEST
 
+/* ---- kidod, played by the test ---- */
+
+static void publish(int follower, const char *text, size_t size) {
+  struct publication publication = {.magic = PUBLICATION_MAGIC, .phase = PUBLICATION_IN_FORCE, .policy_size = size};
+  int policy = sealed_memfd("policy", text, size);
+  ck_assert_int_ge(policy, 0);
+  ck_assert_int_eq(publication_send(follower, &publication, policy), 0);
+  close(policy);
+}
+
+static char *read_town(size_t *ret_size) {
+  FILE *file = fopen(TOWN, "re");
+  char *text = malloc(1 << 20);
+  ck_assert(file != NULL && text != NULL);
+  *ret_size = fread(text, 1, 1 << 20, file);
+  fclose(file);
+  return text;
+}
+
+static int accept_follower(int listener) {
+  int follower = -1;
+  for (int64_t since = now(); follower < 0; rest(20 * MILLISECOND)) {
+    ck_assert_int_lt(now() - since, GENEROUS);
+    follower = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  }
+  return follower;
+}
+
+static struct watch_status whole_status(void) {
+  struct watch_status status;
+  struct error error = {0};
+  ck_assert_msg(watch_status_ask(directory, &status, &error) == 0, "%s", error.message);
+  return status;
+}
+
+START_TEST(another_policy_than_that_of_kidod_is_told) {
+  struct error error = {0};
+  size_t size;
+  char *text = read_town(&size);
+  int listener = message_listen(directory, PUBLICATION_SOCKET, &error);
+  ck_assert_msg(listener >= 0, "%s", error.message);
+  kidoban = fork();
+  if (kidoban == 0)
+    run_kidoban(NULL, NULL);
+  int follower = accept_follower(listener);
+  publish(follower, text, size);
+  wait_until_watching(WIRE);
+  ck_assert_uint_eq(whole_status().follows, WATCH_BY_KIDOD);
+  int64_t since = now();
+  publish(follower, "zones = broken", strlen("zones = broken"));
+  check_blind(expect("policy-differs", NULL, true), since);
+  ck_assert_uint_eq(whole_status().state, WATCH_DEGRADED);
+  publish(follower, text, size);
+  json_decref(expect("policy-differs", NULL, false));
+  ck_assert_uint_eq(whole_status().state, WATCH_WATCHING);
+  close(follower);
+  close(listener);
+  for (since = now(); whole_status().follows != WATCH_KIDOD_GONE; rest(20 * MILLISECOND))
+    ck_assert_int_lt(now() - since, GENEROUS);
+  ck_assert_uint_eq(whole_status().state, WATCH_WATCHING);
+  free(text);
+  stop_kidoban();
+}
+END_TEST
+
+/* ---- its processes ---- */
+
 static bool has_line(pid_t process, const char *line) {
   char path[64], text[256];
   bool found = false;
@@ -529,6 +606,40 @@ START_TEST(a_watching_kidoban_has_no_capability) {
   ck_assert(has_line(kidoban, "NoNewPrivs:\t1"));
   ck_assert(has_line(kidoban, "Seccomp:\t2"));
   ck_assert(!has_line(kidoban, "Uid:\t0"));
+  stop_kidoban();
+}
+END_TEST
+
+static pid_t find_opener(void) {
+  char path[64];
+  int child;
+  snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)kidoban, (int)kidoban);
+  FILE *list = fopen(path, "re");
+  ck_assert_ptr_nonnull(list);
+  while (fscanf(list, "%d", &child) == 1)
+    if (has_line(child, "Name:\tkidoban-opener\n"))
+      break;
+  fclose(list);
+  ck_assert(has_line(child, "Name:\tkidoban-opener\n"));
+  return child;
+}
+
+START_TEST(its_opener_has_one_capability_and_without_it_captures_stay_as_they_are) {
+  start_kidoban(NULL);
+  wait_until_watching(WIRE);
+  pid_t opener = find_opener();
+  ck_assert(has_line(opener, "CapEff:\t0000000000002000")); /* CAP_NET_RAW */
+  ck_assert(has_line(opener, "CapPrm:\t0000000000002000"));
+  ck_assert(has_line(opener, "Seccomp:\t2"));
+  kill(opener, SIGKILL);
+  uint64_t sent = status_of(WIRE).canaries_sent;
+  for (int64_t since = now(); status_of(WIRE).canaries_sent < sent + 2; rest(20 * MILLISECOND))
+    ck_assert_int_lt(now() - since, GENEROUS);
+  ck_assert_uint_eq(whole_status().state, WATCH_WATCHING);
+  ck_assert_int_eq(lab_command("ip link set " WIRE " name other0 && sleep 0.2 && ip link set other0 name " WIRE), 0);
+  json_t *event = expect("capture-failed", WIRE, true);
+  ck_assert_str_eq(text_of(event, "kind"), "blind");
+  json_decref(event);
   stop_kidoban();
 }
 END_TEST
@@ -558,6 +669,8 @@ int main(void) {
   tcase_add_test(all, a_stopped_watchman_tells_how_long_he_did_not_watch);
   tcase_add_test(all, a_clock_that_is_set_is_told_and_nothing_else);
   tcase_add_test(all, a_watching_kidoban_has_no_capability);
+  tcase_add_test(all, its_opener_has_one_capability_and_without_it_captures_stay_as_they_are);
+  tcase_add_test(all, another_policy_than_that_of_kidod_is_told);
   tcase_add_test(listener, a_port_that_only_listens_is_a_wire_of_its_zone);
   suite_add_tcase(suite, all);
   suite_add_tcase(suite, listener);
