@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 struct named {
   bool has_mac, has_address;
@@ -176,7 +177,9 @@ zone_index declared_foreign_switch_address(const struct declared *declared, zone
 
 /* ---- legs of one machine ---- */
 
-static bool is_host(const struct host *host, const struct mac *mac, const struct address *address) {
+static bool is_host(const struct host *host, const struct mac *mac, const struct address *address, const char *name) {
+  if (name != NULL && (strcasecmp(host->name, name) == 0 || strcasecmp(host->machine, name) == 0))
+    return true;
   for (size_t i = 0; mac != NULL && i < host->mac_count; i++)
     if (mac_equal(&host->macs[i], mac))
       return true;
@@ -195,11 +198,11 @@ static bool has_leg(const struct policy *policy, const char *machine, zone_index
 }
 
 bool declared_legs(const struct declared *declared, zone_index left, zone_index right, const struct mac *mac,
-                   const struct address *address) {
+                   const struct address *address, const char *name) {
   const struct policy *policy = declared->policy;
   for (size_t i = 0; i < policy->host_count; i++) {
     const struct host *host = &policy->hosts[i];
-    if (host->machine != NULL && is_host(host, mac, address) && has_leg(policy, host->machine, left) &&
+    if (host->machine != NULL && is_host(host, mac, address, name) && has_leg(policy, host->machine, left) &&
         has_leg(policy, host->machine, right))
       return true;
   }

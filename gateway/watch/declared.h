@@ -34,8 +34,9 @@ zone_index declared_foreign_switch(const struct declared *declared, zone_index z
 zone_index declared_foreign_switch_address(const struct declared *declared, zone_index zone,
                                            const struct address *address);
 
-/* Whether a machine with this MAC or this address may have legs in both zones. Either may be NULL. */
+/* Whether a machine with this MAC, this address or this name (of a host, or of the machine) may have legs in both
+ * zones. Any may be NULL. */
 bool declared_legs(const struct declared *declared, zone_index left, zone_index right, const struct mac *mac,
-                   const struct address *address);
+                   const struct address *address, const char *name);
 
 #endif

@@ -77,17 +77,18 @@ static const struct address *own_address(const struct sighting *sighting) {
                                          : NULL;
 }
 
-static bool may_have_two_homes(const struct generation *generation, const struct sighting *sighting, int other_wire) {
+static bool may_have_two_homes(const struct generation *generation, const struct sighting *sighting, int other_wire,
+                               const char *name) {
   zone_index here = generation->wire_zones[sighting->wire], there = generation->wire_zones[other_wire];
   const struct mac *mac = &sighting->frame->source_mac;
   return here == there || (is_declared(generation, here, mac) && is_declared(generation, there, mac)) ||
-         declared_legs(generation->declared, here, there, mac, own_address(sighting));
+         declared_legs(generation->declared, here, there, mac, own_address(sighting), name);
 }
 
 /* While policies are exchanged, what either allows is allowed. */
-static bool is_lawful(const struct watch *watch, const struct sighting *sighting, int other_wire) {
-  return may_have_two_homes(&watch->current, sighting, other_wire) ||
-         (watch->pending.policy != NULL && may_have_two_homes(&watch->pending, sighting, other_wire));
+static bool is_lawful(const struct watch *watch, const struct sighting *sighting, int other_wire, const char *name) {
+  return may_have_two_homes(&watch->current, sighting, other_wire, name) ||
+         (watch->pending.policy != NULL && may_have_two_homes(&watch->pending, sighting, other_wire, name));
 }
 
 /* The wire of another zone on which this is the gateway's own MAC; WIRE_NONE when it is none, or its own here. */
@@ -106,7 +107,7 @@ static int wire_of_gateway(const struct watch *watch, const struct sighting *sig
 
 static void find_bridged(struct watch *watch, const struct sighting *sighting, int other_wire, const char *reason) {
   struct homes *homes = watch->homes;
-  if (is_lawful(watch, sighting, other_wire))
+  if (is_lawful(watch, sighting, other_wire, NULL))
     return;
   homes->bridged = true;
   homes->other_wire = other_wire;
@@ -115,9 +116,9 @@ static void find_bridged(struct watch *watch, const struct sighting *sighting, i
 }
 
 static void find_two_homes(struct watch *watch, const struct sighting *sighting, const struct machine_sight *sight,
-                           const char *reason) {
+                           const char *reason, const char *name) {
   struct homes *homes = watch->homes;
-  if (homes->bridged || homes->two_homes || is_lawful(watch, sighting, sight->other_wire))
+  if (homes->bridged || homes->two_homes || is_lawful(watch, sighting, sight->other_wire, name))
     return;
   homes->two_homes = true;
   homes->other_wire = sight->other_wire;
@@ -131,12 +132,12 @@ static bool is_recent(const struct sighting *sighting, const struct machine_sigh
 }
 
 void homes_hear_name(struct watch *watch, const struct sighting *sighting, enum machine_name kind, const void *name,
-                     size_t length, const char *reason) {
+                     size_t length, const char *host, const char *reason) {
   struct machine_sight sight;
   machines_hear(watch->homes->machines, kind, name, length, sighting->wire, watch->current.wire_zones,
                 sighting->frame->time, &sight);
   if (is_recent(sighting, &sight))
-    find_two_homes(watch, sighting, &sight, reason);
+    find_two_homes(watch, sighting, &sight, reason, host);
 }
 
 /* The identity of a frame: its MACs and what they carry, without tags. */
@@ -191,7 +192,7 @@ static void look_at_sender(struct watch *watch, const struct sighting *sighting)
   if (!is_recent(sighting, &sight))
     return;
   bool at_once = frame->time - sight.other_last < AT_ONCE;
-  find_two_homes(watch, sighting, &sight, at_once ? "same-mac" : "carried");
+  find_two_homes(watch, sighting, &sight, at_once ? "same-mac" : "carried", NULL);
 }
 
 /* Where the gateway's frame was heard first, if that was another wire, else a cable joins the wire with itself. */

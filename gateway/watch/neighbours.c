@@ -125,13 +125,16 @@ static bool is_common(const char *name, size_t length) {
 }
 
 static void hear_client(struct watch *watch, const struct sighting *sighting, const struct control_facts *facts) {
+  char name[CONTROL_NAME_SIZE]; /* without the domain */
   size_t length = strcspn(facts->name, ".");
+  memcpy(name, facts->name, length);
+  name[length] = '\0';
   if (facts->kind == CONTROL_DHCP && !(facts->has_client && mac_equal(&facts->client, &sighting->frame->source_mac)))
     return; /* a relay speaks for somebody else */
   if (facts->identity_length > 0)
-    homes_hear_name(watch, sighting, MACHINE_BY_DUID, facts->identity, facts->identity_length, "dhcp-identity");
-  if (!is_common(facts->name, length))
-    homes_hear_name(watch, sighting, MACHINE_BY_HOST_NAME, facts->name, length, "dhcp-name");
+    homes_hear_name(watch, sighting, MACHINE_BY_DUID, facts->identity, facts->identity_length, name, "dhcp-identity");
+  if (!is_common(name, length))
+    homes_hear_name(watch, sighting, MACHINE_BY_HOST_NAME, name, length, name, "dhcp-name");
 }
 
 static bool knows_server(const struct watch *watch, const struct generation *generation,
@@ -279,7 +282,8 @@ static bool judge_system(struct watch *watch, const struct sighting *sighting, c
     if (judge_system_address(watch, sighting, &facts->addresses[i]))
       return true;
   if (facts->has_bridge && facts->has_capabilities && !facts->forwards)
-    homes_hear_name(watch, sighting, MACHINE_BY_MAC, facts->bridge.bytes, sizeof facts->bridge.bytes, "lldp-system");
+    homes_hear_name(watch, sighting, MACHINE_BY_MAC, facts->bridge.bytes, sizeof facts->bridge.bytes, facts->name,
+                    "lldp-system");
   return false;
 }
 

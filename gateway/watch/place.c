@@ -178,7 +178,7 @@ bool judge_foreign_mac(struct watch *watch, const struct sighting *sighting) {
     return false;
   zone_index zone = index_zone_of_mac(watch->current.index, &sighting->frame->source_mac, sighting->wire_zone);
   if (zone == ZONE_NONE || zone == sighting->wire_zone ||
-      declared_legs(watch->current.declared, zone, sighting->wire_zone, &sighting->frame->source_mac, NULL))
+      declared_legs(watch->current.declared, zone, sighting->wire_zone, &sighting->frame->source_mac, NULL, NULL))
     return false;
   find(watch, sighting, FINDING_BYPASS, sighting->wire_zone, zone, "pinned-mac");
   return true;

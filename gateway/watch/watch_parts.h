@@ -270,9 +270,9 @@ void homes_neighbour(struct watch *watch, const struct finding *finding);
 void homes_join(struct watch *watch, int left, int right, const char *reason, int64_t time);
 /* The wire is joined to one of that zone. wire: WIRE_NONE when it is not known which. Told once per frame. */
 void homes_bridged(struct watch *watch, const struct sighting *sighting, zone_index zone, int wire, const char *reason);
-/* The machine has this name; found when another zone heard it. */
+/* The machine has this name; found when another zone heard it. host: its host name, by which the policy may know it. */
 void homes_hear_name(struct watch *watch, const struct sighting *sighting, enum machine_name kind, const void *name,
-                     size_t length, const char *reason);
+                     size_t length, const char *host, const char *reason);
 /* Whether the frame or its sender was seen in another zone. */
 bool homes_is_strange(const struct watch *watch);
 bool mac_is_virtual(const struct mac *mac);

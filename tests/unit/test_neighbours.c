@@ -280,11 +280,11 @@ END_TEST
 
 START_TEST(a_machine_is_told_each_time_it_changes_the_zone_within_a_day) {
   see(LGWAN, ARP("020000000501", "0a010005", "0a010001"));
-  pass(3600 * 1000);
+  pass(3600LL * 1000);
   see(INTERNET, ARP("020000000501", "0a020005", "0a020001"));
   see(INTERNET, ARP("020000000501", "0a020005", "0a020001"));
   expect("dual-homed internet>lgwan carried;");
-  pass(3600 * 1000);
+  pass(3600LL * 1000);
   see(INTERNET, ARP("020000000501", "0a020005", "0a020001")); /* it stays where it is */
   expect("");
   see(LGWAN, ARP("020000000501", "0a010005", "0a010001"));
@@ -323,6 +323,15 @@ START_TEST(a_name_in_DHCP_that_many_machines_have_names_none) {
   ask_dhcp(LGWAN, "020000001103", "350101 0c09 6c6f63616c686f7374 ff"); /* localhost */
   ask_dhcp(INTERNET, "020000001104", "350101 0c09 6c6f63616c686f7374 ff");
   expect("");
+}
+END_TEST
+
+START_TEST(a_name_in_DHCP_of_a_machine_with_declared_legs_is_lawful) {
+  ask_dhcp(LGWAN, "020000001101", "350101 0c06 776173686572 ff"); /* washer */
+  ask_dhcp(INTERNET, "020000001102", "350101 0c06 776173686572 ff");
+  expect("");
+  ask_dhcp(CORE, "020000001104", "350101 0c06 776173686572 ff"); /* where it has none */
+  expect("dual-homed core>internet dhcp-name;");
 }
 END_TEST
 
@@ -508,6 +517,7 @@ int main(void) {
   tcase_add_test(all, legs_of_one_machine_and_what_both_zones_name_are_lawful);
   tcase_add_loop_test(all, a_mac_that_routers_share_names_no_machine, 0, 4);
   tcase_add_test(all, a_name_in_DHCP_that_many_machines_have_names_none);
+  tcase_add_test(all, a_name_in_DHCP_of_a_machine_with_declared_legs_is_lawful);
   tcase_add_test(all, a_machine_says_by_LLDP_that_it_stands_in_two_zones);
   tcase_add_test(all, a_switch_that_only_another_zone_declares_is_a_joint);
   tcase_add_test(all, an_undeclared_switch_may_serve_several_zones_and_its_tree_may_change);
