@@ -155,15 +155,36 @@ static int ask_opener(const struct inquiry *inquiry, bool turned, uint32_t *ret_
   return error;
 }
 
+/* Conntrack knows connections of few kinds of ICMP; an error that quotes none is invalid, whatever was asked about. */
+static bool opens_connections(const struct packet *opener) {
+  static const uint8_t requests4[] = {8, 13, 15, 17}, requests6[] = {128, 139};
+  if (opener->protocol == PROTOCOL_ICMP)
+    return memchr(requests4, opener->icmp_type, sizeof(requests4)) != NULL;
+  return opener->protocol != PROTOCOL_ICMPV6 || memchr(requests6, opener->icmp_type, sizeof(requests6)) != NULL;
+}
+
+/* And some that have to do with none. */
+static bool is_left_alone(const struct packet *packet) {
+  uint8_t type = packet->icmp_type;
+  return packet->protocol == PROTOCOL_ICMPV6 &&
+         ((type >= 130 && type <= 136) || type == 143 || (type >= 151 && type <= 153));
+}
+
+static enum situation_tracking tracking_of(const struct query *query) {
+  const struct packet *opener = query->role == ROLE_OPENS ? &query->packet : &query->opener;
+  if (is_left_alone(&query->packet))
+    return TRACKING_UNTRACKED;
+  if (!opens_connections(opener))
+    return TRACKING_INVALID;
+  return query->role == ROLE_REPLY ? TRACKING_REPLY : query->role == ROLE_ORIGINAL ? TRACKING_ORIGINAL : TRACKING_OPENS;
+}
+
 static int ask_kernel(struct inquiry *inquiry) {
   enum packet_role role = inquiry->query.role;
-  struct probe probe = {.situation = {.path = inquiry->path,
-                                      .in = inquiry->in,
-                                      .out = inquiry->out,
-                                      .tracking = role == ROLE_REPLY      ? TRACKING_REPLY
-                                                  : role == ROLE_ORIGINAL ? TRACKING_ORIGINAL
-                                                                          : TRACKING_OPENS}};
-  if (role != ROLE_OPENS) {
+  struct probe probe = {
+      .situation = {
+          .path = inquiry->path, .in = inquiry->in, .out = inquiry->out, .tracking = tracking_of(&inquiry->query)}};
+  if (probe.situation.tracking == TRACKING_ORIGINAL || probe.situation.tracking == TRACKING_REPLY) {
     probe.connection_status = STATUS_SEEN_REPLY | STATUS_ASSURED;
     probe.original = tuple_of(&inquiry->query.opener);
     int error = ask_opener(inquiry, role == ROLE_REPLY, &probe.connection_mark);
