@@ -32,6 +32,7 @@ enum {
   TICK_NANOSECONDS = 1000000,
   TICK_EVENT = WATCH_WIRES, /* beside the numbers of the wires */
   DUE_EVENT,
+  READY_MOST = 64,
 };
 
 int64_t live_steady_now(void) {
@@ -303,23 +304,44 @@ static void look_at_waiting(struct live *live) {
     live->due_until = until;
 }
 
-size_t live_read(struct live *live, size_t most) {
-  struct merge merge = {live->sources, live->count};
+/* Who has nothing need not be asked; the kernel tells of all at once. Under load it is not asked to. */
+static void leave_out_empty(struct live *live) {
+  struct epoll_event ready[READY_MOST];
+  int count = live->busy ? -1 : epoll_wait(live->epoll, ready, READY_MOST, 0);
+  if (count < 0 || count == READY_MOST)
+    return;
+  for (size_t i = 0; i < live->count; i++)
+    live->sources[i].empty = true;
+  for (int i = 0; i < count; i++)
+    if (ready[i].data.u32 < live->count)
+      live->sources[ready[i].data.u32].empty = false;
+}
+
+/* False when there was nothing more in this round. */
+static bool read_one(struct live *live, struct merge *merge, size_t *count) {
   struct captured_frame frame;
   struct error error = {0};
-  size_t count = 0, wire;
-  merge_look_again(&merge);
-  while (count < most) {
-    enum capture_step step = merge_next(&merge, &wire, &frame, &error);
-    if (step == CAPTURE_FRAME && live->wires[wire].wanted) {
-      if (!take_canary(live, wire, &frame))
-        watch_frame(live->watch, live->wires[wire].number, &frame);
-      count++;
-    } else if (step == CAPTURE_NOTHING || step == CAPTURE_END) {
-      rest(live);
-      break;
-    }
+  size_t wire;
+  enum capture_step step = merge_next(merge, &wire, &frame, &error);
+  if (step == CAPTURE_FRAME && live->wires[wire].wanted) {
+    if (!take_canary(live, wire, &frame))
+      watch_frame(live->watch, live->wires[wire].number, &frame);
+    ++*count;
   }
+  return step != CAPTURE_NOTHING && step != CAPTURE_END;
+}
+
+size_t live_read(struct live *live, size_t most) {
+  struct merge merge = {.sources = live->sources, .count = live->count};
+  size_t count = 0;
+  do {
+    merge_begin(&merge);
+    leave_out_empty(live);
+    while (count < most && read_one(live, &merge, &count))
+      ;
+  } while (count < most && !live->busy && merge_holds(&merge));
+  if (count < most)
+    rest(live);
   watch_flush(live->watch);
   look_at_waiting(live);
   weigh_load(live, count);

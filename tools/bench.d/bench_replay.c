@@ -3,6 +3,12 @@
  * The watchman over a capture file against a libpcap loop that does nothing: the same file, read in turn. The capture
  * is lawful traffic of one zone's wire, spread over its flows and many connections. A line of JSON for each round:
  * nanoseconds of processor time a packet.
+ *
+ *   kido-bench-replay POLICY PACKETS mix|small ROUNDS
+ *   kido-bench-replay write POLICY PACKETS mix|small|flood|storm FILE     the capture alone, and what it is
+ *   kido-bench-replay loop FILE                                           the loop that does nothing, alone
+ *
+ * flood: each packet opens a connection of its own. storm: what other zones send to this one, without a flow.
  */
 #include <pcap/pcap.h>
 #include <stdarg.h>
@@ -61,6 +67,7 @@ struct traffic {
   zone_index zone;
   const struct flow **flows;
   size_t flow_count;
+  uint8_t *opened; /* by connection */
   uint64_t random;
 };
 
@@ -163,27 +170,81 @@ static size_t choose_length(struct traffic *traffic, bool small) {
   return kind < 75 ? 100 + random_below(traffic, 900) : 1000 + random_below(traffic, LARGEST - 999);
 }
 
-static void write_capture(struct traffic *traffic, const char *path, uint32_t packets, bool small, int64_t start) {
+/* The next frame of a capture. */
+typedef size_t make_next(struct traffic *traffic, uint32_t number, uint32_t of, uint8_t *frame);
+
+static size_t make_lawful(struct traffic *traffic, uint32_t number, uint32_t of, bool small, uint8_t *frame) {
+  uint32_t connections = of / PACKETS_OF_CONNECTION + 1, which = random_below(traffic, connections);
+  struct conversation conversation = make_conversation(traffic, which);
+  const struct flow *flow = traffic->flows[which % traffic->flow_count];
+  if (traffic->opened == NULL)
+    traffic->opened = calloc(connections, 1);
+  bool first = !traffic->opened[which], reply = !first && random_below(traffic, 2) == 0;
+  traffic->opened[which] = 1;
+  return make_frame(&conversation, flow, reply, choose_length(traffic, small), first, number, frame);
+}
+
+static size_t make_mix(struct traffic *traffic, uint32_t number, uint32_t of, uint8_t *frame) {
+  return make_lawful(traffic, number, of, false, frame);
+}
+
+static size_t make_small(struct traffic *traffic, uint32_t number, uint32_t of, uint8_t *frame) {
+  return make_lawful(traffic, number, of, true, frame);
+}
+
+static size_t make_flood(struct traffic *traffic, uint32_t number, uint32_t of, uint8_t *frame) {
+  (void)of;
+  const struct flow *flow = traffic->flows[0];
+  struct conversation conversation = make_conversation(traffic, 0);
+  conversation.opener.protocol = PROTOCOL_TCP;
+  conversation.opener.source_port = (uint16_t)(number % 60000 + 1024);
+  conversation.opener.destination_port = (uint16_t)(number / 60000 + 1);
+  return make_frame(&conversation, flow, false, SMALLEST, true, number, frame);
+}
+
+static size_t make_storm(struct traffic *traffic, uint32_t number, uint32_t of, uint8_t *frame) {
+  (void)of;
+  zone_index other = (zone_index)random_below(traffic, (uint32_t)traffic->policy->zone_count);
+  if (other == traffic->zone)
+    other = other > 0 ? other - 1 : other + 1;
+  const struct zone *here = &traffic->policy->zones[traffic->zone], *there = &traffic->policy->zones[other];
+  struct conversation conversation = {.opener = {.source = there->networks[0].range.first,
+                                                 .destination = here->networks[0].range.first,
+                                                 .protocol = PROTOCOL_TCP,
+                                                 .source_port = 40000,
+                                                 .destination_port = (uint16_t)(60001 + random_below(traffic, 20))}};
+  conversation.opener.source.bytes[3] = (uint8_t)(200 + random_below(traffic, 50));
+  conversation.opener.destination.bytes[3] = (uint8_t)(200 + random_below(traffic, 12));
+  return make_frame(&conversation, traffic->flows[0], false, SMALLEST, true, number, frame);
+}
+
+static const struct {
+  const char *name;
+  make_next *make;
+} KINDS[] = {{"mix", make_mix}, {"small", make_small}, {"flood", make_flood}, {"storm", make_storm}};
+
+static make_next *find_kind(const char *name) {
+  for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++)
+    if (strcmp(KINDS[i].name, name) == 0)
+      return KINDS[i].make;
+  bench_fail("%s is no kind of capture", name);
+}
+
+static void write_capture(struct traffic *traffic, const char *path, uint32_t packets, make_next *make, int64_t start) {
   pcap_t *dead = pcap_open_dead(DLT_EN10MB, 65535);
   pcap_dumper_t *dumper = pcap_dump_open(dead, path);
   if (dumper == NULL)
     bench_fail("%s: %s", path, pcap_geterr(dead));
   uint8_t frame[LARGEST + 1];
-  uint32_t connections = packets / PACKETS_OF_CONNECTION + 1;
-  uint8_t *opened = calloc(connections, 1);
   for (uint32_t i = 0; i < packets; i++) {
-    uint32_t number = random_below(traffic, connections);
-    struct conversation conversation = make_conversation(traffic, number);
-    const struct flow *flow = traffic->flows[number % traffic->flow_count];
-    bool first = !opened[number], reply = !first && random_below(traffic, 2) == 0;
-    opened[number] = 1;
-    size_t length = make_frame(&conversation, flow, reply, choose_length(traffic, small), first, i, frame);
+    size_t length = make(traffic, i, packets, frame);
     struct pcap_pkthdr header = {.ts = {.tv_sec = start + i / 100000, .tv_usec = (i % 100000) * 10},
                                  .caplen = (bpf_u_int32)length,
                                  .len = (bpf_u_int32)length};
     pcap_dump((u_char *)dumper, &header, frame);
   }
-  free(opened);
+  free(traffic->opened);
+  traffic->opened = NULL;
   pcap_dump_close(dumper);
   pcap_close(dead);
 }
@@ -222,7 +283,7 @@ static double time_watch(struct traffic *traffic, const char *path, uint64_t *re
   if (watch_set_policy(watch, traffic->policy, NULL, false, 0) < 0 || capture_open_file(path, &capture, &error) < 0)
     bench_fail("%s", error.message);
   struct merge_source source = {.capture = capture};
-  struct merge merge = {&source, 1};
+  struct merge merge = {.sources = &source, .count = 1};
   struct captured_frame frame;
   size_t wire;
   double start = processor_nanoseconds();
@@ -235,21 +296,23 @@ static double time_watch(struct traffic *traffic, const char *path, uint64_t *re
   return took;
 }
 
-int main(int count, char **arguments) {
-  if (count != 5)
-    bench_fail("usage: kido-bench-replay POLICY PACKETS mix|small ROUNDS");
-  arguments++;
+static struct traffic make_traffic(const char *policy, struct arena *arena, struct instant now) {
+  struct traffic traffic = {.policy = read_policy(policy, arena), .random = 1};
+  choose_zone(&traffic, now);
+  return traffic;
+}
+
+static void measure(char **arguments) {
   struct arena *arena = arena_new(0);
-  struct traffic traffic = {.policy = read_policy(arguments[0], arena), .random = 1};
-  uint32_t packets = (uint32_t)strtoul(arguments[1], NULL, 10);
   struct instant now = {time(NULL)};
+  struct traffic traffic = make_traffic(arguments[0], arena, now);
+  uint32_t packets = (uint32_t)strtoul(arguments[1], NULL, 10);
   char path[] = "/dev/shm/kido-bench-XXXXXX";
   int descriptor = mkstemp(path);
   if (descriptor < 0)
     bench_fail("%s", path);
   close(descriptor);
-  choose_zone(&traffic, now);
-  write_capture(&traffic, path, packets, strcmp(arguments[2], "small") == 0, now.seconds);
+  write_capture(&traffic, path, packets, find_kind(arguments[2]), now.seconds);
   for (long round = strtol(arguments[3], NULL, 10); round > 0; round--) {
     uint64_t events = 0;
     double empty = time_empty(path), watch = time_watch(&traffic, path, &events);
@@ -259,5 +322,35 @@ int main(int count, char **arguments) {
   unlink(path);
   free(traffic.flows);
   arena_free(arena);
+}
+
+static void write_file(char **arguments) {
+  struct arena *arena = arena_new(0);
+  struct instant now = {time(NULL)};
+  struct traffic traffic = make_traffic(arguments[0], arena, now);
+  write_capture(&traffic, arguments[3], (uint32_t)strtoul(arguments[1], NULL, 10), find_kind(arguments[2]),
+                now.seconds);
+  char mac[MAC_TEXT_SIZE];
+  printf("{\"zone\": \"%s\", \"gateway_mac\": \"%s\", \"networks\": [", traffic.policy->zones[traffic.zone].name,
+         mac_format(&GATEWAY, mac));
+  for (size_t z = 0; z < traffic.policy->zone_count; z++) {
+    char text[ADDRESS_TEXT_SIZE];
+    printf("%s[%s, \"%s/15\"]", z > 0 ? ", " : "", (zone_index)z == traffic.zone ? "true" : "false",
+           address_format(&traffic.policy->zones[z].networks[0].range.first, text));
+  }
+  printf("]}\n");
+  free(traffic.flows);
+  arena_free(arena);
+}
+
+int main(int count, char **arguments) {
+  if (count == 6 && strcmp(arguments[1], "write") == 0)
+    write_file(arguments + 2);
+  else if (count == 3 && strcmp(arguments[1], "loop") == 0)
+    (void)time_empty(arguments[2]);
+  else if (count == 5)
+    measure(arguments + 1);
+  else
+    bench_fail("usage: POLICY PACKETS mix|small ROUNDS | write POLICY PACKETS mix|small|flood|storm FILE | loop FILE");
   return 0;
 }

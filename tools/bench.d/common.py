@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = ["kido-bench", "kido-bench-replay", "kido-bench-diagram"]
+PROGRAMS = ["kido-bench", "kido-bench-replay", "kido-bench-live", "kido-bench-diagram"]
 RULESETS = ["none", "minimum", "kido"]
 KINDS = {
     "established_one": "established, one connection",
@@ -29,7 +29,7 @@ def build():
     directory = os.environ.get("BUILD", str(ROOT / "build-release"))
     for command in (
         ["cmake", "--preset", "release", "-B", directory],
-        ["cmake", "--build", directory, "--target", "kido", "kidod", *PROGRAMS],
+        ["cmake", "--build", directory, "--target", "kido", "kidod", "kidoban", *PROGRAMS],
     ):
         if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL).returncode != 0:
             fail(f"'{' '.join(command)}' failed")
