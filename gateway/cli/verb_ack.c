@@ -22,11 +22,15 @@ static bool names(const char *given, const char *id) {
 
 /* The whole id; NULL when there is no such event, or it cannot be found out: then *ret_code says which. */
 static const char *find_id(const struct invocation *invocation, const char *given, int *ret_code) {
-  const struct event_query query = {.least = EVENT_INFO};
+  const char *dash = strrchr(given, '-');
+  const struct event_query query = {.least = EVENT_INFO, .sequence = dash ? strtoull(dash + 1, NULL, 10) : 0};
   struct event_hits hits = {.items = NULL};
   struct error error = {0};
   const char *found = NULL;
   *ret_code = EXIT_CODE_NO;
+  if (query.sequence == 0) {
+    return NULL;
+  }
   if (event_hits_ask(invocation->state_directory, &query, &hits, &error) < 0) {
     invocation_complain(invocation, "事象を読めません: %s", "cannot read the events: %s", error.message);
     *ret_code = EXIT_CODE_NO_ANSWER;

@@ -176,9 +176,11 @@ static int complain(const struct invocation *invocation, const struct error *err
 
 static int show(const struct invocation *invocation, const struct filter *filter, struct event_hits *hits) {
   struct error error = {0};
+  struct event_query query = filter->query;
+  query.last = filter->last;
   int result = invocation_has(invocation, "open")
                    ? event_hits_ask_open(invocation->state_directory, &filter->query, hits, &error)
-                   : event_hits_ask(invocation->state_directory, &filter->query, hits, &error);
+                   : event_hits_ask(invocation->state_directory, &query, hits, &error);
   return result < 0 ? complain(invocation, &error) : print_hits(invocation, hits, filter->last);
 }
 

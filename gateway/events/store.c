@@ -349,6 +349,9 @@ static bool is(const json_t *record, const char *key, const char *wanted) {
 bool event_query_takes(const struct event_query *query, const json_t *record) {
   const char *kind = json_string_value(json_object_get(record, "kind"));
   int64_t time = time_of(record);
+  uint64_t sequence = (uint64_t)json_integer_value(json_object_get(record, "sequence"));
+  if (query->sequence > 0 && sequence != query->sequence)
+    return false;
   if (time < query->since || (query->until > 0 && time >= query->until) || severity_of(record) > query->least)
     return false;
   if (query->kinds != NULL && (kind == NULL || !is_one_of(query->kinds, kind)))
@@ -373,24 +376,38 @@ static int take_rows(struct event_store *store, sqlite3_stmt *statement, const s
   return step == SQLITE_DONE ? 0 : fail(store, step, error);
 }
 
-int event_store_ask(struct event_store *store, const struct event_query *query, event_store_take *take, void *context,
-                    struct error *error) {
+static void format_query(const struct event_query *query, char text[static QUERY_SIZE]) {
   static const char alerts[] = " AND sequence IN (SELECT max(sequence) FROM event WHERE severity <= 1 GROUP BY id)";
-  char text[QUERY_SIZE];
+  char limit[40] = "";
+  if (query->last > 0 && query->kinds == NULL) /* kinds are looked at by take_rows() */
+    snprintf(limit, sizeof limit, " DESC LIMIT %zu", query->last);
   snprintf(
-      text, sizeof text,
-      "SELECT sequence, time, kind, record FROM event WHERE time >= ?1 AND time < ?2 AND severity <= ?3%s%s ORDER BY "
-      "sequence",
-      query->zone != NULL ? " AND (zone = ?4 OR other_zone = ?4)" : "", query->alerts ? alerts : "");
-  sqlite3_stmt *statement = NULL;
-  int result = prepare(store, text, &statement, error);
-  if (result < 0)
-    return result;
+      text, QUERY_SIZE,
+      "SELECT * FROM (SELECT sequence, time, kind, record FROM event WHERE time >= ?1 AND time < ?2 AND severity <= "
+      "?3%s%s%s ORDER BY sequence%s) ORDER BY sequence",
+      query->zone != NULL ? " AND (zone = ?4 OR other_zone = ?4)" : "", query->sequence > 0 ? " AND sequence = ?5" : "",
+      query->alerts ? alerts : "", limit);
+}
+
+static void bind_query(const struct event_query *query, sqlite3_stmt *statement) {
   sqlite3_bind_int64(statement, 1, query->since);
   sqlite3_bind_int64(statement, 2, query->until > 0 ? query->until : INT64_MAX);
   sqlite3_bind_int(statement, 3, (int)query->least);
   if (query->zone != NULL)
     sqlite3_bind_text(statement, 4, query->zone, -1, SQLITE_STATIC);
+  if (query->sequence > 0)
+    sqlite3_bind_int64(statement, 5, (int64_t)query->sequence);
+}
+
+int event_store_ask(struct event_store *store, const struct event_query *query, event_store_take *take, void *context,
+                    struct error *error) {
+  char text[QUERY_SIZE];
+  sqlite3_stmt *statement = NULL;
+  format_query(query, text);
+  int result = prepare(store, text, &statement, error);
+  if (result < 0)
+    return result;
+  bind_query(query, statement);
   result = take_rows(store, statement, query, take, context, error);
   sqlite3_finalize(statement);
   return result;

@@ -50,9 +50,11 @@ struct event_query {
   const char *const *kinds; /* NULL-terminated; NULL: all */
   const char *zone;         /* as zone or other_zone; NULL: all */
   bool alerts;              /* of each cause that is critical or a warning, only its last record */
+  uint64_t sequence;        /* this record alone; 0: all */
+  size_t last;              /* the newest so many will do, there may be more; 0: all */
 };
 
-/* Whether a record, as JSON, is one of those asked for; `alerts` is not looked at. */
+/* Whether a record, as JSON, is one of those asked for; `alerts` and `last` are not looked at. */
 bool event_query_takes(const struct event_query *query, const json_t *record);
 
 /* Gets each record in order; a value below 0 ends it. */

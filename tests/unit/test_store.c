@@ -88,6 +88,10 @@ static const struct event_query QUERIES[] = {
     {.least = EVENT_INFO, .zone = "nowhere"},
     {.least = EVENT_INFO, .since = (1795482000LL + 5) * 1000000},
     {.least = EVENT_INFO, .until = (1795482000LL + 5) * 1000000},
+    {.least = EVENT_INFO, .sequence = 17},
+    {.least = EVENT_CRITICAL, .sequence = 18},
+    {.least = EVENT_INFO, .last = RECORDS},
+    {.least = EVENT_INFO, .kinds = TWO, .last = 5}, /* more than asked for */
     {.least = EVENT_NOTICE, .since = (1795482000LL + 5) * 1000000 + 300000, .until = (1795482000LL + 7) * 1000000},
 };
 
@@ -105,6 +109,18 @@ START_TEST(it_answers_as_the_lines_would) {
     json_decref(record);
   }
   ck_assert_uint_eq(answer.count, expected);
+}
+END_TEST
+
+START_TEST(of_the_newest_it_gives_so_many_in_their_order) {
+  const struct event_query query = {.least = EVENT_INFO, .zone = "lgwan", .last = 5};
+  struct answer answer = {.count = 0};
+  add_all();
+  ck_assert_int_eq(event_store_ask(store, &query, take, &answer, &error), 0);
+  ck_assert_uint_eq(answer.count, 5);
+  for (size_t i = 1; i < answer.count; i++)
+    ck_assert_uint_gt(answer.sequences[i], answer.sequences[i - 1]);
+  ck_assert_uint_gt(answer.sequences[0], RECORDS - 10);
 }
 END_TEST
 
@@ -218,6 +234,7 @@ int main(void) {
   TCase *all = tcase_create("store");
   tcase_add_checked_fixture(all, set_up, tear_down);
   tcase_add_loop_test(all, it_answers_as_the_lines_would, 0, sizeof QUERIES / sizeof QUERIES[0]);
+  tcase_add_test(all, of_the_newest_it_gives_so_many_in_their_order);
   tcase_add_test(all, of_alerts_it_gives_the_last_record_of_each_cause);
   tcase_add_test(all, it_counts_what_it_was_given);
   tcase_add_test(all, lines_that_are_no_records_are_passed_over);
