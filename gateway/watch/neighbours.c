@@ -91,9 +91,19 @@ static bool is_local_talk(const struct sighting *sighting) {
          (packet->protocol != PROTOCOL_UDP || packet->source_port == packet->destination_port);
 }
 
+/* A router that the zone names may still say that another zone's network is here. */
+static bool judge_prefixes(struct watch *watch, const struct sighting *sighting, const struct control_facts *facts) {
+  for (unsigned i = 0; i < facts->prefix_count; i++)
+    if (judge_foreign_claim(watch, sighting, &facts->prefixes[i].first, FINDING_BYPASS, "prefix-claim"))
+      return true;
+  return false;
+}
+
 static bool judge_router(struct watch *watch, const struct sighting *sighting, const struct control_facts *facts) {
-  if (!facts->speaks_for_many || !is_local_talk(sighting) || is_named(watch, sighting, SPEAKER_ROUTER))
+  if (!facts->speaks_for_many || !is_local_talk(sighting))
     return false;
+  if (is_named(watch, sighting, SPEAKER_ROUTER))
+    return judge_prefixes(watch, sighting, facts);
   tell(watch, sighting, FINDING_ROGUE_ROUTER, ZONE_NONE, facts->protocol, &sighting->frame->source_mac);
   return true;
 }
@@ -179,7 +189,8 @@ static bool is_relayed(const struct watch *watch, const struct sighting *sightin
 
 static bool judge_server(struct watch *watch, const struct sighting *sighting, const struct control_facts *facts) {
   if (is_named(watch, sighting, SPEAKER_DHCP_SERVER) || is_relayed(watch, sighting, facts))
-    return false;
+    return facts->offered.family != FAMILY_NONE &&
+           judge_foreign_claim(watch, sighting, &facts->offered, FINDING_UNKNOWN_SEGMENT, "dhcp-offer");
   bool tethered = is_tethered(watch, facts);
   tell(watch, sighting, tethered ? FINDING_ROGUE_UPLINK : FINDING_ROGUE_ROUTER, ZONE_NONE,
        tethered ? "tethering" : facts->protocol, &sighting->frame->source_mac);
@@ -193,7 +204,7 @@ static bool judge_dhcp(struct watch *watch, const struct sighting *sighting, con
   if (judge_choice(watch, sighting, facts))
     return true;
   return facts->requested.family != FAMILY_NONE && !homes_is_strange(watch) &&
-         judge_foreign_claim(watch, sighting, &facts->requested, "dhcp-search");
+         judge_foreign_claim(watch, sighting, &facts->requested, FINDING_UNKNOWN_SEGMENT, "dhcp-search");
 }
 
 /* ---- switches ---- */

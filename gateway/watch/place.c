@@ -131,11 +131,11 @@ bool judge_foreign_address(struct watch *watch, const struct sighting *sighting,
 }
 
 bool judge_foreign_claim(struct watch *watch, const struct sighting *sighting, const struct address *address,
-                         const char *claim) {
+                         enum finding_kind kind, const char *claim) {
   struct address_facts facts = index_find(watch->current.index, address);
   if (facts.zone == ZONE_NONE || (facts.traits & ADDRESS_UNROUTED) != 0 || is_internet(watch, address, &facts))
     return false; /* wherever it was at home before: nothing here has that address */
-  return judge_foreign_address(watch, sighting, address, FINDING_UNKNOWN_SEGMENT, claim);
+  return judge_foreign_address(watch, sighting, address, kind, claim);
 }
 
 static bool matches_pending(const struct watch *watch, const struct sighting *sighting, const struct address *address,

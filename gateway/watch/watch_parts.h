@@ -229,9 +229,9 @@ void judge_untagged(struct watch *watch, const struct sighting *sighting);
 /* True (and found) when the address may not be on this wire. kind and claim: what to find if it is another zone's. */
 bool judge_foreign_address(struct watch *watch, const struct sighting *sighting, const struct address *address,
                            enum finding_kind kind, const char *claim);
-/* True (and found) when it is another zone's: somebody asks for it who may have had it there. */
+/* The same for what machines say of addresses that they need not bear: those of no zone are their own affair. */
 bool judge_foreign_claim(struct watch *watch, const struct sighting *sighting, const struct address *address,
-                         const char *claim);
+                         enum finding_kind kind, const char *claim);
 /* True (and found) when Internet traffic comes from, or is sent to, a machine of this wire that is not the gateway. */
 bool judge_uplink_source(struct watch *watch, const struct sighting *sighting);
 bool judge_uplink_destination(struct watch *watch, const struct sighting *sighting);

@@ -48,7 +48,7 @@ static const char POLICY[] =
     " internet = { class = \"internet\"; interfaces = [ \"in0\" ]; networks = [ \"10.2.0.0/24\" ];\n"
     "  routers = [ \"02:00:00:00:09:02\" ];%s\n"
     "  switches = [ \"02:00:5e:ff:02:01\", \"02:00:5e:ff:00:01\", \"10.2.0.240\" ]; };\n"
-    " core = { class = \"mynumber\"; interfaces = [ \"my0\" ]; networks = [ \"10.3.0.0/24\" ]; };\n"
+    " core = { class = \"mynumber\"; interfaces = [ \"my0\" ]; networks = [ \"10.3.0.0/24\", \"2409:3::/64\" ]; };\n"
     " mgmt = { class = \"management\"; networks = [ \"10.9.0.0/24\" ]; interfaces = [ \"mg0\" ]; };\n"
     "};\n"
     "hosts = {\n"
@@ -154,9 +154,10 @@ static void ask_dhcp(int wire, const char *mac, const char *options) {
 }
 
 static void answer_dhcp(int wire, const char *mac, const char *address, const char *options) {
-  char addresses[64];
+  char addresses[64], offered[16];
   snprintf(addresses, sizeof addresses, "%s ffffffff", address);
-  see_dhcp(wire, mac, addresses, "00430044", "02", "0a010099", "020000001111", options);
+  snprintf(offered, sizeof offered, "0a0%d0099", wire + 1);
+  see_dhcp(wire, mac, addresses, "00430044", "02", offered, "020000001111", options);
 }
 
 #define RA(mac, source) "333300000001" mac "86dd 60000000 00103aff" source "ff02 (13) 01 8600 0000 40000708 (8)"
@@ -397,6 +398,22 @@ START_TEST(routers_that_the_zone_names_may_speak) {
 }
 END_TEST
 
+START_TEST(who_is_named_may_still_not_hand_out_what_another_zone_has) {
+  static const char prefix[] = "03044040 00000e10 00000708 (4)";
+  char text[FRAME_MOST];
+  for (int zone = 1; zone <= 3; zone += 2) { /* its own network, and one of the core */
+    snprintf(text, sizeof text,
+             "333300000001 020000000901 86dd 60000000 00303aff fe80 (13) 01 ff02 (13) 01 8600 0000 40000708 (8) %s"
+             "2409 000%d (12)",
+             prefix, zone);
+    see(LGWAN, text);
+  }
+  expect("bypass lgwan>core prefix-claim;");
+  see_dhcp(LGWAN, "020000000903", "0a0100fc ffffffff", "00430044", "02", "0a020099", "020000001111", "350102 ff");
+  expect("unknown-segment lgwan>internet dhcp-offer;");
+}
+END_TEST
+
 START_TEST(servers_that_the_zone_names_may_answer) {
   answer_dhcp(LGWAN, "020000000903", "0a0100fc", "350102 3604 0a0100fc ff"); /* a host with a MAC */
   answer_dhcp(LGWAN, "020000000960", "0a0100fb", "350102 3604 0a0100fb ff"); /* an address */
@@ -523,6 +540,7 @@ int main(void) {
   tcase_add_test(all, an_undeclared_switch_may_serve_several_zones_and_its_tree_may_change);
   tcase_add_test(all, a_tree_that_takes_another_zones_root_is_a_joint);
   tcase_add_test(all, routers_that_the_zone_names_may_speak);
+  tcase_add_test(all, who_is_named_may_still_not_hand_out_what_another_zone_has);
   tcase_add_test(all, servers_that_the_zone_names_may_answer);
   tcase_add_test(all, a_client_may_choose_a_server_that_the_zone_names);
   tcase_add_test(all, while_policies_are_exchanged_the_next_one_may_name_a_server);
