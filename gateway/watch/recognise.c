@@ -13,67 +13,71 @@
 
 #include "base/cursor.h"
 
-enum { WAYS = 4, PACKET_MOST = 512, IPV4_HEADER = 20, IPV6_HEADER = 40, NO_WORD = -1, ALLOWED = 6 };
+enum { WAYS = 16, PACKET_MOST = 512, IPV4_HEADER = 20, IPV6_HEADER = 40, NO_WORD = -1, ALLOWED = 6 };
 enum { EXPECTED_BITS = 65536, EXPECTED_WORDS = EXPECTED_BITS / 64 };
 
 static const int64_t ABANDONED = 10LL * 1000000000; /* a connection that says nothing for so long gives way */
 static const int64_t EXPECTED_TURN = 10LL * 1000000000;
 
+/* How nDPI comes to its conclusion: noise also looks like what it guesses from a few bits. */
+enum certainty { SURE, GUESSED, GUESSED_IN_TCP };
+
 /* Protocols that can be told, by the name with which a finding calls them. */
 static const struct {
   uint16_t number;
   const char *name;
+  enum certainty certainty;
 } NAMES[] = {
-    {NDPI_PROTOCOL_FTP_CONTROL, "ftp"},
-    {NDPI_PROTOCOL_FTP_DATA, "ftp-data"},
-    {NDPI_PROTOCOL_MAIL_POP, "pop3"},
-    {NDPI_PROTOCOL_MAIL_SMTP, "smtp"},
-    {NDPI_PROTOCOL_MAIL_IMAP, "imap"},
-    {NDPI_PROTOCOL_DNS, "dns"},
-    {NDPI_PROTOCOL_HTTP, "http"},
-    {NDPI_PROTOCOL_HTTP_CONNECT, "http-connect"},
-    {NDPI_PROTOCOL_HTTP_PROXY, "http-proxy"},
-    {NDPI_PROTOCOL_WEBSOCKET, "websocket"},
-    {NDPI_PROTOCOL_NTP, "ntp"},
-    {NDPI_PROTOCOL_NETBIOS, "netbios"},
-    {NDPI_PROTOCOL_NFS, "nfs"},
-    {NDPI_PROTOCOL_SNMP, "snmp"},
-    {NDPI_PROTOCOL_SMBV1, "smb"},
-    {NDPI_PROTOCOL_SMBV23, "smb"},
-    {NDPI_PROTOCOL_SYSLOG, "syslog"},
-    {NDPI_PROTOCOL_DHCP, "dhcp"},
-    {NDPI_PROTOCOL_POSTGRES, "postgresql"},
-    {NDPI_PROTOCOL_MYSQL, "mysql"},
-    {NDPI_PROTOCOL_MSSQL_TDS, "mssql"},
-    {NDPI_PROTOCOL_ORACLE, "oracle"},
-    {NDPI_PROTOCOL_BITTORRENT, "bittorrent"},
-    {NDPI_PROTOCOL_MODBUS, "modbus"},
-    {NDPI_PROTOCOL_TELNET, "telnet"},
-    {NDPI_PROTOCOL_RDP, "rdp"},
-    {NDPI_PROTOCOL_VNC, "vnc"},
-    {NDPI_PROTOCOL_TLS, "tls"},
-    {NDPI_PROTOCOL_DTLS, "dtls"},
-    {NDPI_PROTOCOL_SSH, "ssh"},
-    {NDPI_PROTOCOL_SIP, "sip"},
-    {NDPI_PROTOCOL_RTP, "rtp"},
-    {NDPI_PROTOCOL_TFTP, "tftp"},
-    {NDPI_PROTOCOL_KERBEROS, "kerberos"},
-    {NDPI_PROTOCOL_LDAP, "ldap"},
-    {NDPI_PROTOCOL_RADIUS, "radius"},
-    {NDPI_PROTOCOL_TEAMVIEWER, "teamviewer"},
-    {NDPI_PROTOCOL_ANYDESK, "anydesk"},
-    {NDPI_PROTOCOL_OPENVPN, "openvpn"},
-    {NDPI_PROTOCOL_WIREGUARD, "wireguard"},
-    {NDPI_PROTOCOL_SOCKS, "socks"},
-    {NDPI_PROTOCOL_RSYNC, "rsync"},
-    {NDPI_PROTOCOL_GIT, "git"},
-    {NDPI_PROTOCOL_IRC, "irc"},
-    {NDPI_PROTOCOL_CITRIX, "citrix"},
-    {NDPI_PROTOCOL_QUIC, "quic"},
-    {NDPI_PROTOCOL_DNP3, "dnp3"},
-    {NDPI_PROTOCOL_IEC60870, "iec60870"},
-    {NDPI_PROTOCOL_S7COMM, "s7comm"},
-    {NDPI_PROTOCOL_MQTT, "mqtt"},
+    {NDPI_PROTOCOL_FTP_CONTROL, "ftp", SURE},
+    {NDPI_PROTOCOL_FTP_DATA, "ftp-data", SURE},
+    {NDPI_PROTOCOL_MAIL_POP, "pop3", SURE},
+    {NDPI_PROTOCOL_MAIL_SMTP, "smtp", SURE},
+    {NDPI_PROTOCOL_MAIL_IMAP, "imap", SURE},
+    {NDPI_PROTOCOL_DNS, "dns", GUESSED_IN_TCP},
+    {NDPI_PROTOCOL_HTTP, "http", SURE},
+    {NDPI_PROTOCOL_HTTP_CONNECT, "http-connect", SURE},
+    {NDPI_PROTOCOL_HTTP_PROXY, "http-proxy", SURE},
+    {NDPI_PROTOCOL_WEBSOCKET, "websocket", GUESSED},
+    {NDPI_PROTOCOL_NTP, "ntp", SURE},
+    {NDPI_PROTOCOL_NETBIOS, "netbios", SURE},
+    {NDPI_PROTOCOL_NFS, "nfs", SURE},
+    {NDPI_PROTOCOL_SNMP, "snmp", SURE},
+    {NDPI_PROTOCOL_SMBV1, "smb", SURE},
+    {NDPI_PROTOCOL_SMBV23, "smb", SURE},
+    {NDPI_PROTOCOL_SYSLOG, "syslog", SURE},
+    {NDPI_PROTOCOL_DHCP, "dhcp", SURE},
+    {NDPI_PROTOCOL_POSTGRES, "postgresql", SURE},
+    {NDPI_PROTOCOL_MYSQL, "mysql", SURE},
+    {NDPI_PROTOCOL_MSSQL_TDS, "mssql", SURE},
+    {NDPI_PROTOCOL_ORACLE, "oracle", SURE},
+    {NDPI_PROTOCOL_BITTORRENT, "bittorrent", SURE},
+    {NDPI_PROTOCOL_MODBUS, "modbus", SURE},
+    {NDPI_PROTOCOL_TELNET, "telnet", SURE},
+    {NDPI_PROTOCOL_RDP, "rdp", SURE},
+    {NDPI_PROTOCOL_VNC, "vnc", SURE},
+    {NDPI_PROTOCOL_TLS, "tls", SURE},
+    {NDPI_PROTOCOL_DTLS, "dtls", SURE},
+    {NDPI_PROTOCOL_SSH, "ssh", SURE},
+    {NDPI_PROTOCOL_SIP, "sip", SURE},
+    {NDPI_PROTOCOL_RTP, "rtp", GUESSED},
+    {NDPI_PROTOCOL_TFTP, "tftp", SURE},
+    {NDPI_PROTOCOL_KERBEROS, "kerberos", SURE},
+    {NDPI_PROTOCOL_LDAP, "ldap", SURE},
+    {NDPI_PROTOCOL_RADIUS, "radius", SURE},
+    {NDPI_PROTOCOL_TEAMVIEWER, "teamviewer", SURE},
+    {NDPI_PROTOCOL_ANYDESK, "anydesk", SURE},
+    {NDPI_PROTOCOL_OPENVPN, "openvpn", GUESSED},
+    {NDPI_PROTOCOL_WIREGUARD, "wireguard", SURE},
+    {NDPI_PROTOCOL_SOCKS, "socks", SURE},
+    {NDPI_PROTOCOL_RSYNC, "rsync", SURE},
+    {NDPI_PROTOCOL_GIT, "git", SURE},
+    {NDPI_PROTOCOL_IRC, "irc", SURE},
+    {NDPI_PROTOCOL_CITRIX, "citrix", SURE},
+    {NDPI_PROTOCOL_QUIC, "quic", SURE},
+    {NDPI_PROTOCOL_DNP3, "dnp3", GUESSED},
+    {NDPI_PROTOCOL_IEC60870, "iec60870", SURE},
+    {NDPI_PROTOCOL_S7COMM, "s7comm", SURE},
+    {NDPI_PROTOCOL_MQTT, "mqtt", GUESSED},
 };
 
 /* Words of `protocol` that stand for more than the name of one protocol, or for one under another name. */
@@ -121,10 +125,14 @@ struct recogniser {
 
 /* ---- words ---- */
 
-static const char *name_of(uint16_t number) {
-  for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
-    if (NAMES[i].number == number)
-      return NAMES[i].name;
+/* NULL: not one of ours. */
+static const char *name_of(uint16_t number, enum certainty *ret_certainty) {
+  for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+    if (NAMES[i].number != number)
+      continue;
+    *ret_certainty = NAMES[i].certainty;
+    return NAMES[i].name;
+  }
   return NULL;
 }
 
@@ -320,12 +328,17 @@ static struct looked_at *find_slot(struct recogniser *recogniser, const struct c
   return oldest;
 }
 
-static const char *ask(struct recogniser *recogniser, struct looked_at *slot, const struct packet_copy *copy) {
+static const char *ask(struct recogniser *recogniser, struct looked_at *slot, const struct packet_copy *copy,
+                       enum certainty *ret_certainty) {
   ndpi_protocol protocol =
       ndpi_detection_process_packet(recogniser->module, &slot->flow, copy->bytes, (unsigned short)copy->length,
                                     (uint64_t)(slot->seen > 0 ? slot->seen : 0) / 1000000);
-  const char *application = name_of(protocol.app_protocol);
-  return application != NULL ? application : name_of(protocol.master_protocol);
+  const char *application = name_of(protocol.app_protocol, ret_certainty);
+  return application != NULL ? application : name_of(protocol.master_protocol, ret_certainty);
+}
+
+static bool wraps_anything(const char *name) {
+  return strcmp(name, "tls") == 0 || strcmp(name, "dtls") == 0;
 }
 
 enum recognition recogniser_see(struct recogniser *recogniser, const struct connection_key *key,
@@ -341,11 +354,14 @@ enum recognition recogniser_see(struct recogniser *recogniser, const struct conn
     return RECOGNISE_DONE;
   struct looked_at *slot = find_slot(recogniser, key, frame->time);
   slot->seen = frame->time;
-  const char *name = ask(recogniser, slot, &copy);
+  enum certainty certainty = SURE;
+  const char *name = ask(recogniser, slot, &copy, &certainty);
   if (name == NULL && left > 1)
     return RECOGNISE_MORE;
   empty(slot);
-  if (name == NULL || strcmp(name, "tls") == 0 || suits(flow->protocol.text, name))
+  if (name == NULL || wraps_anything(name) || suits(flow->protocol.text, name))
+    return RECOGNISE_DONE;
+  if (certainty == GUESSED || (certainty == GUESSED_IN_TCP && frame->packet.protocol == PROTOCOL_TCP))
     return RECOGNISE_DONE;
   *ret_name = name;
   return RECOGNISE_WRONG;

@@ -189,6 +189,25 @@ START_TEST(many_connections_at_once_are_each_recognised) {
 }
 END_TEST
 
+/* Encrypted and compressed protocols that nobody knows look like this; thousands of them. */
+START_TEST(noise_is_no_mismatch) {
+  static const uint16_t ports[] = {443, 3389, 22, 25, 80};
+  uint8_t bytes[300];
+  srandom(1);
+  for (uint16_t n = 0; n < 6000; n++) {
+    struct ends ends = {"10.1.0.5", "10.2.0.5", (uint16_t)(10000 + n), ports[n % 5]};
+    say(&ends, 6, true, TCP_SYN, NULL, 0);
+    for (int i = 0; i < 6; i++) {
+      for (size_t at = 0; at < sizeof bytes; at++)
+        bytes[at] = (uint8_t)random();
+      say(&ends, 6, i % 2 == 0, TCP_ACK | TCP_PSH, bytes, 10 + (size_t)random() % 280);
+    }
+    wires.now += 100000000; /* more at a time than can be looked at would be blindness */
+  }
+  two_wires_expect(&wires, 300, "");
+}
+END_TEST
+
 /* Payload that lies about everything: nothing may come of it but a verdict. */
 START_TEST(hostile_payload_does_no_harm) {
   static const uint16_t ports[] = {443, 3389, 22, 25, 80};
@@ -225,6 +244,8 @@ int main(void) {
   tcase_add_test(all, ssh_where_tls_stands_is_told_over_ipv6_too);
   tcase_add_test(all, the_next_connection_with_the_same_ports_is_looked_at_anew);
   tcase_add_test(all, many_connections_at_once_are_each_recognised);
+  tcase_set_timeout(all, 60);
+  tcase_add_test(all, noise_is_no_mismatch);
   tcase_add_loop_test(all, hostile_payload_does_no_harm, 0, 4);
   suite_add_tcase(suite, all);
   SRunner *runner = srunner_create(suite);
