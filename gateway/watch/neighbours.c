@@ -57,18 +57,27 @@ static bool is_named_mac(const struct watch *watch, const struct sighting *sight
          (watch->pending.policy != NULL && is_named_mac_by(watch, &watch->pending, sighting->wire, speaker, mac));
 }
 
+/* From a MAC that routers share: known by the address of the one that speaks. */
+static bool is_named_through_virtual(const struct watch *watch, const struct generation *generation,
+                                     const struct sighting *sighting, enum speaker speaker) {
+  const struct address *source = &sighting->packet.source;
+  zone_index zone = generation->wire_zones[sighting->wire];
+  struct mac owner;
+  return declared_has_address(generation->declared, zone, speaker, source) ||
+         (machines_find_address(homes_machines(watch->homes), source, &owner) &&
+          declared_mac(generation->declared, zone, speaker, &owner));
+}
+
 static bool is_named_by(const struct watch *watch, const struct generation *generation, const struct sighting *sighting,
                         enum speaker speaker) {
   const struct frame *frame = sighting->frame;
-  const struct declared *declared = generation->declared;
-  zone_index zone = generation->wire_zones[sighting->wire];
   if (is_named_mac_by(watch, generation, sighting->wire, speaker, &frame->source_mac))
     return true;
   if (frame->content != CONTENT_IP)
     return false;
-  return declared_address(declared, zone, speaker, &sighting->packet.source) ||
-         (mac_is_virtual(&frame->source_mac) &&
-          declared_has_address(declared, zone, speaker, &sighting->packet.source));
+  zone_index zone = generation->wire_zones[sighting->wire];
+  return declared_address(generation->declared, zone, speaker, &sighting->packet.source) ||
+         (mac_is_virtual(&frame->source_mac) && is_named_through_virtual(watch, generation, sighting, speaker));
 }
 
 static bool is_named(const struct watch *watch, const struct sighting *sighting, enum speaker speaker) {

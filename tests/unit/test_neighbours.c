@@ -154,7 +154,7 @@ static void ask_dhcp(int wire, const char *mac, const char *options) {
 }
 
 static void answer_dhcp(int wire, const char *mac, const char *address, const char *options) {
-  char addresses[64], offered[16];
+  char addresses[64], offered[32];
   snprintf(addresses, sizeof addresses, "%s ffffffff", address);
   snprintf(offered, sizeof offered, "0a0%d0099", wire + 1);
   see_dhcp(wire, mac, addresses, "00430044", "02", offered, "020000001111", options);
@@ -390,6 +390,8 @@ START_TEST(routers_that_the_zone_names_may_speak) {
   see(LGWAN, RA("020000000950", "fe80 (13) 03"));          /* may speak */
   see(LGWAN, "01005e000012 00005e000101 0800 45000020 00000000 ff70 0000 0a0100fa e0000012 31010000 (12)");
   see(LGWAN, "01005e000012 00005e000101 0800 45000020 00000000 ff70 0000 0a0100fe e0000012 31010000 (12)");
+  see(LGWAN, ARP("020000000902", "0a01000b", "0a010001")); /* the shared MAC of one that is known by its own */
+  see(LGWAN, "01005e000012 00005e000101 0800 45000020 00000000 ff70 0000 0a01000b e0000012 31010000 (12)");
   expect("");
   see(LGWAN, RA("020000000951", "fe80 (13) 04"));
   expect("rogue-router lgwan>- router-advertisement;");
