@@ -110,10 +110,15 @@ static void find_fragments(struct pieces *pieces) {
   bool version4 = pieces->situation.family == FAMILY_IPV4;
   diagram offset = any_bit(bench, OFFSET), more = any_bit(bench, MORE_FRAGMENTS);
   diagram sound = version4 ? number_in(bench, FIELD_VERSION_LENGTH, 0x45, 0x4f) : sound_ipv6(bench);
-  sound = diagram_difference(store, sound, pieces->kernel.undecided);
   pieces->later = diagram_and(store, sound, offset);
   /* In IPv6 a packet with the header alone is one, too: it is taken for the first and the last. */
   pieces->first = diagram_difference(store, version4 ? diagram_and(store, sound, more) : sound, offset);
+}
+
+static void leave_out_undecided(struct pieces *pieces) {
+  struct diagram_store *store = pieces->bench->store;
+  pieces->first = diagram_difference(store, pieces->first, pieces->kernel.undecided);
+  pieces->later = diagram_difference(store, pieces->later, pieces->kernel.undecided);
 }
 
 /* ---- what the guard has against them ---- */
@@ -364,12 +369,15 @@ static void give_up(struct pieces *pieces) {
 }
 
 static void check_interface(struct pieces *pieces) {
-  if (symbolic_early(pieces->bench->machine, &pieces->situation, NF_IP_PRI_CONNTRACK_DEFRAG, &pieces->kernel) != 0) {
+  find_fragments(pieces);
+  if (symbolic_early(pieces->bench->machine, &pieces->situation,
+                     diagram_or(pieces->bench->store, pieces->first, pieces->later), NF_IP_PRI_CONNTRACK_DEFRAG,
+                     &pieces->kernel) != 0) {
     give_up(pieces);
     return;
   }
   note_gaps(pieces);
-  find_fragments(pieces);
+  leave_out_undecided(pieces);
   ask_guard(pieces);
   for (int later = 0; later < 2 && !diagram_store_failed(pieces->bench->store); later++) {
     check_refused(pieces, later);

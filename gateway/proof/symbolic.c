@@ -231,15 +231,20 @@ static diagram related_packets(struct symbolic *machine, enum address_family fam
   return diagram_range(machine->store, &field, &protocol, &protocol);
 }
 
-static diagram universe_of(struct symbolic *machine, const struct situation *situation, bool early) {
+static diagram universe_of(struct symbolic *machine, const struct situation *situation) {
   bool related = situation->tracking == TRACKING_RELATED_ORIGINAL || situation->tracking == TRACKING_RELATED_REPLY;
-  if (early)
-    return DIAGRAM_TRUE;
   diagram whole = whole_packets(machine, situation->family);
   return related ? diagram_and(machine->store, whole, related_packets(machine, situation->family)) : whole;
 }
 
-static int way_run(struct symbolic *machine, const struct situation *situation, bool early, int32_t before_priority,
+/* What is asked: about which packets, and whether only of base chains before routing and before a priority. */
+struct asking {
+  diagram packets;
+  bool early;
+  int32_t before_priority;
+};
+
+static int way_run(struct symbolic *machine, const struct situation *situation, const struct asking *asking,
                    struct way *way) {
   bool opens = situation->tracking == TRACKING_OPENS;
   struct mark_word mark = {.keep = opens ? 0 : UINT32_MAX, .flip = 0};
@@ -247,7 +252,7 @@ static int way_run(struct symbolic *machine, const struct situation *situation, 
       .situation = situation, .in = interface_of(machine, situation->in), .out = interface_of(machine, situation->out)};
   struct stop *stops = NULL;
   size_t count = 0;
-  way->passed = universe_of(machine, situation, early);
+  way->passed = asking->packets;
   machine->universe = way->passed;
   way->early = way->passed;
   way->undecided = DIAGRAM_FALSE;
@@ -256,12 +261,12 @@ static int way_run(struct symbolic *machine, const struct situation *situation, 
                                   .untracked = DIAGRAM_FALSE,
                                   .mark_start = word_intern(machine, mark),
                                   .packet_mark_start = word_unknown(machine)};
-  if (order_make(machine, situation, early, before_priority, &stops, &count) < 0)
+  if (order_make(machine, situation, asking->early, asking->before_priority, &stops, &count) < 0)
     return -ENOMEM;
   way_bridges(machine, &view, way);
   for (size_t i = 0; i < count; i++)
     way_stop(machine, &view, &stops[i], way);
-  if (!early)
+  if (!asking->early)
     way_egress(machine, situation, way);
   return 0;
 }
@@ -372,12 +377,12 @@ static int answer_make(struct symbolic *machine, const struct way *way, size_t f
   return answer_journal(machine, first, result);
 }
 
-static int judge(struct symbolic *machine, const struct situation *situation, bool early, int32_t before_priority,
+static int judge(struct symbolic *machine, const struct situation *situation, const struct asking *asking,
                  struct symbolic_result *ret_result) {
   struct symbolic_result result = {.may = DIAGRAM_FALSE};
   struct way way;
   size_t first = machine->journal_count;
-  int status = way_run(machine, situation, early, before_priority, &way);
+  int status = way_run(machine, situation, asking, &way);
   if (status == 0)
     status = answer_make(machine, &way, first, &result);
   if (status < 0 || machine->failed || diagram_store_failed(machine->store))
@@ -387,10 +392,12 @@ static int judge(struct symbolic *machine, const struct situation *situation, bo
 }
 
 int symbolic_judge(struct symbolic *machine, const struct situation *situation, struct symbolic_result *ret_result) {
-  return judge(machine, situation, false, 0, ret_result);
+  struct asking asking = {.packets = universe_of(machine, situation)};
+  return judge(machine, situation, &asking, ret_result);
 }
 
-int symbolic_early(struct symbolic *machine, const struct situation *situation, int32_t before_priority,
-                   struct symbolic_result *ret_result) {
-  return judge(machine, situation, true, before_priority, ret_result);
+int symbolic_early(struct symbolic *machine, const struct situation *situation, diagram packets,
+                   int32_t before_priority, struct symbolic_result *ret_result) {
+  struct asking asking = {packets, true, before_priority};
+  return judge(machine, situation, &asking, ret_result);
 }

@@ -63,9 +63,9 @@ struct symbolic_result {
 };
 
 /* Only the hooks before routing (priority < conntrack included): `in` and family of the situation count. For the claims
- * about the guard, where fragments are judged one by one. */
-int symbolic_early(struct symbolic *machine, const struct situation *situation, int32_t before_priority,
-                   struct symbolic_result *ret_result);
+ * about the guard, where fragments are judged one by one. packets: those that are asked about. */
+int symbolic_early(struct symbolic *machine, const struct situation *situation, diagram packets,
+                   int32_t before_priority, struct symbolic_result *ret_result);
 
 /* 0, or -ENOMEM (also when the store's budget is spent). Of packets that arrive whole, and for
  * RELATED of ICMP: may and must hold no others. */

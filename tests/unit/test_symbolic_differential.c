@@ -1147,8 +1147,9 @@ static void compare_world(struct world *world, struct tally *tally) {
   question.machine = symbolic_new(&world->ruleset, &surroundings, question.space, question.store, arena);
   for (unsigned i = 0; i < 6; i++) {
     question.situation = some_situation(world);
-    int status = world->early ? symbolic_early(question.machine, &question.situation, -400, &question.result)
-                              : symbolic_judge(question.machine, &question.situation, &question.result);
+    int status = world->early
+                     ? symbolic_early(question.machine, &question.situation, DIAGRAM_TRUE, -400, &question.result)
+                     : symbolic_judge(question.machine, &question.situation, &question.result);
     if (status < 0) {
       tally->spent++;
       break;
