@@ -171,10 +171,9 @@ static bool is_left_alone(const struct packet *packet) {
 }
 
 static enum situation_tracking tracking_of(const struct query *query) {
-  const struct packet *opener = query->role == ROLE_OPENS ? &query->packet : &query->opener;
   if (is_left_alone(&query->packet))
     return TRACKING_UNTRACKED;
-  if (!opens_connections(opener))
+  if (query->role == ROLE_OPENS && !opens_connections(&query->packet))
     return TRACKING_INVALID;
   return query->role == ROLE_REPLY ? TRACKING_REPLY : query->role == ROLE_ORIGINAL ? TRACKING_ORIGINAL : TRACKING_OPENS;
 }
@@ -207,6 +206,8 @@ static int ask_both(struct inquiry *inquiry, const struct service_argument *serv
   question->service = *service;
   inquiry->query = explain_query(question);
   find_way(inquiry);
+  if (inquiry->query.role != ROLE_OPENS && !opens_connections(&inquiry->query.opener))
+    inquiry->query.role = ROLE_OPENS; /* there is no such connection that it could belong to */
   inquiry->decision = policy_decide(question->policy, &circumstances, &inquiry->query);
   return ask_kernel(inquiry);
 }
