@@ -25,6 +25,8 @@ enum {
 static const int64_t MILLISECOND = 1000000;
 #define HOLD (200 * MILLISECOND)
 #define TICK (50 * MILLISECOND)
+#define CROWD_INTERVAL (10000 * MILLISECOND)
+enum { CROWD_LEAST = 32 };
 
 /* ---- telling ---- */
 
@@ -559,17 +561,29 @@ void watch_frame(struct watch *watch, int wire, const struct captured_frame *cap
     wait(watch, waiting, captured);
 }
 
+/* How many are to be told now. */
+static uint64_t crowd_look(struct crowd *crowd, uint64_t total, int64_t now) {
+  uint64_t more = total - crowd->before;
+  if (more < CROWD_LEAST && now - crowd->since < CROWD_INTERVAL && now >= crowd->since)
+    return 0;
+  crowd->since = now;
+  crowd->before = total;
+  more = more >= CROWD_LEAST ? more : 0;
+  crowd->told += more;
+  return more;
+}
+
 /* What one of them had no room for is not known any more. */
 static void look_at_tables(struct watch *watch, int64_t now) {
-  uint64_t lost = connections_lost(watch->connections), unrecognised = recogniser_overflows(watch->recogniser);
+  uint64_t evicted = connections_lost(watch->connections), lost = evicted + fragments_lost(watch->fragments);
   connections_set_time(watch->connections, now / 1000000000);
-  lost += fragments_lost(watch->fragments);
   if (lost != watch->lost || watch->whole_since == 0)
     watch_missed_something(watch);
-  if (unrecognised != watch->unrecognised)
-    watch_is_blind(watch, WIRE_NONE, "recognition-full", unrecognised - watch->unrecognised, false, now);
   watch->lost = lost;
-  watch->unrecognised = unrecognised;
+  (void)crowd_look(&watch->evicted, evicted, now);
+  uint64_t unrecognised = crowd_look(&watch->unrecognised, recogniser_overflows(watch->recogniser), now);
+  if (unrecognised > 0)
+    watch_is_blind(watch, WIRE_NONE, "recognition-full", unrecognised, false, now);
 }
 
 static void let_time_pass(struct watch *watch, int64_t now) {
@@ -630,7 +644,7 @@ uint64_t watch_evicted_machines(const struct watch *watch) {
 }
 
 uint64_t watch_evicted(const struct watch *watch) {
-  return connections_lost(watch->connections);
+  return watch->evicted.told;
 }
 
 uint64_t watch_taken_up(const struct watch *watch) {

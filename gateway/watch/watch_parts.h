@@ -64,6 +64,13 @@ struct waiting {
   uint8_t bytes[WAITING_BYTES];
 };
 
+/* What a table had no room for. A set of a table is full by chance now and then, long before the table is: only what
+ * comes in numbers is told. */
+struct crowd {
+  int64_t since;
+  uint64_t before, told;
+};
+
 struct watch {
   struct watch_settings settings;
   struct wire *wires;
@@ -88,8 +95,9 @@ struct watch {
   uint32_t withheld_epoch;   /* in which was chosen what the kernel may withhold */
   bool prefilter_distrusted; /* it withheld what it may not: nothing until the next policy */
   int64_t now, next_tick;
-  int64_t whole_since; /* since when nothing was missed; 0: not since the beginning */
-  uint64_t taken_up, lost, unrecognised;
+  int64_t whole_since;     /* since when nothing was missed; 0: not since the beginning */
+  uint64_t taken_up, lost; /* lost: of any table */
+  struct crowd evicted, unrecognised;
   const struct captured_frame *at; /* the frame that is being judged, for evidence; NULL: none */
   int at_wire;
   struct waiting waiting[WAITING]; /* a ring */

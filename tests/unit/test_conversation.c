@@ -130,6 +130,18 @@ START_TEST(a_table_of_old_conversations_is_not_full) {
 }
 END_TEST
 
+/* A set of four is full by chance now and then, long before the table is. */
+START_TEST(a_table_with_much_room_is_not_full_by_chance) {
+  for (unsigned i = 0; i < 60000; i++) {
+    char client[32];
+    snprintf(client, sizeof client, "10.1.0.%u", 2 + i % 100);
+    forward(packet(INSIDE, 17, client, (uint16_t)(1024 + i / 100), "10.2.0.5", 53, 0));
+    wires.now += 700000000;
+  }
+  ck_assert_uint_eq(watch_evicted(wires.watch), 0);
+}
+END_TEST
+
 START_TEST(live_conversations_that_have_to_go_are_counted) {
   for (uint16_t i = 0; i < 20000; i++)
     forward(packet(INSIDE, 17, "10.1.0.5", (uint16_t)(1024 + i), "10.2.0.5", 53, 0));
@@ -231,6 +243,7 @@ int main(void) {
   tcase_add_loop_test(all, after_blindness_nothing_follows_from_what_was_not_seen, 0, answers);
   tcase_add_test(all, a_connection_in_its_middle_may_have_slept_for_days);
   tcase_add_test(all, a_table_of_old_conversations_is_not_full);
+  tcase_add_test(all, a_table_with_much_room_is_not_full_by_chance);
   tcase_add_test(all, live_conversations_that_have_to_go_are_counted);
   tcase_add_test(all, denied_conversations_go_before_live_ones);
   tcase_add_test(all, pieces_of_a_lawful_packet_pass_in_their_order);
