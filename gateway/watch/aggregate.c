@@ -109,9 +109,20 @@ static bool by_reason(enum finding_kind kind) {
   return by_wire(kind) && kind != FINDING_ROGUE_UPLINK;
 }
 
-/* What joins two zones joins the second with the first, too. */
+/* What joins two zones joins the second with the first, too; and a tunnel has two directions. */
 static bool without_direction(enum finding_kind kind) {
-  return kind == FINDING_BRIDGED || kind == FINDING_DUAL_HOMED;
+  return kind == FINDING_BRIDGED || kind == FINDING_DUAL_HOMED || kind == FINDING_TUNNEL;
+}
+
+/* Two machines that build a tunnel greet on one port, encrypt on another, and answer to a third: one cause. */
+static void fill_tunnel(struct cause *cause) {
+  uint8_t source[sizeof cause->source];
+  cause->port = -1;
+  if (memcmp(cause->source, cause->destination, sizeof source) <= 0)
+    return;
+  memcpy(source, cause->source, sizeof source);
+  memcpy(cause->source, cause->destination, sizeof source);
+  memcpy(cause->destination, source, sizeof source);
 }
 
 static void fill_details(const struct finding *finding, struct cause *cause) {
@@ -128,6 +139,8 @@ static void fill_details(const struct finding *finding, struct cause *cause) {
   cause->port = finding->protocol == 1 || finding->protocol == 58 ? finding->icmp_type : finding->destination_port;
   cause->vlan = finding->vlan;
   cause->ethertype = finding->ethertype;
+  if (finding->kind == FINDING_TUNNEL)
+    fill_tunnel(cause);
 }
 
 /* Whoever carries it, it is one cause. */

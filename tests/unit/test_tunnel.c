@@ -287,6 +287,17 @@ START_TEST(a_tunnel_through_the_gateway_is_one_alert) {
 }
 END_TEST
 
+START_TEST(both_directions_of_a_tunnel_and_all_its_ports_are_one_alert) {
+  show(OUTSIDE, ON, BB " udp:500>500 raw:1122334455667788000000000000000021202208000000000000001c");
+  show(OUTSIDE, ON, "ip4:10.2.0.6>10.2.0.5 udp:500>500 raw:1122334455667788000000000000000021202208000000000000001c");
+  show(OUTSIDE, ON, BB " udp:4500>4500 raw:00001234 fill:60");
+  show(OUTSIDE, ON, "ip4:10.2.0.6>10.2.0.5 udp:4500>4500 raw:00001234 fill:60");
+  expect("tunnel internet>internet ike;", "IPsec");
+  show(OUTSIDE, ON, "ip4:10.2.0.7>10.2.0.5 udp:4500>4500 raw:00001234 fill:60");
+  expect("tunnel internet>internet ike;tunnel internet>internet esp;", "another machine");
+}
+END_TEST
+
 START_TEST(what_came_in_forbidden_and_left_as_a_tunnel_is_no_attempt) {
   show(INSIDE, IN, AB " gre " AX);
   show(OUTSIDE, OUT, AB " gre " AX);
@@ -422,6 +433,7 @@ int main(void) {
   tcase_add_loop_test(all, a_frame_on_a_wire_is_told_as_what_it_is, 0, SIGHTS);
   tcase_add_test(all, a_tunnel_that_begins_within_a_lawful_conversation_is_found);
   tcase_add_test(all, a_tunnel_through_the_gateway_is_one_alert);
+  tcase_add_test(all, both_directions_of_a_tunnel_and_all_its_ports_are_one_alert);
   tcase_add_test(all, what_came_in_forbidden_and_left_as_a_tunnel_is_no_attempt);
   tcase_add_test(all, a_tunnel_whose_outer_address_was_rewritten_is_a_disguised_crossing);
   tcase_add_test(all, an_encrypted_tunnel_that_a_flow_names_is_told_when_it_becomes_another);
