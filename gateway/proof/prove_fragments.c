@@ -303,7 +303,9 @@ static diagram pieces_of_authorised(struct pieces *pieces, const struct finding 
   struct diagram_store *store = bench->store;
   diagram whole;
   if (finding->situation.tracking == TRACKING_OPENS) {
-    whole = authorised_packets(bench->authorised, &finding->pair, &finding->situation);
+    struct authorised_parts parts; /* neighbour discovery is not lawful in pieces: RFC 6980 */
+    authorised_packets_in_parts(bench->authorised, &finding->pair, &finding->situation, &parts);
+    whole = diagram_difference(store, parts.wanted, parts.objections);
   } else {
     struct zone_pair opener = {finding->pair.to, finding->pair.from, finding->pair.same_interface};
     whole = diagram_support(store, authorised_connections(bench->authorised, &opener, &finding->situation, true));
