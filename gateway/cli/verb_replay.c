@@ -36,12 +36,12 @@ struct replay {
   bool write_failed;
 };
 
-static void tell(void *context, struct event *event, const struct timezone *timezone) {
+static void tell(void *context, struct event *event, const struct timezone *local) {
   struct replay *replay = context;
   if (event->id[0] == '\0')
     snprintf(event->id, sizeof event->id, "replay-%llu", (unsigned long long)++replay->alerts);
   replay->found = replay->found || event->severity <= EVENT_WARNING;
-  if (event_log_write(replay->log, event, timezone) < 0)
+  if (event_log_write(replay->log, event, local) < 0)
     replay->write_failed = true;
 }
 

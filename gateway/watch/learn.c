@@ -97,7 +97,7 @@ static void learn_from_zones(struct learning *learning, int wire, const struct f
   bool lawful = is_lawful(learning, frame, source.zone, destination.zone);
   if (source.zone != here && destination.zone == here && lawful)
     credit(learning, wire, &frame->source_mac, EVIDENCE_LAWFUL);
-  if (source.zone == here && destination.zone != here)
+  if (source.zone == here)
     credit(learning, wire, &frame->destination_mac, lawful ? EVIDENCE_LAWFUL : EVIDENCE_ROUTER);
 }
 

@@ -44,6 +44,8 @@ enum {
   LOST_UNKNOWN = 0xffff,
 };
 
+static const size_t ROOM = 65536; /* at least, for a block */
+
 /* The longest block that is read: a frame of 256 KiB, and options as nobody writes them. */
 static const uint32_t LONGEST = 16 * 1024 * 1024;
 
@@ -128,7 +130,7 @@ static int ends_early(const struct pcapng *pcapng, struct error *error) {
 static int fit_block(struct pcapng *pcapng, size_t size, struct error *error) {
   if (size <= pcapng->block_size)
     return 0;
-  size_t wanted = size < 64 * 1024 ? 64 * 1024 : size;
+  size_t wanted = size < ROOM ? ROOM : size;
   uint8_t *block = realloc(pcapng->block, wanted);
   if (block == NULL)
     return error_set(error, ENOMEM, "%s: no memory", pcapng->name);
