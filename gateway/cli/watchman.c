@@ -46,10 +46,10 @@ struct watchman {
   struct watch *watch;
   struct live *live;
   struct watch_record *record;
-  struct sandbox *sandbox;                      /* NULL: not wanted */
-  char publication[sizeof(struct sockaddr_un)]; /* kidod's socket */
-  int epoll, clock, signals, status, follow;    /* descriptors, -1: none */
-  int64_t follow_at;                            /* when to try kidod again */
+  struct sandbox *sandbox;                                        /* NULL: not wanted */
+  char publication[sizeof((struct sockaddr_un *)NULL)->sun_path]; /* kidod's socket */
+  int epoll, clock, signals, status, follow;                      /* descriptors, -1: none */
+  int64_t follow_at;                                              /* when to try kidod again */
   bool following, said_gone;
   bool differs; /* what kidod has in force could not be read */
   bool stop;
@@ -495,7 +495,7 @@ static int prepare_sandbox(struct watchman *watchman, struct error *error) {
   const char *directories[] = {options->state_directory, options->run_directory};
   int length =
       snprintf(watchman->publication, sizeof watchman->publication, "%s/" PUBLICATION_SOCKET, options->run_directory);
-  if (length < 0 || (size_t)length >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+  if (length < 0 || (size_t)length >= sizeof watchman->publication)
     return error_set(error, ENAMETOOLONG, "%s: too long for a socket", options->run_directory);
   mkdir(options->state_directory, 0750);
   mkdir(options->run_directory, 0755);
