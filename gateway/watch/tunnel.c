@@ -260,8 +260,15 @@ static bool judge_route(struct watch *watch, const struct sighting *sighting) {
   return false;
 }
 
+/* Routers sign or encrypt what they tell each other on one wire; no tunnel ends in a group. */
+static bool is_talk_of_routers(const struct sighting *sighting) {
+  enum encapsulation encapsulation = sighting->frame->encapsulation;
+  return (encapsulation == ENCAPSULATION_AH || encapsulation == ENCAPSULATION_ESP) &&
+         sighting->frame->inner_form == INNER_HIDDEN && (sighting->destination.traits & ADDRESS_GROUP) != 0;
+}
+
 bool tunnel_judge_passing(struct watch *watch, const struct sighting *sighting) {
-  if (!concerns(sighting))
+  if (!concerns(sighting) || is_talk_of_routers(sighting))
     return false;
   zone_index zone = sighting->wire_zone;
   struct bounds bounds = {zone, zone, zone, false};

@@ -245,7 +245,10 @@ static const struct {
     {TO_WORLD, INSIDE, IN, "ip6:2409:1::5>2002:a02:5::1 tcp:50000>443", ""},
     {TO_WORLD, INSIDE, IN, "ip6:2409:1::5>2002:a09:5::1 tcp:50000>443", "tunnel lgwan>core 6to4;"},
     {"", OUTSIDE, IN, "ip4:10.2.0.9>10.1.0.9 icmp-error " AX, "attempt internet>lgwan icmp;"},
+    {"", OUTSIDE, ON, "ip4:10.2.0.5>224.0.0.18 ah " AX, "tunnel internet>lgwan inner-packet;"},
     /* Nothing of the kind. */
+    {"", OUTSIDE, ON, "ip4:10.2.0.5>224.0.0.18/51 raw:700400000000000100000001 fill:32", ""},
+    {"", OUTSIDE, ON, "ip6:fe80::5>ff02::5/50 fill:60", ""},
     {"", OUTSIDE, ON, BB " udp:40000>4789 raw:0102030405060708", ""},
     {"", INSIDE, IN, AB " udp:40000>53 raw:123401000001000000000000", ""},
     {"", OUTSIDE, ON, "ip6:fe80::5efe:a02:5>ff02::2/58 raw:85000000 fill:4", ""},
