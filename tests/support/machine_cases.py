@@ -41,17 +41,17 @@ def register(case):
 
     @case("bridged-spanning-tree", "a tree takes the root of another zone's when two switches are joined")
     def _(c):
-        for root_of_internet in ("02:00:5e:ff:05:01", "02:00:5e:ff:05:01", "02:00:5e:ff:02:01"):
-            c.put("lgwan", spanning_tree("02:00:5e:ff:02:0a", "02:00:5e:ff:02:01", "02:00:5e:ff:02:01"))
-            c.put("internet", spanning_tree("02:00:5e:ff:05:0a", root_of_internet, "02:00:5e:ff:05:01"), 10)
+        for root_of_internet in ("02:00:5e:fe:05:01", "02:00:5e:fe:05:01", "02:00:5e:fe:02:01"):
+            c.put("lgwan", spanning_tree("02:00:5e:fe:02:0a", "02:00:5e:fe:02:01", "02:00:5e:fe:02:01"))
+            c.put("internet", spanning_tree("02:00:5e:fe:05:0a", root_of_internet, "02:00:5e:fe:05:01"), 10)
             c.wait(2)
 
     @case("lawful-one-switch", "one switch with the networks of several zones, whose tree gets another root: nothing")
     def _(c):
-        for root in ("02:00:5e:ff:02:01", "02:00:5e:ff:02:01", "02:00:5e:ff:01:01", "02:00:5e:ff:01:01"):
+        for root in ("02:00:5e:fe:02:01", "02:00:5e:fe:02:01", "02:00:5e:ff:01:01", "02:00:5e:ff:01:01"):
             for delay, zone in enumerate(("lgwan", "internet", "mgmt")):
-                c.put(zone, spanning_tree("02:00:5e:ff:02:0a", root, "02:00:5e:ff:02:01"), delay)
-                c.put(zone, lldp("02:00:5e:ff:02:0a", "02:00:5e:ff:02:01", ["10.199.0.30"], 4, "core"), 100 + delay)
+                c.put(zone, spanning_tree("02:00:5e:fe:02:0a", root, "02:00:5e:fe:02:01"), delay)
+                c.put(zone, lldp("02:00:5e:fe:02:0a", "02:00:5e:fe:02:01", ["10.199.0.30"], 4, "core"), 100 + delay)
             c.wait(30)
 
     @case("dual-homed-mac", "one MAC speaks on two wires, each time with an address of the wire")
@@ -172,4 +172,4 @@ def register(case):
                 c.put(zone, ether(mac, "01:00:5e:00:00:fb", 0x0800,
                                   ipv4(address, "224.0.0.251", 17, udp(5353, 5353, b"m" * 50), ttl=255)), 120)
                 c.wait(1)
-            c.put(zone, spanning_tree("02:00:5e:ff:02:0a", "02:00:5e:ff:02:01", "02:00:5e:ff:02:01"))
+            c.put(zone, spanning_tree("02:00:5e:fe:02:0a", "02:00:5e:fe:02:01", "02:00:5e:fe:02:01"))
