@@ -25,10 +25,13 @@
 
 #include "wire/pcapng.h"
 
+enum { STREAM_ROOM = 256 * 1024 };
+
 struct capture {
   pcap_t *pcap;
   struct pcapng *pcapng; /* instead, for files of that format */
   FILE *stream;          /* of either, for the place in the file */
+  char *stream_room;     /* that it is read into */
   int link_type;
   bool live;
   char *path;           /* of a file */
@@ -68,7 +71,17 @@ static int open_pcap(struct capture *capture, const char *path, struct error *er
   return error_set(error, EPROTONOSUPPORT, "%s: captures of link type %d cannot be read", path, capture->link_type);
 }
 
+/* Large pieces: a file is read as fast as its bytes can be copied, not as the kernel can be asked. */
+static void widen_stream(struct capture *capture) {
+  if (capture->stream == stdin)
+    return;
+  capture->stream_room = malloc(STREAM_ROOM);
+  if (capture->stream_room != NULL)
+    setvbuf(capture->stream, capture->stream_room, _IOFBF, STREAM_ROOM);
+}
+
 static int open_stream(struct capture *capture, const char *path, struct error *error) {
+  widen_stream(capture);
   if (!is_pcapng(capture->stream))
     return open_pcap(capture, path, error);
   capture->pcapng = pcapng_new(capture->stream, path);
@@ -177,6 +190,7 @@ struct capture *capture_close(struct capture *capture) {
     pcap_close(capture->pcap);
   if (capture != NULL) {
     pcapng_free(capture->pcapng);
+    free(capture->stream_room); /* the stream is closed */
     free(capture->path);
   }
   free(capture);

@@ -35,7 +35,7 @@ START_TEST(every_key_is_read) {
   struct error error = {0};
   ck_assert_msg(
       read_text("policy = \"/p\"; state_directory = \"/s\"; run_directory = \"/r\"; user = \"u\"; buffer = 64;\n"
-                "canary_interval = 100; language = \"en\";\n"
+                "canary_interval = 100; prefilter = false; language = \"en\";\n"
                 "wires = ( { interface = \"eth0\"; vantage = \"tap\"; presence = \"always\"; canary = false; },\n"
                 "{ interface = \"eth9\"; zone = \"lgwan\"; vantage = \"mirror\"; canary = true;\n"
                 "  gateway_macs = [ \"02:00:00:00:00:01\", \"02:00:00:00:00:02\" ]; } );",
@@ -47,6 +47,7 @@ START_TEST(every_key_is_read) {
   ck_assert_str_eq(settings.user, "u");
   ck_assert_uint_eq(settings.buffer, 64);
   ck_assert_int_eq(settings.canary_milliseconds, 100);
+  ck_assert(settings.without_prefilter);
   ck_assert(settings.language_set && settings.language == LANGUAGE_ENGLISH);
   ck_assert_uint_eq(settings.wire_count, 2);
   const struct wire_settings *first = live_settings_wire(&settings, "eth0"),
@@ -67,6 +68,7 @@ START_TEST(an_empty_file_leaves_the_defaults) {
   ck_assert_ptr_null(settings.policy);
   ck_assert_uint_eq(settings.wire_count, 0);
   ck_assert_int_eq(settings.canary_milliseconds, CANARY_MILLISECONDS_DEFAULT);
+  ck_assert(!settings.without_prefilter);
 }
 END_TEST
 
