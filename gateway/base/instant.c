@@ -190,6 +190,10 @@ struct instant timezone_instant(const struct timezone *zone, int year, int month
   return (struct instant){gap != NULL ? gap->at : early};
 }
 
+struct instant instant_earlier(struct instant left, struct instant right) {
+  return left.seconds < right.seconds ? left : right;
+}
+
 bool date_exists(int year, int month, int day) {
   static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1)

@@ -16,6 +16,8 @@ struct instant {
 /* Later than anything that a policy may name. */
 #define INSTANT_NEVER ((struct instant){INT64_MAX})
 
+struct instant instant_earlier(struct instant left, struct instant right);
+
 enum { INSTANT_TEXT_SIZE = 40 };
 
 /* The rules of one zone of the tz database, constant once loaded. */

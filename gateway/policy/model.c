@@ -405,10 +405,6 @@ struct span {
   struct instant until; /* INSTANT_NEVER: it stays so */
 };
 
-static struct instant earlier(struct instant left, struct instant right) {
-  return left.seconds < right.seconds ? left : right;
-}
-
 static struct span windows_at(const struct flow *flow, struct instant now) {
   struct span span = {.open = flow->window_count == 0, .until = INSTANT_NEVER};
   if (span.open)
@@ -428,7 +424,7 @@ static struct span windows_at(const struct flow *flow, struct instant now) {
     return (struct span){true, {open_until}};
   for (size_t i = 0; i < flow->window_count; i++)
     if (flow->windows[i].valid && flow->windows[i].start.seconds > now.seconds)
-      span.until = earlier(span.until, flow->windows[i].start);
+      span.until = instant_earlier(span.until, flow->windows[i].start);
   return span;
 }
 
@@ -463,7 +459,7 @@ static struct span hours_at(const struct policy *policy, const struct flow *flow
                   : part.start.seconds <= now.seconds && part.end.seconds > now.seconds)
       span = (struct span){true, part.end};
     else if (!span.open && part.start.seconds > now.seconds)
-      span.until = earlier(span.until, part.start);
+      span.until = instant_earlier(span.until, part.start);
   }
   return span;
 }
@@ -478,11 +474,11 @@ static enum force_state force_at(const struct policy *policy, const struct flow 
   struct span windows = windows_at(flow, now);
   if (!windows.open && windows.until.seconds == INT64_MAX)
     return FORCE_EXPIRED;
-  *ret_turn = earlier(end, windows.until);
+  *ret_turn = instant_earlier(end, windows.until);
   if (!windows.open)
     return FORCE_OUTSIDE_WINDOW;
   struct span hours = hours_at(policy, flow, now);
-  *ret_turn = earlier(*ret_turn, hours.until);
+  *ret_turn = instant_earlier(*ret_turn, hours.until);
   return hours.open ? FORCE_YES : FORCE_OUTSIDE_WINDOW;
 }
 

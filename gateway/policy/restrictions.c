@@ -68,10 +68,6 @@ bool restrictions_cut_zones(const struct restrictions *restrictions, const struc
 
 /* ---- time ---- */
 
-static struct instant earlier(struct instant left, struct instant right) {
-  return left.seconds < right.seconds ? left : right;
-}
-
 static bool depends_on_time(const struct flow *flow) {
   return flow->expires_set || flow->window_count > 0 || flow->hours.set;
 }
@@ -105,9 +101,9 @@ enum force_state restricted_flow_force(const struct policy *policy, const struct
       until = INSTANT_NEVER;
     } else if (closed.seconds != INSTANT_NEVER.seconds && state == FORCE_YES) {
       state = FORCE_OUTSIDE_WINDOW;
-      until = earlier(closed, deadline);
+      until = instant_earlier(closed, deadline);
     } else {
-      until = earlier(until, deadline);
+      until = instant_earlier(until, deadline);
     }
   }
   if (ret_until != NULL)

@@ -842,10 +842,12 @@ static bool late_guard(struct mutation *mutation) {
   return false;
 }
 
-/* A load of what says whether, or where, a packet is a fragment. */
+/* A load of what says whether, or where, a packet is a fragment, in a rule that does not only count. */
 static bool is_fragment_load(const struct place_in_rule *place) {
   enum { FRAGMENT_HEADER = 44 };
   const struct expression *load = place->expression;
+  if (place->rule->expressions[place->rule->expression_count - 1].kind != EXPRESSION_VERDICT)
+    return false;
   if (is_kind(place, EXPRESSION_EXTHDR))
     return load->key == FRAGMENT_HEADER;
   return is_payload(place) && load->key == NFT_PAYLOAD_NETWORK_HEADER &&

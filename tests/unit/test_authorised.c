@@ -11,6 +11,7 @@
 
 #include "dice.h"
 #include "policy/read.h"
+#include "policy_text.h"
 #include "proof/authorised.h"
 #include "proof/witness.h"
 #include "random_policy_text.h"
@@ -36,25 +37,6 @@ struct bench {
   unsigned allowed, compared;
   unsigned reasons[REASON_COUNT_];
 };
-
-static struct instant instant(const char *text) {
-  struct instant result;
-  bool without_offset;
-  ck_assert_msg(instant_parse(text, &result, &without_offset), "%s", text);
-  return result;
-}
-
-static const struct policy *read_text(struct arena *arena, const char *text) {
-  struct diagnostic_list diagnostics;
-  struct error error = {0};
-  const struct policy *policy = NULL;
-  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
-  ck_assert_int_eq(policy_read_text("test", text, strlen(text), arena, true, &policy, &diagnostics, &error), 0);
-  ck_assert_ptr_nonnull(policy);
-  for (size_t i = 0; i < diagnostics.count; i++)
-    ck_assert_msg(diagnostics.items[i].severity != SEVERITY_ERROR, "%s", diagnostics.items[i].message);
-  return policy;
-}
 
 static const struct policy *read_town(struct arena *arena) {
   struct diagnostic_list diagnostics;
@@ -564,8 +546,8 @@ START_TEST(every_set_agrees_with_decide_on_random_policies) {
     static struct bench bench;
     struct arena *arena = arena_new(0);
     struct dice dice = {seed + i};
-    struct instant now = instant(NOON);
-    const struct policy *policy = read_text(arena, random_policy_text(&dice, now, arena));
+    struct instant now = instant_of_text(NOON);
+    const struct policy *policy = policy_of_text(arena, random_policy_text(&dice, now, arena));
     now.seconds += (int64_t)dice_below(&dice, 40) * 86400 / 4;
     bench_open(&bench, arena, policy, now, seed + i);
     compare_random(&bench, PACKETS);
@@ -588,7 +570,7 @@ START_TEST(every_set_agrees_with_decide_on_the_sample_town) {
   for (unsigned i = 0; i < 4; i++) {
     static struct bench bench;
     struct arena *arena = arena_new(0);
-    struct instant now = instant(NOON);
+    struct instant now = instant_of_text(NOON);
     now.seconds += (int64_t)i * 31 * 3600;
     bench_open(&bench, arena, read_town(arena), now, 100 + i);
     compare_random(&bench, PACKETS);
@@ -636,7 +618,7 @@ START_TEST(every_set_agrees_with_decide_on_an_odd_policy) {
   for (unsigned i = 0; i < 3; i++) {
     static struct bench bench;
     struct arena *arena = arena_new(0);
-    bench_open(&bench, arena, read_text(arena, ODD), instant(NOON), 200 + i);
+    bench_open(&bench, arena, policy_of_text(arena, ODD), instant_of_text(NOON), 200 + i);
     compare_random(&bench, 2 * PACKETS);
     compare_gateway_addresses(&bench);
     compare_witnesses(&bench);
@@ -746,7 +728,7 @@ static const struct oddity ODDITIES[] = {
 START_TEST(what_is_possible_is_what_the_kernel_lets_be) {
   static struct bench bench;
   struct arena *arena = arena_new(0);
-  bench_open(&bench, arena, read_text(arena, ODD), instant(NOON), 1);
+  bench_open(&bench, arena, policy_of_text(arena, ODD), instant_of_text(NOON), 1);
   for (size_t i = 0; i < sizeof ODDITIES / sizeof *ODDITIES; i++) {
     static uint8_t bits[VARIABLES];
     const struct oddity *oddity = &ODDITIES[i];
@@ -793,9 +775,9 @@ START_TEST(a_pair_of_many_flows_is_drawn_at_once) {
   const char *wanted = getenv("KIDO_FLOWS");
   unsigned flows = wanted != NULL ? (unsigned)atoi(wanted) : 2000;
   struct arena *arena = arena_new((size_t)4 << 30);
-  const struct policy *policy = read_text(arena, large_policy(arena, flows));
+  const struct policy *policy = policy_of_text(arena, large_policy(arena, flows));
   struct diagram_store *store = diagram_store_new(0);
-  struct authorised_question question = {.policy = policy, .now = instant(NOON)};
+  struct authorised_question question = {.policy = policy, .now = instant_of_text(NOON)};
   struct zone_pair pair = {0, 1, false};
   struct timespec before, after;
   clock_gettime(CLOCK_MONOTONIC, &before);

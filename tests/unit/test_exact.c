@@ -10,9 +10,11 @@
 #include "policy/decide.h"
 #include "policy/print.h"
 #include "policy/read.h"
+#include "policy_text.h"
 #include "proof/exact.h"
 #include "random_policy_text.h"
 #include "random_restrictions.h"
+#include "sample_town.h"
 
 enum { ROUNDS = 12, PACKETS = 3000, ADDRESS_ROOM = 2000 };
 
@@ -29,35 +31,6 @@ struct bench {
   size_t address_count;
   struct exact_difference difference;
 };
-
-static struct instant instant(const char *text) {
-  struct instant result;
-  bool without_offset;
-  ck_assert(instant_parse(text, &result, &without_offset));
-  return result;
-}
-
-static const struct policy *read_text(struct arena *arena, const char *text) {
-  struct diagnostic_list diagnostics;
-  struct error error = {0};
-  const struct policy *policy = NULL;
-  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
-  ck_assert_int_eq(policy_read_text("test", text, strlen(text), arena, true, &policy, &diagnostics, &error), 0);
-  ck_assert_ptr_nonnull(policy);
-  for (size_t i = 0; i < diagnostics.count; i++)
-    ck_assert_msg(diagnostics.items[i].severity != SEVERITY_ERROR, "%s", diagnostics.items[i].message);
-  return policy;
-}
-
-static char *town_text(struct arena *arena) {
-  FILE *file = fopen(KIDO_SOURCE_DIRECTORY "/config/examples/town.conf", "r");
-  ck_assert_ptr_nonnull(file);
-  char *text = arena_alloc(arena, 1 << 20);
-  size_t length = fread(text, 1, (1 << 20) - 1, file);
-  fclose(file);
-  text[length] = '\0';
-  return text;
-}
 
 /* ---- packets ---- */
 
@@ -267,12 +240,12 @@ static unsigned throw_below(void *context, unsigned limit) {
 }
 
 static void open_bench(struct bench *bench, uint64_t seed) {
-  *bench = (struct bench){.arena = arena_new(0), .dice = {seed}, .now = instant(NOON)};
+  *bench = (struct bench){.arena = arena_new(0), .dice = {seed}, .now = instant_of_text(NOON)};
 }
 
 static void take_policies(struct bench *bench, const char *before, const char *after) {
-  bench->sides[0].policy = read_text(bench->arena, before);
-  bench->sides[1].policy = read_text(bench->arena, after);
+  bench->sides[0].policy = policy_of_text(bench->arena, before);
+  bench->sides[1].policy = policy_of_text(bench->arena, after);
   collect(bench, bench->sides[0].policy);
   collect(bench, bench->sides[1].policy);
 }
@@ -330,7 +303,7 @@ static char *edited(struct arena *arena, const char *text, const char *old, cons
 START_TEST(a_rewritten_policy_is_equal) {
   static struct bench bench;
   open_bench(&bench, 1);
-  char *text = town_text(bench.arena);
+  char *text = sample_town_text(bench.arena);
   char *rewritten = edited(bench.arena, text, "lg-term", "lg-terminals-of-the-staff");
   for (char *at; (at = strstr(rewritten, "\"lg-term\"")) != NULL;)
     rewritten = edited(bench.arena, rewritten, "\"lg-term\"", "\"lg-terminals-of-the-staff\"");
@@ -344,7 +317,7 @@ END_TEST
 
 static void compare_edited(struct bench *bench, const char *old, const char *new) {
   open_bench(bench, 1);
-  char *text = town_text(bench->arena);
+  char *text = sample_town_text(bench->arena);
   take_policies(bench, text, edited(bench->arena, text, old, new));
   compare(bench);
   check_all(bench);
@@ -436,7 +409,7 @@ END_TEST
 START_TEST(against_no_policy_everything_is_new) {
   static struct bench bench;
   open_bench(&bench, 1);
-  take_policies(&bench, town_text(bench.arena), town_text(bench.arena));
+  take_policies(&bench, sample_town_text(bench.arena), sample_town_text(bench.arena));
   bench.sides[0].policy = NULL;
   compare(&bench);
   ck_assert(!bench.difference.equal);
@@ -596,15 +569,15 @@ END_TEST
 
 START_TEST(a_host_is_asked_about_alone) {
   struct arena *arena = arena_new(0);
-  const struct policy *policy = read_text(arena, town_text(arena));
+  const struct policy *policy = policy_of_text(arena, sample_town_text(arena));
   struct address_range host, *range = &host;
   const char *reason;
   ck_assert(range_parse("10.110.0.11", range, &reason));
   struct exact_box *boxes = NULL;
   size_t count = 0;
   bool complete = false;
-  ck_assert_int_eq(exact_who_can_reach(policy, NULL, policy_find_zone(policy, "mynumber"), range, instant(NOON), true,
-                                       arena, &boxes, &count, &complete),
+  ck_assert_int_eq(exact_who_can_reach(policy, NULL, policy_find_zone(policy, "mynumber"), range, instant_of_text(NOON),
+                                       true, arena, &boxes, &count, &complete),
                    0);
   ck_assert(complete);
   ck_assert_uint_gt(count, 0);
@@ -630,9 +603,9 @@ START_TEST(any_packet_at_any_time_is_found) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct arena *arena = arena_new(0);
     char *text = arena_printf(arena, "%s flows = { %s };", HEAD HOSTS(""), cases[i].flow);
-    const struct policy *policy = read_text(arena, text);
+    const struct policy *policy = policy_of_text(arena, text);
     struct exact_pair pair = {.from = 0, .to = 1};
-    ck_assert_int_eq(exact_any_packet(policy, instant(NOON), arena, &pair, 1), 0);
+    ck_assert_int_eq(exact_any_packet(policy, instant_of_text(NOON), arena, &pair, 1), 0);
     ck_assert_msg(pair.any == cases[i].any, "%s", cases[i].flow);
     arena_free(arena);
   }
@@ -645,8 +618,8 @@ START_TEST(universal_expectations_are_judged_alike) {
   for (uint64_t round = 0; round < 20; round++) {
     struct arena *arena = arena_new(0);
     struct dice dice = {round + 500};
-    struct instant now = instant(NOON);
-    struct policy policy = *read_text(arena, random_policy_text(&dice, now, arena));
+    struct instant now = instant_of_text(NOON);
+    struct policy policy = *policy_of_text(arena, random_policy_text(&dice, now, arena));
     for (zone_index from = ZONE_GATEWAY; from < (zone_index)policy.zone_count; from++)
       for (zone_index to = ZONE_GATEWAY; to < (zone_index)policy.zone_count; to++) {
         if (from == ZONE_NONE || to == ZONE_NONE || (from == ZONE_GATEWAY && to == ZONE_GATEWAY))
@@ -731,8 +704,8 @@ START_TEST(flows_that_are_for_nothing_are_told) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct arena *arena = arena_new(0);
     const struct policy *policy =
-        read_text(arena, arena_printf(arena, "%s flows = { %s };", HEAD HOSTS(""), cases[i].flows));
-    ck_assert_str_eq(uses_text(arena, policy, instant(NOON)), cases[i].expected);
+        policy_of_text(arena, arena_printf(arena, "%s flows = { %s };", HEAD HOSTS(""), cases[i].flows));
+    ck_assert_str_eq(uses_text(arena, policy, instant_of_text(NOON)), cases[i].expected);
     arena_free(arena);
   }
 }
@@ -745,8 +718,8 @@ START_TEST(a_flow_of_which_the_guard_refuses_everything_never_matches) {
   static const char flows[] =
       FLOW("F1", "h", "\"tcp/80\"") FLOW("F2", "i", "\"icmpv6/echo-request\"") FLOW("F3", "i", "\"tcp/80\"");
   struct arena *arena = arena_new(0);
-  const struct policy *policy = read_text(arena, arena_printf(arena, "%s%sflows = { %s };", HEAD, hosts, flows));
-  ck_assert_str_eq(uses_text(arena, policy, instant(NOON)), "F1 never matches; F2 never matches; ");
+  const struct policy *policy = policy_of_text(arena, arena_printf(arena, "%s%sflows = { %s };", HEAD, hosts, flows));
+  ck_assert_str_eq(uses_text(arena, policy, instant_of_text(NOON)), "F1 never matches; F2 never matches; ");
   arena_free(arena);
 }
 END_TEST
@@ -804,8 +777,8 @@ START_TEST(what_is_for_nothing_may_go_and_nothing_else) {
   for (uint64_t round = 0; round < 10; round++) {
     struct arena *arena = arena_new(0);
     struct dice dice = {round + 300};
-    struct instant now = instant(NOON);
-    const struct policy *policy = doubled(arena, read_text(arena, random_policy_text(&dice, now, arena)), &dice);
+    struct instant now = instant_of_text(NOON);
+    const struct policy *policy = doubled(arena, policy_of_text(arena, random_policy_text(&dice, now, arena)), &dice);
     struct flow_use *uses = NULL;
     bool complete = false;
     ck_assert_int_eq(exact_flow_use(policy, now, NULL, arena, &uses, &complete), 0);
