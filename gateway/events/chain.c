@@ -16,17 +16,11 @@ enum {
   SEQUENCE_AT_MOST = 160, /* only the schema and our own id stand before it */
 };
 
-static char *append(char *end, const char *text) {
-  size_t length = strlen(text);
-  memcpy(end, text, length);
-  return end + length;
-}
-
 size_t chain_seal(char *line, size_t length, const char previous[static SHA256_TEXT_SIZE],
                   char ret_hash[static SHA256_TEXT_SIZE]) {
-  char *end = append(append(append(line + length - 1, PREVIOUS_KEY), previous), "\"}");
+  char *end = stpcpy(stpcpy(stpcpy(line + length - 1, PREVIOUS_KEY), previous), "\"}");
   sha256_text(line, (size_t)(end - line), ret_hash);
-  end = append(append(append(end - 1, HASH_KEY), ret_hash), "\"}");
+  end = stpcpy(stpcpy(stpcpy(end - 1, HASH_KEY), ret_hash), "\"}");
   return (size_t)(end - line);
 }
 

@@ -21,11 +21,11 @@ struct chain_link {
 #define CHAIN_GENESIS "0000000000000000000000000000000000000000000000000000000000000000"
 
 /* Bytes that sealing adds to a line. */
-enum { CHAIN_SEAL_SIZE = sizeof ",\"previous\":\"\",\"hash\":\"\"" - 1 + 2 * (SHA256_TEXT_SIZE - 1) };
+enum { CHAIN_SEAL_SIZE = sizeof ",\"previous\":\"\",\"hash\":\"\"" - 1 + SHA256_TEXT_SIZE - 1 + SHA256_TEXT_SIZE - 1 };
 
 /*
- * Adds both keys to the JSON object in line[0..length), behind which there is room for CHAIN_SEAL_SIZE bytes. Returns
- * the new length; *ret_hash is the new head.
+ * Adds both keys to the JSON object in line[0..length), behind which there is room for CHAIN_SEAL_SIZE bytes and a NUL.
+ * Returns the new length; *ret_hash is the new head.
  */
 size_t chain_seal(char *line, size_t length, const char previous[static SHA256_TEXT_SIZE],
                   char ret_hash[static SHA256_TEXT_SIZE]);

@@ -20,7 +20,13 @@
 #include "events/bookmark.h"
 #include "events/note.h"
 
-enum { LOOK_MILLISECONDS = 1000, FIRST_PAUSE = 500, LONGEST_PAUSE = 10000, LAST_SECONDS = 3, TEXT_MAX = 64 * 1024 };
+enum {
+  LOOK_MILLISECONDS = 1000,
+  FIRST_PAUSE = 500,
+  LONGEST_PAUSE = 10000,
+  LAST_MILLISECONDS = 3000,
+  TEXT_MAX = 64 * 1024
+};
 
 struct courier {
   const struct courier_job *job;
@@ -139,7 +145,7 @@ static int hand_on_all(struct courier *courier, struct error *error) {
       remember(courier, &text);
     if (result < 0)
       return result;
-    if (courier->ended && milliseconds() - courier->ended_at > LAST_SECONDS * 1000)
+    if (courier->ended && milliseconds() - courier->ended_at > LAST_MILLISECONDS)
       return 0;
   }
   if (result < 0)

@@ -56,7 +56,7 @@ static int add_file(struct event_file **files, size_t *count, const char *name, 
     return -ENOMEM;
   *files = grown;
   grown[*count] = (struct event_file){.first = first};
-  snprintf(grown[*count].name, sizeof grown[*count].name, "%s", name);
+  snprintf(grown[*count].name, sizeof grown[*count].name, "%.79s", name);
   (*count)++;
   return 0;
 }

@@ -74,19 +74,19 @@ static int resume(struct log_file *file) {
 /* The same of the file before it, for who was ended just when the newest was begun. */
 static bool resume_from_older(struct log_file *file) {
   struct event_file *files = NULL;
-  size_t count = 0, size = 0;
-  off_t start;
-  char *tail = NULL;
+  size_t count = 0;
   bool found = false;
   if (event_files_list(file->directory, file->daemon, &files, &count, NULL) < 0)
     return false;
   while (!found && count-- > 0) {
     int older =
         files[count].first != UINT64_MAX ? openat(file->directory, files[count].name, O_RDONLY | O_CLOEXEC) : -1;
-    if (older >= 0 && read_tail(older, &tail, &size, &start) == 0) {
+    char *tail = NULL;
+    size_t size = 0;
+    off_t start;
+    if (older >= 0 && read_tail(older, &tail, &size, &start) == 0)
       found = find_last(tail, size, &file->sequence, file->head);
-      free(tail);
-    }
+    free(tail);
     if (older >= 0)
       close(older);
   }

@@ -162,7 +162,8 @@ static int look_after(const struct courier_job *job) {
   }
 }
 
-static int run_scribe(struct courier_job *job) {
+static int run_scribe(const struct courier_job *given) {
+  struct courier_job complete = *given, *job = &complete;
   char name[16];
   struct chain_key key;
   struct error error = {0};
@@ -209,7 +210,7 @@ static int open_pairs(const struct scribe_settings *settings, int notes[static 2
   return result;
 }
 
-static int fork_scribe(struct courier_job *job, pid_t *ret_pid) {
+static int fork_scribe(const struct courier_job *job, pid_t *ret_pid) {
   fflush(NULL);
   pid_t pid = fork();
   if (pid < 0)

@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 
-enum { GROUP_KEYS = 8 };
+enum { GROUP_KEYS = 8, NAME_SIZE = 40 };
 
 /* Where a value goes. */
 struct target {
@@ -23,7 +24,7 @@ struct sink_key {
 };
 
 struct sink_group {
-  const char *name; /* "sinks.syslog" */
+  char name[NAME_SIZE]; /* "sinks.syslog" */
   struct sink_key keys[GROUP_KEYS];
 };
 
@@ -176,12 +177,12 @@ enum { GROUP_COUNT = sizeof groups / sizeof groups[0] };
 
 /* ---- groups ---- */
 
+/* parent NULL: at the top of the file. */
 static const struct sink_group *find_group(const char *parent, const char *name) {
-  size_t length = parent ? strlen(parent) : 0;
+  char full[NAME_SIZE];
+  snprintf(full, sizeof full, "%.15s%s%.20s", parent ? parent : "", parent ? "." : "", name);
   for (size_t i = 0; i < GROUP_COUNT; i++) {
-    const char *full = groups[i].name;
-    if (parent ? strncmp(full, parent, length) == 0 && full[length] == '.' && strcmp(full + length + 1, name) == 0
-               : strcmp(full, name) == 0) {
+    if (strcmp(full, groups[i].name) == 0) {
       return &groups[i];
     }
   }
