@@ -9,6 +9,7 @@
 #include <net/if_arp.h>
 #include <string.h>
 
+#include "watch/canary.h"
 #include "watch/watch_parts.h"
 
 static void find(struct watch *watch, const struct sighting *sighting, enum finding_kind kind, zone_index zone,
@@ -214,11 +215,19 @@ void judge_arp(struct watch *watch, const struct sighting *sighting) {
   watch_count_everyday(watch, sighting->wire);
 }
 
+/* In captures of a gateway lie the canaries that it sent; a running watchman takes out his own before they are judged.
+ */
+static bool is_canary_of_gateway(const struct sighting *sighting) {
+  static const struct canary_key unknown;
+  struct canary canary;
+  return sighting->direction == FRAME_LEAVING && canary_read(&unknown, sighting->captured, &canary) != CANARY_NONE;
+}
+
 void judge_other(struct watch *watch, const struct sighting *sighting) {
   bool foreign_mac = sighting->direction != FRAME_LEAVING && judge_foreign_mac(watch, sighting);
   if (foreign_mac || tunnel_judge_wrapped(watch, sighting))
     return;
-  if (sighting->frame->content == CONTENT_OTHER)
+  if (sighting->frame->content == CONTENT_OTHER && !is_canary_of_gateway(sighting))
     find(watch, sighting, FINDING_UNKNOWN_SEGMENT, sighting->wire_zone, ZONE_NONE, "foreign-protocol");
   else
     watch_count_everyday(watch, sighting->wire);
