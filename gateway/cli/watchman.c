@@ -93,6 +93,7 @@ static int take_policy(struct watchman *watchman, const struct policy *policy, c
   result = watch_set_restricted_policy(watchman->watch, policy, restrictions, arena, pending, now());
   if (result < 0)
     return error_set(error, ENOMEM, "no memory for the policy");
+  live_excuse(watchman->live);
   live_look_after(watchman->live, now());
   return 0;
 }
@@ -256,6 +257,7 @@ static void connect_to_kidod(struct watchman *watchman) {
 /* What is judged by is another policy than that in force: alarms and silence mean nothing. */
 static void refuse_published(struct watchman *watchman, const struct publication *publication,
                              const struct error *error) {
+  live_excuse(watchman->live);
   say(watchman, "kidod のポリシーを読めません: ", "the policy of kidod cannot be read: ", error->message);
   if (publication->phase != PUBLICATION_IN_FORCE)
     return;
@@ -318,7 +320,9 @@ static void read_again(struct watchman *watchman) {
   struct error error = {0};
   if (watchman->options->policy_file == NULL)
     return;
-  if (read_policy_file(watchman, &error) < 0)
+  bool failed = read_policy_file(watchman, &error) < 0;
+  live_excuse(watchman->live);
+  if (failed)
     say(watchman, "ポリシーを読み直せません。これまでのもので監視を続けます: ",
         "the policy could not be read again, the last one stays: ", error.message);
 }

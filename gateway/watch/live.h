@@ -37,6 +37,10 @@ void live_look_after(struct live *live, int64_t now);
 /* Frames that the kernel dropped for want of room on that interface, so far. */
 uint64_t live_drops(const struct live *live, const char *interface);
 
+/* A policy was read or laid out, which may take a while: what came meanwhile waited and will be judged. It is not told
+ * as a time that was not watched, it shows as drops if there was no room for it. */
+void live_excuse(struct live *live);
+
 void live_status(const struct live *live, struct watch_status *status);
 
 #endif

@@ -245,11 +245,19 @@ static void tell_everywhere(struct live *live, const char *reason, uint64_t coun
       intervals_add(&live->wires[i].intervals, since, live->now);
 }
 
+void live_excuse(struct live *live) {
+  live->excused_at = live_steady_now();
+}
+
+static int64_t later(int64_t left, int64_t right) {
+  return left > right ? left : right;
+}
+
 static void look_at_ourselves(struct live *live) {
   uint64_t evicted = watch_evicted(live->watch);
-  if (live->looked_at != 0 && live->now - live->looked_at > HELD_UP)
+  if (live->looked_at != 0 && live->now - later(live->looked_at, live->excused_at) > HELD_UP)
     tell_everywhere(live, "stalled", 1, live->looked_at);
-  else if (live->drained_at != 0 && live->now - live->drained_at > BEHIND)
+  else if (live->drained_at != 0 && live->now - later(live->drained_at, live->excused_at) > BEHIND)
     tell_everywhere(live, "behind", 1, live->drained_at);
   if (evicted > live->evicted)
     tell_everywhere(live, "table-full", evicted - live->evicted, live->looked_at);

@@ -76,7 +76,7 @@ struct live {
   struct address_range own[OWN_ADDRESSES];
   int own_count;
   int64_t own_at;
-  int64_t started, now, looked_at, drained_at;
+  int64_t started, now, looked_at, drained_at, excused_at;
   int64_t wall, wall_looked_at; /* the clock of the day, at this look and at the last */
   uint64_t evicted;             /* conversations, when last told */
   uint64_t evicted_machines;
