@@ -54,11 +54,11 @@ struct watch_status {
   uint32_t interface_count; /* of all; at most WATCH_STATUS_INTERFACES are listed */
   uint32_t follows;         /* enum watch_follows */
   uint32_t reserved;
-  uint32_t open_alerts[4];  /* by enum event_severity */
-  uint64_t evicted;         /* live conversations that the table had no room for */
-  uint64_t taken_up;        /* conversations that were taken up in their middle */
-  uint64_t event_failures;  /* records that an output did not take */
-  int64_t started;          /* seconds since 1970 */
+  uint32_t open_alerts[4]; /* by enum event_severity */
+  uint64_t evicted;        /* live conversations that the table had no room for */
+  uint64_t taken_up;       /* conversations that were taken up in their middle */
+  uint64_t event_failures; /* records that an output did not take */
+  int64_t started;         /* seconds since 1970 */
   char policy_number[63];
   char policy_sha256[65];
   struct watch_status_interface interfaces[WATCH_STATUS_INTERFACES];
