@@ -144,7 +144,7 @@ static int open_policy(const char *path) {
 static bool fulfil(int link, const struct opener_targets *targets) {
   static int (*const means[OPENER_WISHES_])(const char *) = {
       [OPENER_KIDOD] = connect_to, [OPENER_POLICY] = open_policy};
-  int wish, unwanted;
+  int wish = -1, unwanted = -1;
   if (receive_descriptor(link, &wish, &unwanted) < 0)
     return false;
   if (unwanted >= 0)
@@ -160,7 +160,7 @@ static bool fulfil(int link, const struct opener_targets *targets) {
 static void serve(int link, const struct opener_targets *targets) {
   struct seccomp_notif request;
   struct seccomp_notif_resp response;
-  int listener, number;
+  int listener = -1, number = 0;
   if (receive_descriptor(link, &number, &listener) < 0 || listener < 0)
     return;
   struct pollfd waits[] = {{.fd = listener, .events = POLLIN}, {.fd = link, .events = POLLIN}};
