@@ -133,12 +133,8 @@ static struct decision recall(const struct index *index, const struct connection
                            .to_zone = question->to};
 }
 
-static uint16_t tick(const struct watch *watch) {
-  return (uint16_t)(watch->now / 1000000000 / CONNECTION_TICK);
-}
-
 static void touch(const struct watch *watch, struct connection *connection) {
-  connection->last_seen = tick(watch);
+  connection->last_seen = watch->tick;
 }
 
 static void remember(struct watch *watch, struct connection *connection, const struct passage_question *question,
@@ -285,7 +281,7 @@ static bool is_at_home(const struct frame *frame, const struct connection *conne
  * looked at like a first one. A connection of TCP begins with a packet that is never on the fast way. */
 static bool has_slept(const struct watch *watch, const struct connection *connection) {
   return connection->protocol != PROTOCOL_TCP &&
-         (uint16_t)(tick(watch) - connection->last_seen) > ASLEEP / CONNECTION_TICK;
+         (uint16_t)(watch->tick - connection->last_seen) > ASLEEP / CONNECTION_TICK;
 }
 
 struct connection *conversation_find_plain(struct watch *watch, const struct frame *frame,

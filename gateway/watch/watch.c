@@ -590,6 +590,7 @@ static void let_time_pass(struct watch *watch, int64_t now) {
   if (now > watch->now)
     watch->now = now;
   watch->next_tick = now + TICK;
+  watch->tick = (uint16_t)(watch->now / 1000000000 / CONNECTION_TICK);
   if (watch->pending.policy != NULL && now >= watch->pending_until)
     free_generation(&watch->pending);
   look_at_tables(watch, now);

@@ -95,6 +95,7 @@ struct watch {
   uint32_t withheld_epoch;   /* in which was chosen what the kernel may withhold */
   bool prefilter_distrusted; /* it withheld what it may not: nothing until the next policy */
   int64_t now, next_tick;
+  uint16_t tick;           /* `now` as conversations remember it */
   int64_t whole_since;     /* since when nothing was missed; 0: not since the beginning */
   uint64_t taken_up, lost; /* lost: of any table */
   struct crowd evicted, unrecognised;
