@@ -115,11 +115,21 @@ static bool claims_range(const struct address_set *claims, enum address_family f
   return false;
 }
 
-static bool is_hulled(const struct drafting *drafting, const struct diagram_box *box) {
+/* Whether the classes say anything about the field that stands there. */
+static bool block_knows(const struct drafting *drafting, const struct class_block *block, size_t offset) {
+  const struct class_draft *draft = drafting->draft;
+  size_t unused;
+  for (size_t i = 0, at = 0; i < draft->field_count; at += bytes_of(&draft->fields[i++]))
+    if (at == offset)
+      return class_block_has(block, &draft->fields[i], &unused);
+  return false;
+}
+
+static bool is_hulled(const struct drafting *drafting, const struct class_block *block, const struct diagram_box *box) {
   const struct class_draft *draft = drafting->draft;
   for (size_t end = 0; end < 2; end++) {
     const struct class_end *side = &draft->ends[end];
-    if (side->claims == NULL ||
+    if (side->claims == NULL || !block_knows(drafting, block, side->offset) ||
         !claims_range(side->claims, draft->family, box->first + side->offset, box->last + side->offset))
       return false;
   }
@@ -199,7 +209,7 @@ static bool add_box(struct drafting *drafting, const struct diagram_box *box) {
   struct sheet *sheet = sheet_of(drafting, match.block, box);
   if (sheet == NULL)
     return false;
-  bool hulled = is_hulled(drafting, box);
+  bool hulled = is_hulled(drafting, match.block, box);
   for (size_t i = 0; i < match.inside_count; i++) {
     uint32_t number = match.inside[i];
     sheet->leaves[number] = sheet->leaves[number] == 0

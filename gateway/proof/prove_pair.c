@@ -135,6 +135,11 @@ static diagram meet(struct pair_work *work, diagram set, diagram other) {
   return set == DIAGRAM_FALSE ? set : diagram_and(work->bench->store, set, other);
 }
 
+/* Packets that the base chains before the last one let pass. */
+static diagram entered(struct pair_work *work, const struct cell *cell) {
+  return diagram_and(work->bench->store, cell->possible, cell->kernel.early);
+}
+
 /* ---- 1: words ---- */
 
 struct stamping {
@@ -274,14 +279,24 @@ static void find_words(struct pair_work *work, const struct cell *cell) {
 /* What a rule makes of the word that a connection bears already (a handshake is complete) must stand for the same. */
 struct rewriting {
   struct pair_work *work;
+  const struct cell *cell;
+  const struct mark_write *write;
   size_t known; /* words that there were before */
 };
+
+/* A new way of rewriting counts only where packets come by: it makes more words stand for a flow. */
+static bool is_reached(const struct rewriting *rewriting) {
+  diagram written = diagram_support(rewriting->work->bench->store, rewriting->write->words);
+  return meet(rewriting->work, entered(rewriting->work, rewriting->cell), written) != DIAGRAM_FALSE;
+}
 
 static bool rewrite(void *context, uint32_t leaf) {
   struct rewriting *rewriting = context;
   struct words *words = &rewriting->work->prover->words;
   struct mark_word rule = symbolic_mark(rewriting->work->bench->machine, leaf);
   if (leaf == 0 || rule.unknown || rule.keep == 0 || (rule.keep == UINT32_MAX && rule.flip == 0))
+    return true;
+  if (!words_know_rewrite(words, rule) && !is_reached(rewriting))
     return true;
   words_note_rewrite(words, rule);
   for (size_t i = 0; i < rewriting->known; i++) {
@@ -296,11 +311,13 @@ static bool rewrite(void *context, uint32_t leaf) {
 }
 
 static void rewrite_words(struct pair_work *work, const struct cell *cell) {
-  struct rewriting rewriting = {work, work->prover->words.count};
+  struct rewriting rewriting = {.work = work, .cell = cell, .known = work->prover->words.count};
   if (!has_connection(&cell->situation) || is_opener(&cell->situation))
     return;
-  for (size_t i = 0; i < cell->kernel.write_count; i++)
-    diagram_leaves(work->bench->store, cell->kernel.writes[i].words, rewrite, &rewriting);
+  for (size_t i = 0; i < cell->kernel.write_count; i++) {
+    rewriting.write = &cell->kernel.writes[i];
+    diagram_leaves(work->bench->store, rewriting.write->words, rewrite, &rewriting);
+  }
 }
 
 /* ---- 2: openers ---- */
@@ -361,11 +378,6 @@ static struct authorised_parts authorised_here(struct pair_work *work, const str
  * In the functions below what is nearly always empty is made smaller step by step, by what is cheap first: the guards
  * of both lines are large, and to multiply them with all flows of a pair is most of the work of a proof.
  */
-
-/* Packets that the base chains before the last one let pass. */
-static diagram entered(struct pair_work *work, const struct cell *cell) {
-  return diagram_and(work->bench->store, cell->possible, cell->kernel.early);
-}
 
 /* Openers that pass and are not authorised. */
 static diagram openers_over(struct pair_work *work, const struct cell *cell, const struct authorised_parts *parts) {

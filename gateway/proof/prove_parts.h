@@ -55,6 +55,7 @@ void words_restore(struct words *words);
 void words_forget(struct words *words); /* what has changed since stays */
 void words_accept(struct words *words, struct word *word);
 
+bool words_know_rewrite(const struct words *words, struct mark_word rewrite);
 void words_note_rewrite(struct words *words, struct mark_word rewrite);
 
 /* Narrows what the word stands for by the flows of one more packet that bears it. False when there is no memory;

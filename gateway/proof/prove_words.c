@@ -157,10 +157,16 @@ bool words_narrow(struct words *words, uint32_t value, struct flow_list flows, b
   return true;
 }
 
-void words_note_rewrite(struct words *words, struct mark_word rewrite) {
+bool words_know_rewrite(const struct words *words, struct mark_word rewrite) {
   for (size_t i = 0; i < words->rewrite_count; i++)
     if (words->rewrites[i].keep == rewrite.keep && words->rewrites[i].flip == rewrite.flip)
-      return;
+      return true;
+  return false;
+}
+
+void words_note_rewrite(struct words *words, struct mark_word rewrite) {
+  if (words_know_rewrite(words, rewrite))
+    return;
   if (words->rewrite_count < sizeof(words->rewrites) / sizeof(words->rewrites[0]))
     words->rewrites[words->rewrite_count++] = rewrite;
 }

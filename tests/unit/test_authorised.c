@@ -796,6 +796,40 @@ START_TEST(a_pair_of_many_flows_is_drawn_at_once) {
 }
 END_TEST
 
+/* A lookup that does not ask for an address says nothing about it. */
+START_TEST(what_is_known_of_a_class_is_only_what_its_lookup_asks_for) {
+  enum { PORTS = 65536 };
+  struct arena *arena = arena_new((size_t)4 << 30);
+  const struct policy *policy = policy_of_text(arena, large_policy(arena, 20));
+  struct diagram_store *store = diagram_store_new(0);
+  struct space *space = space_new(arena);
+  struct authorised_question question = {.policy = policy, .now = instant_of_text(NOON)};
+  struct zone_pair pair = {0, 1, false};
+  struct situation situation = {.path = PATH_FORWARD, .family = FAMILY_IPV4, .tracking = TRACKING_OPENS};
+  struct authorised *authorised = authorised_new(&question, space, store, arena);
+  struct classes *classes = classes_new(space, store, arena);
+  struct class_field port = {space_field_variable(space, FIELD_DESTINATION_PORT, 0), 16};
+  diagram without = authorised_openers(authorised, &pair, FAMILY_IPV4, true);
+  authorised = authorised_new(&question, space, store, arena);
+  authorised_use_classes(authorised, classes);
+  classes_begin(classes);
+  struct class_block *block = classes_block(classes, "rules", PROTOCOL_TCP, &port, 1, PORTS);
+  uint8_t(*numbers)[2] = arena_array(arena, PORTS, 2);
+  struct diagram_box *boxes = ARENA_ARRAY(arena, PORTS, struct diagram_box);
+  uint32_t *entered = ARENA_ARRAY(arena, PORTS, uint32_t);
+  for (unsigned i = 0; i < PORTS; i++) {
+    numbers[i][0] = (uint8_t)(i >> 8);
+    numbers[i][1] = (uint8_t)i;
+    boxes[i] = (struct diagram_box){numbers[i], numbers[i], 1};
+  }
+  ck_assert(class_block_enter(block, boxes, PORTS, entered));
+  ck_assert_uint_ne(authorised_openers(authorised, &pair, FAMILY_IPV4, true), without); /* classes were used */
+  ck_assert_uint_eq(authorised_care(authorised, &pair, &situation), DIAGRAM_TRUE);
+  diagram_store_free(store);
+  arena_free(arena);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("authorised");
   TCase *all = tcase_create("all");
@@ -805,6 +839,7 @@ int main(void) {
   tcase_add_test(all, every_set_agrees_with_decide_on_an_odd_policy);
   tcase_add_test(all, what_is_possible_is_what_the_kernel_lets_be);
   tcase_add_test(all, a_pair_of_many_flows_is_drawn_at_once);
+  tcase_add_test(all, what_is_known_of_a_class_is_only_what_its_lookup_asks_for);
   suite_add_tcase(suite, all);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
