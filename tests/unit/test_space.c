@@ -32,7 +32,15 @@ START_TEST(fields_lie_one_after_another_in_their_order) {
       ck_assert_uint_eq(space_field_variable(space, field, bit), next);
     }
   }
-  ck_assert_uint_eq(space_variable_count(space), next);
+  /* then those of classes, the shared ones first; whatever is found in rules comes behind all of them */
+  ck_assert_uint_eq(space_class_variable(space, true), next);
+  ck_assert_uint_gt(space_class_variable(space, false), next);
+  while (space_has_classes(space, 1)) {
+    next = space_class_variable(space, false);
+    ck_assert_uint_lt(next, space_variable_count(space));
+  }
+  ck_assert_uint_eq(space_class_variable(space, false), UINT_MAX);
+  ck_assert_uint_eq(space_variable_count(space), next + 1);
 }
 END_TEST
 
