@@ -32,13 +32,16 @@ static void judge(const struct invocation *invocation, const struct chain_anchor
     verdict->code = EXIT_CODE_NO_ANSWER;
   } else if (verdict->report.fault != CHAIN_FAULT_NONE) {
     verdict->code = EXIT_CODE_NO;
+  } else if (verdict->report.foreign > 0) { /* who exchanges the key can make a log that agrees with what follows */
+    verdict->code = EXIT_CODE_NO_ANSWER;
+    error_set(&verdict->error, ENODATA,
+              "anchors of another key; if the machine was set up anew, give only its anchors since");
   } else if (verdict->report.records == 0) {
     verdict->code = EXIT_CODE_NO_ANSWER;
     error_set(&verdict->error, ENODATA, "no record has a hash yet");
   } else if (anchors && is_unanchored(&verdict->report)) {
     verdict->code = EXIT_CODE_NO_ANSWER;
-    error_set(&verdict->error, ENODATA,
-              verdict->report.foreign > 0 ? "the anchors are of another key" : "no anchor speaks of this log");
+    error_set(&verdict->error, ENODATA, "no anchor speaks of this log");
   }
 }
 
@@ -52,15 +55,16 @@ static json_t *verdict_to_json(const struct verdict *verdict) {
   const struct chain_report *report = &verdict->report;
   bool bad = verdict->code == EXIT_CODE_NO;
   const char *result = verdict->code == EXIT_CODE_YES ? "whole" : bad ? "altered" : "unknown";
-  return json_pack("{s:s, s:s, s:I, s:I, s:o, s:o, s:s?, s:I, s:o, s:I, s:o, s:s?, s:s?, s:o, s:o, s:s?}", "daemon",
-                   verdict->daemon, "result", result, "records", (json_int_t)report->records, "unchained",
+  return json_pack("{s:s, s:s, s:I, s:I, s:o, s:o, s:s?, s:I, s:o, s:I, s:o, s:I, s:s?, s:s?, s:o, s:o, s:s?}",
+                   "daemon", verdict->daemon, "result", result, "records", (json_int_t)report->records, "unchained",
                    (json_int_t)report->unchained, "first", number_or_null(report->first), "last",
                    number_or_null(report->last), "head", report->records > 0 ? report->head : NULL, "lost",
                    (json_int_t)report->lost, "pruned_to", number_or_null(report->pruned), "anchors",
-                   (json_int_t)report->anchors, "last_anchor", number_or_null(report->last_anchor), "fault",
-                   bad ? chain_fault_name(report->fault) : NULL, "file", bad ? report->file : NULL, "line",
-                   number_or_null(bad ? report->line : 0), "sequence", number_or_null(bad ? report->sequence : 0),
-                   "message", verdict->error.message[0] != '\0' ? verdict->error.message : NULL);
+                   (json_int_t)report->anchors, "last_anchor", number_or_null(report->last_anchor), "foreign",
+                   (json_int_t)report->foreign, "fault", bad ? chain_fault_name(report->fault) : NULL, "file",
+                   bad ? report->file : NULL, "line", number_or_null(bad ? report->line : 0), "sequence",
+                   number_or_null(bad ? report->sequence : 0), "message",
+                   verdict->error.message[0] != '\0' ? verdict->error.message : NULL);
 }
 
 static int print_json(const struct invocation *invocation, const struct verdict *verdicts, int code) {
@@ -108,6 +112,8 @@ static void print_notes(const struct invocation *invocation, const struct chain_
       {report->pruned, "保存期間を過ぎて削除済み (署名あり)、この番号まで", "pruned, with a signature, up to sequence"},
       {report->lost, "書けずに失われた記録 (鎖は切れていません)", "records lost for want of room (the chain is whole)"},
       {report->unfinished, "最後にある書きかけの行、バイト数", "bytes of an unfinished line at the end"},
+      {report->foreign, "別の鍵による記録 (ログサーバーにあり、比べられません)、件数",
+       "heads at the log server that are of another key, not compared"},
       {report->last_anchor, "ログサーバーの記録と一致、この番号まで", "agrees with the log server up to sequence"},
   };
   for (size_t i = 0; i < sizeof notes / sizeof notes[0]; i++) {

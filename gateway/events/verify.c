@@ -145,21 +145,32 @@ static bool is_mine(const struct walk *walk, const struct anchor *anchor) {
   return strcmp(anchor->daemon, walk->daemon) == 0 && (walk->key == NULL || strcmp(anchor->key, walk->key) == 0);
 }
 
-/* Heads of records before this one were removed, or never stood here. */
-static void pass_anchors(struct walk *walk, uint64_t sequence) {
+/*
+ * Only what stood in the file is sent, so each head before this record must have met its own, unless pruning removed
+ * it: that takes the oldest, so nothing behind the first record that is still there.
+ */
+static void pass_anchor(struct walk *walk, const struct event_text *text, const struct anchor *anchor) {
+  struct event_text missing = {.sequence = anchor->sequence, .file = text->file};
+  if (anchor->sequence > walk->report->pruned || anchor->sequence > walk->report->first)
+    blame(walk, CHAIN_FAULT_ANCHOR, &missing);
+  else
+    walk->report->anchors_before++;
+}
+
+static void pass_anchors(struct walk *walk, const struct event_text *text) {
   const struct chain_anchors *anchors = walk->anchors;
   for (; anchors != NULL && walk->next_anchor < anchors->count; walk->next_anchor++) {
     const struct anchor *anchor = &anchors->items[walk->next_anchor];
-    if (anchor->sequence >= sequence)
+    if (anchor->sequence >= text->sequence)
       break;
     if (is_mine(walk, anchor))
-      walk->report->anchors_before++;
+      pass_anchor(walk, text, anchor);
   }
 }
 
 static void compare_anchor(struct walk *walk, const struct event_text *text, const char *hash) {
   const struct chain_anchors *anchors = walk->anchors;
-  pass_anchors(walk, text->sequence);
+  pass_anchors(walk, text);
   for (; anchors != NULL && walk->next_anchor < anchors->count; walk->next_anchor++) {
     const struct anchor *anchor = &anchors->items[walk->next_anchor];
     if (anchor->sequence != text->sequence)
@@ -241,10 +252,9 @@ static void take_line(struct walk *walk, const struct event_text *text) {
 /* ---- before and after ---- */
 
 static void blame_name(struct walk *walk, enum chain_fault fault, const char *pattern, uint64_t sequence) {
-  struct event_text text = {.sequence = sequence, .file = walk->report->file};
-  if (walk->report->fault != CHAIN_FAULT_NONE)
-    return;
-  snprintf(walk->report->file, sizeof walk->report->file, "%s-%s", walk->daemon, pattern);
+  char name[EVENT_NAME_SIZE];
+  struct event_text text = {.sequence = sequence, .file = name};
+  snprintf(name, sizeof name, "%s-%s", walk->daemon, pattern);
   blame(walk, fault, &text);
 }
 
@@ -316,7 +326,7 @@ int chain_verify(const char *directory, const char *daemon, const struct chain_a
   if (result < 0)
     return error_set(error, -result, "the events of %s cannot be read: %s", daemon, strerror(-result));
   finish_anchors(&walk);
-  if (report.records == 0 && report.unchained == 0 && report.fault == CHAIN_FAULT_NONE)
+  if (report.records == 0 && report.unchained == 0 && report.foreign == 0 && report.fault == CHAIN_FAULT_NONE)
     return error_set(error, ENOENT, "%s has written no events", daemon);
   *ret_report = report;
   return 0;

@@ -23,7 +23,7 @@ enum chain_fault {
   CHAIN_FAULT_UNCHAINED,  /* without a hash, after records that have one */
   CHAIN_FAULT_BEGINNING,  /* what should stand before it is gone, and no checkpoint says so */
   CHAIN_FAULT_CHECKPOINT, /* the checkpoint's signature is wrong, or it is of another key than the anchors name */
-  CHAIN_FAULT_ANCHOR,     /* another record than the one that left the box */
+  CHAIN_FAULT_ANCHOR,     /* another record than the one that left the box, or none where it stood */
   CHAIN_FAULT_CUT_OFF,    /* the log ends before a record that left the box */
   CHAIN_FAULT_COUNT_,
 };
@@ -39,7 +39,7 @@ struct chain_report {
   uint64_t lost;           /* records that the daemon had no room for: the chain goes on over them */
   uint64_t pruned;         /* sequence up to which records were removed; 0: none were */
   uint64_t anchors;        /* heads that were compared */
-  uint64_t anchors_before; /* heads of records that were removed since */
+  uint64_t anchors_before; /* heads of records that were pruned since */
   uint64_t foreign;        /* heads of this daemon with another key: another box, or this one's key was exchanged */
   uint64_t last_anchor;    /* the highest one, when all agrees up to there */
   size_t unfinished;       /* bytes of a line that was not finished */
@@ -60,7 +60,7 @@ struct chain_anchors *chain_anchors_free(struct chain_anchors *anchors);
 
 /*
  * Reads all that a daemon has written. anchors may be NULL. 0 with *ret_report whatever was found; a negative errno
- * with *error when it could not be read; -ENOENT when the daemon has no files at all.
+ * with *error when it could not be read; -ENOENT when the daemon has no files at all, and no anchor speaks of any.
  */
 int chain_verify(const char *directory, const char *daemon, const struct chain_anchors *anchors,
                  struct chain_report *ret_report, struct error *error);

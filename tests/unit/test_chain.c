@@ -353,8 +353,87 @@ START_TEST(a_log_whose_end_was_cut_off_does_not_reach_the_anchor) {
   ck_assert_int_eq(verify(), CHAIN_FAULT_NONE);
   ck_assert_int_eq(verify_with(anchors), CHAIN_FAULT_CUT_OFF);
   ck_assert_uint_eq(report.sequence, RECORDS);
+  ck_assert_str_eq(report.file, "kidod-events.jsonl");
   remove_all("kidod-events*");
   ck_assert_int_eq(verify_with(anchors), CHAIN_FAULT_CUT_OFF);
+  chain_anchors_free(anchors);
+}
+END_TEST
+
+/* What somebody writes who knows how: records 1 to `last` without one of them, the first `unchained` without a hash. */
+static void forge(uint64_t last, uint64_t left_out, uint64_t unchained) {
+  char text[4096] = "", previous[SHA256_TEXT_SIZE] = CHAIN_GENESIS, hash[SHA256_TEXT_SIZE];
+  size_t at = 0;
+  for (uint64_t i = 1; i <= last; i++) {
+    if (i == left_out)
+      continue;
+    int length = snprintf(text + at, sizeof text - at, "{\"schema\":\"kido.event/1\",\"sequence\":%" PRIu64 "}", i);
+    size_t size = (size_t)length;
+    if (i > unchained) {
+      size = chain_seal(text + at, size, previous, hash);
+      memcpy(previous, hash, sizeof previous);
+    }
+    at += size;
+    text[at++] = '\n';
+    ck_assert_uint_lt(at, sizeof text - 512);
+  }
+  text[at] = '\0';
+  write_text("kidod-events.jsonl", text);
+}
+
+/* Of a log of nine records, the fifth of which was sent. */
+static struct chain_anchors *anchor_at_five(void) {
+  write_records(5);
+  verify();
+  struct chain_anchors *anchors = anchors_of("kidod", report.last, report.head, key().text);
+  write_records(4);
+  ck_assert_int_eq(verify_with(anchors), CHAIN_FAULT_NONE);
+  return anchors;
+}
+
+static const struct forgery {
+  const char *what;
+  uint64_t left_out, unchained;
+} FORGERIES[] = {
+    {"what was sent is left out", 5, 0},
+    {"what was sent has no hash", 0, 5},
+    {"what was sent is left out among those without a hash", 5, 7},
+};
+
+START_TEST(a_record_that_was_sent_and_stands_there_no_more_is_missed) {
+  const struct forgery *forgery = &FORGERIES[_i];
+  struct chain_anchors *anchors = anchor_at_five();
+  forge(8, forgery->left_out, forgery->unchained);
+  write_records(1);
+  ck_assert_msg(verify() == CHAIN_FAULT_NONE, "%s: not whole in itself", forgery->what);
+  ck_assert_msg(verify_with(anchors) == CHAIN_FAULT_ANCHOR, "%s: %s", forgery->what, chain_fault_name(report.fault));
+  ck_assert_uint_eq(report.sequence, 5);
+  ck_assert_str_eq(report.file, "kidod-events.jsonl");
+  chain_anchors_free(anchors);
+}
+END_TEST
+
+START_TEST(records_that_were_lost_between_those_that_were_sent_are_no_tampering) {
+  for (uint64_t sent = 4; sent <= 6; sent += 2) {
+    forge(sent, 5, 0);
+    verify();
+    struct chain_anchors *anchors = anchors_of("kidod", report.last, report.head, key().text);
+    forge(8, 5, 0);
+    ck_assert_int_eq(verify_with(anchors), CHAIN_FAULT_NONE);
+    ck_assert_uint_eq(report.lost, 1);
+    ck_assert_uint_eq(report.last_anchor, sent);
+    chain_anchors_free(anchors);
+  }
+}
+END_TEST
+
+/* The daemon's files were removed with its key: who else would say that there was a log? */
+START_TEST(anchors_of_another_key_speak_of_a_log_that_is_gone) {
+  key();
+  struct chain_anchors *anchors = anchors_of("kidod", 2, CHAIN_GENESIS, CHAIN_GENESIS);
+  ck_assert_int_eq(verify_with(anchors), CHAIN_FAULT_NONE);
+  ck_assert_uint_eq(report.foreign, 1);
+  ck_assert_uint_eq(report.records, 0);
   chain_anchors_free(anchors);
 }
 END_TEST
@@ -407,6 +486,23 @@ START_TEST(pruning_leaves_a_checkpoint_that_the_rest_follows) {
   ck_assert_uint_gt(prune(FILE_SIZE), removed);
   ck_assert_int_eq(verify(), CHAIN_FAULT_NONE);
   ck_assert_uint_eq(prune(1024 * FILE_SIZE), 0);
+}
+END_TEST
+
+START_TEST(anchors_of_what_was_pruned_are_no_tampering_and_those_behind_it_must_be_met) {
+  write_records(5);
+  verify();
+  struct chain_anchors *anchors = anchors_of("kidod", report.last, report.head, key().text);
+  write_records(RECORDS);
+  ck_assert_uint_gt(prune(FILE_SIZE), 5);
+  ck_assert_int_eq(verify_with(anchors), CHAIN_FAULT_NONE);
+  ck_assert_uint_eq(report.anchors, 0);
+  ck_assert_uint_eq(report.anchors_before, 1);
+  forge(8, 5, 0); /* as if pruning had not removed the files yet */
+  ck_assert_int_eq(verify(), CHAIN_FAULT_NONE);
+  ck_assert_int_eq(verify_with(anchors), CHAIN_FAULT_ANCHOR);
+  ck_assert_uint_eq(report.sequence, 5);
+  chain_anchors_free(anchors);
 }
 END_TEST
 
@@ -533,9 +629,14 @@ int main(void) {
   tcase_add_test(tests, what_agrees_with_the_anchor_is_whole);
   tcase_add_test(tests, a_log_that_was_computed_anew_does_not_agree_with_the_anchor);
   tcase_add_test(tests, a_log_whose_end_was_cut_off_does_not_reach_the_anchor);
+  tcase_add_loop_test(tests, a_record_that_was_sent_and_stands_there_no_more_is_missed, 0,
+                      sizeof FORGERIES / sizeof FORGERIES[0]);
+  tcase_add_test(tests, records_that_were_lost_between_those_that_were_sent_are_no_tampering);
+  tcase_add_test(tests, anchors_of_another_key_speak_of_a_log_that_is_gone);
   tcase_add_test(tests, anchors_of_another_key_or_daemon_are_not_compared);
   tcase_add_test(tests, a_file_without_anchors_is_refused);
   tcase_add_test(tests, pruning_leaves_a_checkpoint_that_the_rest_follows);
+  tcase_add_test(tests, anchors_of_what_was_pruned_are_no_tampering_and_those_behind_it_must_be_met);
   tcase_add_test(tests, what_is_old_goes_and_the_newest_file_stays);
   tcase_add_test(tests, a_log_that_was_pruned_to_nothing_goes_on_from_its_checkpoint);
   tcase_add_test(tests, removing_files_by_hand_is_no_pruning);
