@@ -35,6 +35,7 @@ struct class_block {
   uint32_t *order; /* numbers, by the first corner in `pivot` */
   uint32_t *reach; /* of order[0..i]: the one that goes furthest */
   size_t pivot;
+  bool broken; /* no memory: nothing is entered or matched any more */
 };
 
 struct classes {
@@ -165,7 +166,7 @@ static uint32_t *slot_of(const struct class_block *block, const uint8_t *box) {
 static bool make_room(struct class_block *block, size_t more) {
   struct arena *arena = block->classes->arena;
   size_t wanted = block->count + more, slots = FIRST_ROOM;
-  if (wanted >= (size_t)1 << block->bits)
+  if (block->broken || wanted >= (size_t)1 << block->bits)
     return false;
   if (wanted > block->capacity) {
     size_t capacity = wanted > 2 * block->capacity ? wanted : 2 * block->capacity;
@@ -174,6 +175,12 @@ static bool make_room(struct class_block *block, size_t more) {
       return false;
     if (block->count > 0)
       memcpy(boxes, block->boxes, block->count * 2 * block->box_bytes);
+    block->order = ARENA_ARRAY(arena, capacity, uint32_t);
+    block->reach = ARENA_ARRAY(arena, capacity, uint32_t);
+    if (block->order == NULL || block->reach == NULL) {
+      block->broken = true;
+      return false;
+    }
     block->boxes = boxes;
     block->capacity = capacity;
   }
@@ -183,6 +190,7 @@ static bool make_room(struct class_block *block, size_t more) {
     return true;
   block->slots = ARENA_ARRAY(arena, slots, uint32_t);
   block->slot_count = block->slots != NULL ? slots : 0;
+  block->broken = block->slots == NULL;
   for (uint32_t number = 1; block->slots != NULL && number <= block->count; number++)
     *slot_of(block, first_of(block, number)) = number;
   return block->slots != NULL;
@@ -227,13 +235,8 @@ static size_t sort_by(struct class_block *block, size_t field) {
   return distinct;
 }
 
-static bool sort_boxes(struct class_block *block) {
-  struct arena *arena = block->classes->arena;
+static void sort_boxes(struct class_block *block) {
   size_t most = 0, last = 0;
-  block->order = ARENA_ARRAY(arena, block->count + 1, uint32_t);
-  block->reach = ARENA_ARRAY(arena, block->count + 1, uint32_t);
-  if (block->order == NULL || block->reach == NULL)
-    return false;
   for (uint32_t i = 0; i < block->count; i++)
     block->order[i] = i + 1;
   for (size_t field = 0; field < block->field_count; field++) {
@@ -253,7 +256,6 @@ static bool sort_boxes(struct class_block *block) {
         memcmp(last_of(block, number) + sorting.offset, last_of(block, before) + sorting.offset, sorting.bytes) > 0;
     block->reach[i] = further ? number : before;
   }
-  return true;
 }
 
 /* Where in the order those begin whose predecessors all end before `first`. */
@@ -309,7 +311,8 @@ bool class_block_enter(struct class_block *block, const struct diagram_box *boxe
       *slot = (uint32_t)++block->count;
     ret_numbers[i] = *slot;
   }
-  if (block->count == before || (sort_boxes(block) && none_overlap(block)))
+  sort_boxes(block); /* also when all were known: the order may have moved to a larger place */
+  if (block->count == before || none_overlap(block))
     return true;
   forget_from(block, before);
   sort_boxes(block);
@@ -455,7 +458,7 @@ static bool blocks_match(struct classes *classes, int protocol, const struct dia
   for (struct class_block *block = classes->blocks; block != NULL; block = block->next) {
     uint8_t first[CLASS_FIELDS * FIELD_BYTES] = {0}, last[CLASS_FIELDS * FIELD_BYTES] = {0};
     struct diagram_box projected = {first, last, 1};
-    if (block->owner != NULL && block->turn == classes->turn && block->protocol == protocol &&
+    if (block->owner != NULL && !block->broken && block->turn == classes->turn && block->protocol == protocol &&
         project(block, fields, field_count, box, first, last) && block_match(block, &projected, scratch, ret_match))
       return true;
   }

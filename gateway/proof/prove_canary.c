@@ -83,6 +83,28 @@ static enum notice notice(struct prover *prover, const struct flow *flow, struct
   return result;
 }
 
+/* By classes nothing may look proven that is not: there the absence must leave a difference, or a doubt. */
+static bool is_doubted_by_classes(struct prover *prover, const struct flow *flow, struct absence *absence) {
+  struct bench *bench = bench_new(prover, BENCH_BY_CLASSES);
+  if (bench == NULL)
+    return true; /* as for every pair: without memory it is asked in full */
+  symbolic_leave_out(bench->machine, is_absent, absence);
+  struct pair_work work = {
+      .prover = prover, .bench = bench, .left = flow->from_zone, .right = flow->to_zone, .openers_only = true};
+  pair_work_fill(&work);
+  bool doubted = work.failed || work.doubtful;
+  for (size_t i = 0; i < work.cell_count && !doubted; i++)
+    doubted = pair_work_lack(&work, &work.cells[i]) != DIAGRAM_FALSE;
+  bench_free(bench);
+  return doubted;
+}
+
+static enum notice notice_both_ways(struct prover *prover, const struct flow *flow, struct absence *absence) {
+  enum notice result = notice(prover, flow, absence);
+  bool by_classes = result != NOTICE_MISSED || prover->in_full || is_doubted_by_classes(prover, flow, absence);
+  return by_classes ? result : NOTICE_OVERLOOKED;
+}
+
 void prove_canary(struct prover *prover) {
   const struct live_ruleset *ruleset = prover->question->ruleset;
   unsigned tries = 0, overlooked = 0;
@@ -94,7 +116,7 @@ void prove_canary(struct prover *prover) {
         struct absence absence = {set, &set->elements[k]};
         if (word == NULL)
           continue;
-        enum notice result = notice(prover, word->flows[0], &absence);
+        enum notice result = notice_both_ways(prover, word->flows[0], &absence);
         if (result == NOTICE_MISSED)
           return;
         tries++;

@@ -284,10 +284,14 @@ struct rewriting {
   size_t known; /* words that there were before */
 };
 
-/* A new way of rewriting counts only where packets come by: it makes more words stand for a flow. */
-static bool is_reached(const struct rewriting *rewriting) {
-  diagram written = diagram_support(rewriting->work->bench->store, rewriting->write->words);
-  return meet(rewriting->work, entered(rewriting->work, rewriting->cell), written) != DIAGRAM_FALSE;
+/* A new way of rewriting counts only where packets come by: it makes more words stand for a flow. By classes that
+ * cannot be told for certain. */
+static bool is_reached(const struct rewriting *rewriting, uint32_t leaf) {
+  struct pair_work *work = rewriting->work;
+  diagram written = diagram_where(work->bench->store, rewriting->write->words, leaf);
+  bool reached = meet(work, entered(work, rewriting->cell), written) != DIAGRAM_FALSE;
+  work->doubtful = work->doubtful || (reached && work->bench->classes != NULL);
+  return reached && !work->doubtful;
 }
 
 static bool rewrite(void *context, uint32_t leaf) {
@@ -296,7 +300,7 @@ static bool rewrite(void *context, uint32_t leaf) {
   struct mark_word rule = symbolic_mark(rewriting->work->bench->machine, leaf);
   if (leaf == 0 || rule.unknown || rule.keep == 0 || (rule.keep == UINT32_MAX && rule.flip == 0))
     return true;
-  if (!words_know_rewrite(words, rule) && !is_reached(rewriting))
+  if (!words_know_rewrite(words, rule) && !is_reached(rewriting, leaf))
     return true;
   words_note_rewrite(words, rule);
   for (size_t i = 0; i < rewriting->known; i++) {

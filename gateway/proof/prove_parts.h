@@ -77,8 +77,9 @@ struct prover {
   const bool *in_force; /* by index of the flow; while ends are looked at: those that have none */
   bool timers_have_run;
   struct words words;
-  bool in_full;            /* never by classes */
-  unsigned tried, doubted; /* pairs by classes; of these, those that were asked again in full */
+  const uint32_t *sorted_identities; /* of all flows; NULL: none are known */
+  bool in_full;                      /* never by classes */
+  unsigned tried, doubted;           /* pairs by classes; of these, those that were asked again in full */
 };
 
 /*
@@ -151,6 +152,10 @@ diagram pair_work_loss(struct pair_work *work, const struct cell *cell);
 /* Each flow of the words in force between two zones; other ZONE_NONE: between `zone` and any other. As a set over the
  * connection mark. */
 diagram words_in_force(const struct prover *prover, struct bench *bench, zone_index zone, zone_index other);
+
+/* Whether a flow of the policy has this documented identity. */
+bool identities_have(const struct prover *prover, uint32_t value);
+bool identities_sort(struct prover *prover); /* before the above; false without memory */
 
 /* Adds the marks of flows that no rule writes now. When all pairs have been looked at. False without memory. */
 bool words_add_identities(struct prover *prover);

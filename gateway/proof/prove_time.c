@@ -189,6 +189,16 @@ static void check_timers(struct prover *prover) {
 
 /* ---- timers of other kinds ---- */
 
+/* Whether it is the documented identity of a flow, as it is or with the bits that a rule takes away. */
+static bool is_of_a_flow(const struct prover *prover, uint32_t value) {
+  if (prover->question->identities == NULL)
+    return words_find(&prover->words, value) != NULL;
+  bool found = identities_have(prover, value);
+  for (size_t i = 0; i < prover->words.rewrite_count && !found; i++)
+    found = prover->words.rewrites[i].flip == 0 && identities_have(prover, value & prover->words.rewrites[i].keep);
+  return found;
+}
+
 /* Not of a flow that there is: nor about to go, as that of a flow that has just ended. */
 static bool is_stray(const struct prover *prover, const struct live_element *element, bool mark) {
   uint32_t value;
@@ -197,7 +207,7 @@ static bool is_stray(const struct prover *prover, const struct live_element *ele
   if (!mark || element->first == NULL)
     return true;
   memcpy(&value, element->first, sizeof(value));
-  return words_find(&prover->words, value) == NULL;
+  return !is_of_a_flow(prover, value);
 }
 
 static const struct live_set *stray_in_table(const struct prover *prover, const struct live_table *table) {

@@ -243,6 +243,30 @@ static void list_identities(const struct prover *prover, struct word_list *list,
       list_with_origins(list, &prover->words, question->identities[i]);
 }
 
+static int word_order(const void *left, const void *right) {
+  uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+  return (a > b) - (a < b);
+}
+
+bool identities_have(const struct prover *prover, uint32_t value) {
+  return prover->sorted_identities != NULL &&
+         bsearch(&value, prover->sorted_identities, prover->question->policy->flow_count, sizeof(value), word_order) !=
+             NULL;
+}
+
+bool identities_sort(struct prover *prover) {
+  const struct proof_question *question = prover->question;
+  size_t count = question->policy->flow_count;
+  if (question->identities == NULL || count == 0)
+    return true;
+  uint32_t *sorted = arena_memdup(prover->arena, question->identities, count * sizeof(*sorted));
+  if (sorted == NULL)
+    return false;
+  qsort(sorted, count, sizeof(*sorted), word_order);
+  prover->sorted_identities = sorted;
+  return true;
+}
+
 bool words_add_identities(struct prover *prover) {
   const struct proof_question *question = prover->question;
   for (size_t i = 0; question->identities != NULL && i < question->policy->flow_count; i++) {
@@ -270,11 +294,6 @@ static diagram draw_words(struct bench *bench, const struct word_list *list) {
 }
 
 /* ---- by classes ---- */
-
-static int word_order(const void *left, const void *right) {
-  uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-  return (a > b) - (a < b);
-}
 
 static bool is_listed(const struct word_list *list, uint32_t value) {
   return list->count != 0 && bsearch(&value, list->values, list->count, sizeof(value), word_order) != NULL;

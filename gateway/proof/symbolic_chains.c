@@ -264,8 +264,11 @@ static void remembered_add(struct symbolic *machine, const struct remembered *ru
 /* Writes for packets that have nothing to do with each other become one: a chain of many maps would else be cut to
  * those that came map by map. Which rule wrote is not asked by classes. */
 static void journal_join(struct symbolic *machine, size_t first) {
+  enum { MOST = 256 }; /* more would take longer than it saves */
   struct diagram_store *store = machine->store;
   size_t kept = first;
+  if (machine->journal_count - first > MOST)
+    return;
   for (size_t i = first; i < machine->journal_count; i++) {
     struct journal_entry entry = machine->journal[i];
     diagram written = entry.kind == JOURNAL_WRITE ? diagram_support(store, entry.where) : DIAGRAM_FALSE;

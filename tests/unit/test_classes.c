@@ -159,6 +159,31 @@ START_TEST(a_box_is_matched_if_and_only_if_its_points_are_all_there) {
 }
 END_TEST
 
+START_TEST(what_is_entered_again_is_still_found) {
+  struct small_box boxes[MOST];
+  struct diagram_box entered[MOST];
+  struct diagram_field fields[2];
+  uint32_t numbers[MOST];
+  struct class_match match;
+  struct class_block *block = small_block("chain", 6);
+  small_fields(fields);
+  for (unsigned i = 0; i < MOST; i++) {
+    boxes[i] =
+        (struct small_box){{(uint8_t)(i % SIDE), (uint8_t)(i / SIDE)}, {(uint8_t)(i % SIDE), (uint8_t)(i / SIDE)}};
+    entered[i] = box_of(&boxes[i]);
+  }
+  for (unsigned round = 0; round < 5; round++) {
+    ck_assert(class_block_enter(block, entered, MOST, numbers));
+    ck_assert_uint_eq(class_block_count(block), MOST);
+    for (unsigned i = 0; i < MOST; i++) {
+      ck_assert(classes_match(classes, 6, fields, 2, &entered[i], arena, &match));
+      ck_assert_uint_eq(match.inside_count, 1);
+      ck_assert_uint_eq(match.inside[0], numbers[i]);
+    }
+  }
+}
+END_TEST
+
 START_TEST(a_gap_of_one_address_in_the_whole_of_version_6_is_seen) {
   struct class_field fields[] = {{space_field_variable(space, FIELD_DESTINATION, 0), 128},
                                  {space_field_variable(space, FIELD_SOURCE, 0), 128}};
@@ -264,6 +289,7 @@ int main(void) {
   tcase_add_checked_fixture(all, set_up, tear_down);
   tcase_add_test(all, boxes_are_taken_if_and_only_if_they_are_apart_or_the_same);
   tcase_add_test(all, a_box_is_matched_if_and_only_if_its_points_are_all_there);
+  tcase_add_test(all, what_is_entered_again_is_still_found);
   tcase_add_test(all, a_gap_of_one_address_in_the_whole_of_version_6_is_seen);
   tcase_add_test(all, blocks_of_the_protocol_come_before_those_of_any);
   tcase_add_test(all, a_drawing_has_each_leaf_where_its_class_is);
