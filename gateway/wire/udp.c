@@ -217,14 +217,23 @@ static bool try_labels(struct datagram *datagram) {
 
 /* ---- encrypted ---- */
 
+/*
+ * The head of DNS: one question, few of everything else. Its number may be any, and so the first bytes of any tunnel,
+ * but where this looks others have random bytes.
+ */
+static bool is_dns(const uint8_t *bytes, size_t captured) {
+  return captured >= 12 && load16(bytes + 4) == 1 && bytes[6] == 0 && bytes[8] == 0 && bytes[10] == 0;
+}
+
 /* The counter of a data message never reaches its last three bytes within the life of a key. */
 static bool try_wireguard(struct datagram *datagram) {
   const uint8_t *bytes = datagram->bytes;
   uint32_t length = datagram->length;
   if (datagram->captured < 16 || (load32(bytes) & 0x00ffffff) != 0)
     return false;
-  bool fits = (bytes[0] == 1 && length == WIREGUARD_INITIATION) || (bytes[0] == 2 && length == WIREGUARD_RESPONSE) ||
-              (bytes[0] == 3 && length == WIREGUARD_COOKIE) ||
+  bool shakes_hands = (bytes[0] == 1 && length == WIREGUARD_INITIATION) ||
+                      (bytes[0] == 2 && length == WIREGUARD_RESPONSE) || (bytes[0] == 3 && length == WIREGUARD_COOKIE);
+  bool fits = (shakes_hands && !is_dns(bytes, datagram->captured)) ||
               (bytes[0] == 4 && length >= WIREGUARD_DATA && length % 16 == 0 && (load32(bytes + 12) & 0xffffff) == 0);
   return fits && carry(datagram, 0, ENCAPSULATION_WIREGUARD, INNER_HIDDEN, 0);
 }
@@ -240,6 +249,8 @@ static bool is_openvpn_reset(const uint8_t *bytes, size_t captured, uint32_t len
     return false;
   if (captured >= 14 && length == (from_server ? 26 : 14))
     return from_server ? bytes[9] == 1 && load32(bytes + 10) == 0 : bytes[9] == 0 && load32(bytes + 10) == 0;
+  if (is_dns(bytes, captured))
+    return false;
   for (size_t i = 0; i < sizeof DIGESTS / sizeof DIGESTS[0]; i++)
     if (length == (from_server ? 34u : 22u) + DIGESTS[i] && captured >= 13 + DIGESTS[i] + 4)
       return load32(bytes + 9 + DIGESTS[i]) == 1 || load32(bytes + 9) == 1;
