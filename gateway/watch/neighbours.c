@@ -277,16 +277,21 @@ static bool judge_tree(struct watch *watch, const struct sighting *sighting, con
   return false;
 }
 
-/* Switches are managed from a zone of their own; who else has an address of another zone stands in both. */
-static bool judge_system_address(struct watch *watch, const struct sighting *sighting, const struct address *address) {
+/*
+ * Switches are managed from another zone than they serve, and need not be declared; who else has an address of another
+ * zone stands in both.
+ */
+static bool judge_system_address(struct watch *watch, const struct sighting *sighting,
+                                 const struct control_facts *facts, const struct address *address) {
   zone_index zone = declared_foreign_switch_address(watch->current.declared, sighting->wire_zone, address);
   if (zone != ZONE_NONE) {
     homes_bridged(watch, sighting, zone, wire_of_zone(watch, zone), "lldp-switch");
     return true;
   }
   zone = index_find(watch->current.index, address).zone;
-  if (zone < 0 || zone == sighting->wire_zone || is_named(watch, sighting, SPEAKER_SWITCH) ||
-      watch->current.policy->zones[zone].class == CLASS_MANAGEMENT || policy_is_global(watch->current.policy, address))
+  if (zone < 0 || zone == sighting->wire_zone || (facts->has_capabilities && facts->forwards) ||
+      is_named(watch, sighting, SPEAKER_SWITCH) || watch->current.policy->zones[zone].class == CLASS_MANAGEMENT ||
+      policy_is_global(watch->current.policy, address))
     return false;
   tell(watch, sighting, FINDING_DUAL_HOMED, zone, "lldp-address", &sighting->frame->source_mac);
   return true;
@@ -299,7 +304,7 @@ static bool judge_system(struct watch *watch, const struct sighting *sighting, c
   if (facts->has_bridge && is_own_switch(watch, sighting, &facts->bridge))
     return false;
   for (unsigned i = 0; i < facts->address_count; i++)
-    if (judge_system_address(watch, sighting, &facts->addresses[i]))
+    if (judge_system_address(watch, sighting, facts, &facts->addresses[i]))
       return true;
   if (facts->has_bridge && facts->has_capabilities && !facts->forwards)
     homes_hear_name(watch, sighting, MACHINE_BY_MAC, facts->bridge.bytes, sizeof facts->bridge.bytes, facts->name,

@@ -94,8 +94,19 @@ def dns_over_tcp(dice):
 
 
 def dns(dice):
+    if dice.randrange(8) == 0:
+        return dns_like_openvpn(dice)
     name = b"\3www\7example\2lg\2jp\0" + struct.pack("!HH", 1, 1)
     number = dice.randrange(65536)
+    answer = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 300, 4) + b"\xc6\x33\x64\x46"
+    return (struct.pack("!HHHHHH", number, 0x0100, 1, 0, 0, 0) + name,
+            struct.pack("!HHHHHH", number, 0x8180, 1, 1, 0, 0) + name + answer)
+
+
+def dns_like_openvpn(dice):
+    """By its number, its length, and its first label of one letter."""
+    name = b"\1a\3nel\x0acloudflare\3com\0" + struct.pack("!HH", 1, 1)
+    number = dice.choice((0x38, 0x50)) << 8 | dice.randrange(256)
     answer = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 300, 4) + b"\xc6\x33\x64\x46"
     return (struct.pack("!HHHHHH", number, 0x0100, 1, 0, 0, 0) + name,
             struct.pack("!HHHHHH", number, 0x8180, 1, 1, 0, 0) + name + answer)
@@ -382,7 +393,10 @@ class Day:
         body = b"\x42\x42\x03\0\0\2\2\x3c" + (b"\x80\0" + mac_bytes(root)) + bytes(4) + (b"\x80\0" + mac_bytes(root)) + (
             b"\x80\1\0\0\x14\0\2\0\x0f\0\0")
         self.put(interface, (mac_bytes("01:80:c2:00:00:00") + mac_bytes(port) + struct.pack("!H", len(body)) + body).ljust(60, b"\0"))
-        say(port, "01:80:c2:00:00:0e", 0x88cc, b"\2\7\4" + mac_bytes(root) + b"\4\3\7p1\6\2\0\x78\0\0")
+        elsewhere = b"" if zone in SWITCHES else (  # undeclared, a bridge, and managed from another zone
+            b"\x0e\4\0\x14\0\4\x10\x0c\5\1" + ipaddress.ip_address("10.210.0.250").packed + b"\2\0\0\0\1\0")
+        say(port, "01:80:c2:00:00:0e", 0x88cc,
+            b"\2\7\4" + mac_bytes(root) + b"\4\3\7p1\6\2\0\x78" + elsewhere + b"\0\0")
         pvst = b"\xaa\xaa\x03\0\0\x0c\1\x0b" + body[3:]
         self.put(interface, (mac_bytes("01:00:0c:cc:cc:cd") + mac_bytes(port) + struct.pack("!H", len(pvst)) + pvst).ljust(60, b"\0"))
         say(port, "01:80:c2:00:00:02", 0x8809, b"\1\1\1\x14" + bytes(106))

@@ -347,6 +347,25 @@ END_TEST
 
 /* ---- switches ---- */
 
+START_TEST(an_undeclared_switch_may_be_managed_from_any_zone) {
+  static const char ADDRESS[] = "100c 0501 0a010007 020000000100";
+  static const char *const capabilities[] = {"0e04 0004 0004", "0e04 0014 0014", "0e04 0014 0010"};
+  char more[96];
+  for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++) {
+    snprintf(more, sizeof more, "%s %s", capabilities[i], ADDRESS);
+    see_lldp(INTERNET, "020000001101", "020000001101", more);
+    snprintf(more, sizeof more, "%s %s", ADDRESS, capabilities[i]);
+    see_lldp(INTERNET, "020000001101", "020000001101", more);
+    expect("");
+  }
+  see_lldp(INTERNET, "020000001102", "020000001102", ADDRESS); /* does not say that it is a switch, */
+  expect("dual-homed internet>lgwan lldp-address;");
+  see_lldp(INTERNET, "020000001103", "020000001103",
+           "0e04 0004 0000 100c 0501 0a010007 020000000100"); /* or could be */
+  expect("dual-homed internet>lgwan lldp-address;");
+}
+END_TEST
+
 START_TEST(a_switch_that_only_another_zone_declares_is_a_joint) {
   see_tree(LGWAN, "02005eff0101", "02005eff0101");
   see_tree(INTERNET, "02005eff0001", "02005eff0001"); /* declared by both */
@@ -538,6 +557,7 @@ int main(void) {
   tcase_add_test(all, a_name_in_DHCP_that_many_machines_have_names_none);
   tcase_add_test(all, a_name_in_DHCP_of_a_machine_with_declared_legs_is_lawful);
   tcase_add_test(all, a_machine_says_by_LLDP_that_it_stands_in_two_zones);
+  tcase_add_test(all, an_undeclared_switch_may_be_managed_from_any_zone);
   tcase_add_test(all, a_switch_that_only_another_zone_declares_is_a_joint);
   tcase_add_test(all, an_undeclared_switch_may_serve_several_zones_and_its_tree_may_change);
   tcase_add_test(all, a_tree_that_takes_another_zones_root_is_a_joint);
