@@ -134,11 +134,16 @@ bool judge_second_gateway(struct watch *watch, const struct sighting *sighting) 
 
 /* Names that many machines have by birth. */
 static bool is_common(const char *name, size_t length) {
-  static const char *const common[] = {"localhost", "android", "iphone",      "ipad",    "espressif", "raspberrypi",
-                                       "debian",    "ubuntu",  "raspberry",   "windows", "desktop",   "laptop",
-                                       "unknown",   "printer", "localhost-1", "macbook", "host",      "none"};
+  static const char *const common[] = {"localhost", "android", "iphone",      "ipad",       "espressif", "raspberrypi",
+                                       "debian",    "ubuntu",  "raspberry",   "windows",    "desktop",   "laptop",
+                                       "unknown",   "printer", "localhost-1", "macbook",    "host",      "none",
+                                       "mac",       "watch",   "macbook-pro", "macbook-air"};
+  static const char *const models[] = {"galaxy-", "pixel-"}; /* and which */
   for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
     if (strlen(common[i]) == length && memcmp(common[i], name, length) == 0)
+      return true;
+  for (size_t i = 0; i < sizeof models / sizeof models[0]; i++)
+    if (strncmp(name, models[i], strlen(models[i])) == 0)
       return true;
   return length < NAME_SHORTEST;
 }

@@ -327,6 +327,31 @@ START_TEST(a_name_in_DHCP_that_many_machines_have_names_none) {
 }
 END_TEST
 
+/* As a telephone or a computer is called that nobody named: what it is, and not which. */
+START_TEST(a_name_in_DHCP_of_a_model_names_no_machine) {
+  static const char *const names[] = {
+      "350101 0c03 4d6163 ff",                 /* Mac */
+      "350101 0c0b 4d6163426f6f6b2d50726f ff", /* MacBook-Pro */
+      "350101 0c0a 47616c6178792d533231 ff",   /* Galaxy-S21 */
+      "350101 0c07 506978656c2d37 ff",         /* Pixel-7 */
+  };
+  ask_dhcp(LGWAN, "020000001101", names[_i]);
+  ask_dhcp(INTERNET, "020000001102", names[_i]);
+  expect("");
+}
+END_TEST
+
+START_TEST(a_name_in_DHCP_that_one_machine_has_names_it) {
+  static const char *const names[] = {
+      "350101 0c0f 4445534b544f502d41423132434433 ff", /* DESKTOP-AB12CD3 */
+      "350101 0c0b 7461726f2d47616c617879 ff",         /* taro-Galaxy */
+  };
+  ask_dhcp(LGWAN, "020000001101", names[_i]);
+  ask_dhcp(INTERNET, "020000001102", names[_i]);
+  expect("dual-homed internet>lgwan dhcp-name;");
+}
+END_TEST
+
 START_TEST(a_name_in_DHCP_of_a_machine_with_declared_legs_is_lawful) {
   ask_dhcp(LGWAN, "020000001101", "350101 0c06 776173686572 ff"); /* washer */
   ask_dhcp(INTERNET, "020000001102", "350101 0c06 776173686572 ff");
@@ -555,6 +580,8 @@ int main(void) {
   tcase_add_test(all, legs_of_one_machine_and_what_both_zones_name_are_lawful);
   tcase_add_loop_test(all, a_mac_that_routers_share_names_no_machine, 0, 4);
   tcase_add_test(all, a_name_in_DHCP_that_many_machines_have_names_none);
+  tcase_add_loop_test(all, a_name_in_DHCP_of_a_model_names_no_machine, 0, 4);
+  tcase_add_loop_test(all, a_name_in_DHCP_that_one_machine_has_names_it, 0, 2);
   tcase_add_test(all, a_name_in_DHCP_of_a_machine_with_declared_legs_is_lawful);
   tcase_add_test(all, a_machine_says_by_LLDP_that_it_stands_in_two_zones);
   tcase_add_test(all, an_undeclared_switch_may_be_managed_from_any_zone);
