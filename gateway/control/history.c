@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "control/history_parts.h"
+#include "control/keep.h"
 #include "control/state_file.h"
 
 /*
@@ -266,7 +267,7 @@ int history_load(const char *directory, uint64_t number, struct arena *arena, st
   }
   if (result < 0) {
     return error_set(error, -result, "%s/" STATE_HISTORY "/%s: %s", directory, entry_name(number, name),
-                     result == -EBADMSG ? "not whole, or changed by hand" : strerror(-result));
+                     keep_explain(result, "not whole, or changed by hand"));
   }
   *ret_policy = policy;
   return 0;

@@ -40,8 +40,10 @@ static int write_file(int fd, const char *head, const char *text, size_t size) {
   return result;
 }
 
+/* Never into a file that is there: somebody else may have made it. */
 static int write_beside(int directory, const char *name, const char *head, const char *text, size_t size) {
-  int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+  unlinkat(directory, name, 0);
+  int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
   if (fd < 0) {
     return -errno;
   }
@@ -105,6 +107,23 @@ int keep_write(const char *directory, const char *name, const char *text, size_t
 
 /* ---- reading ---- */
 
+/* The group writes in the directory too, kidoban among it: what counts is of us, of root, or of whose directory it is
+ * (root closes the gate at boot by what the user kido wrote). */
+static int check_owner(int directory, uid_t owner) {
+  struct stat status;
+  if (owner == geteuid() || owner == 0) {
+    return 0;
+  }
+  if (fstat(directory, &status) < 0) {
+    return -errno;
+  }
+  return owner == status.st_uid ? 0 : -EPERM;
+}
+
+const char *keep_explain(int result, const char *damaged) {
+  return result == -EBADMSG ? damaged : result == -EPERM ? "it belongs to another user" : strerror(-result);
+}
+
 int keep_open(int directory, const char *name, size_t limit, size_t *ret_size) {
   int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) {
@@ -114,6 +133,9 @@ int keep_open(int directory, const char *name, size_t limit, size_t *ret_size) {
   int result = fstat(fd, &status) < 0 ? -errno : 0;
   if (result == 0 && (!S_ISREG(status.st_mode) || status.st_size < 0 || (uint64_t)status.st_size > limit)) {
     result = -EBADMSG;
+  }
+  if (result == 0) {
+    result = check_owner(directory, status.st_uid);
   }
   if (result < 0) {
     close(fd);
@@ -160,8 +182,7 @@ int keep_read(const char *directory, const char *name, size_t limit, struct aren
   int result = keep_slurp(fd, name, limit, arena, ret_text, ret_size);
   close(fd);
   if (result < 0) {
-    error_set(error, -result, "%s/%s: %s", directory, name,
-              result == -EBADMSG ? "not a file that we wrote" : strerror(-result));
+    error_set(error, -result, "%s/%s: %s", directory, name, keep_explain(result, "not a file that we wrote"));
   }
   return result;
 }

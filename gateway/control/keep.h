@@ -33,8 +33,11 @@ int keep_write_all(int fd, const char *data, size_t size);
 /* The same within a directory that is open; `head` stands before the text. 0 or a negative errno. */
 int keep_replace(int directory, const char *name, const char *head, const char *text, size_t size);
 int keep_slurp(int directory, const char *name, size_t limit, struct arena *arena, char **ret_text, size_t *ret_size);
-/* A regular file of at most `limit` bytes; a descriptor, or a negative errno. */
+/* A regular file of at most `limit` bytes; a descriptor, or a negative errno: -EPERM when it is neither ours nor root's
+ * nor of the user whose directory it is. */
 int keep_open(int directory, const char *name, size_t limit, size_t *ret_size);
+/* What went wrong in reading; `damaged` for -EBADMSG. */
+const char *keep_explain(int result, const char *damaged);
 /* So many bytes of it, with a NUL behind them. */
 int keep_fill(int fd, char *text, size_t size);
 

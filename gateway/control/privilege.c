@@ -24,7 +24,7 @@
 #define PRIVILEGE_SANITIZED 0
 #endif
 
-enum { READER_SECONDS = 60, READER_FILES = 32, NOBODY = 65534, GROUP_LIMIT = 256 };
+enum { READER_SECONDS = 60, READER_FILES = 32, GROUP_LIMIT = 256 };
 static const rlim_t reader_memory = 4UL << 30;
 
 int privilege_keep_network(struct error *error) {
@@ -48,8 +48,8 @@ int privilege_keep_network(struct error *error) {
 /* A user namespace may map root alone (EINVAL): then there is nobody to step down to. */
 static int step_down(struct error *error) {
   const struct passwd *user = getpwnam(PRIVILEGE_READER_USER);
-  uid_t uid = user ? user->pw_uid : NOBODY;
-  gid_t gid = user ? user->pw_gid : NOBODY;
+  uid_t uid = user ? user->pw_uid : PRIVILEGE_NOBODY;
+  gid_t gid = user ? user->pw_gid : PRIVILEGE_NOBODY;
   if (setgroups(0, NULL) < 0 && errno != EPERM) {
     return error_set(error, errno, "setgroups: %s", strerror(errno));
   }
@@ -172,6 +172,20 @@ bool privilege_peer_allowed(int socket) {
   }
   const struct group *group = getgrnam(PRIVILEGE_GROUP);
   return group && peer_in_group(socket, peer.gid, group->gr_gid);
+}
+
+uid_t privilege_find_watchman(void) {
+  const struct passwd *user = getpwnam(PRIVILEGE_WATCHMAN_USER);
+  return user ? user->pw_uid : PRIVILEGE_NOBODY;
+}
+
+bool privilege_peer_may_command(int socket, uid_t watchman) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+    return false;
+  }
+  return (peer.uid != watchman || peer.uid == geteuid()) && privilege_peer_allowed(socket);
 }
 
 void privilege_share_with_group(const char *path) {

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <grp.h>
 #include <linux/landlock.h>
 #include <pwd.h>
@@ -20,9 +21,7 @@
 #include "control/privilege.h"
 #include "control/sandbox_calls.h"
 
-#define SANDBOX_USER "kidoban"
-
-enum { NOBODY = 65534, DIRECTORIES = 4, FILE_MASK = 0007 };
+enum { DIRECTORIES = 4, FILE_MASK = 0007 };
 
 struct sandbox {
   bool root; /* there is somebody to step down to */
@@ -38,12 +37,12 @@ struct sandbox {
 /* ---- before ---- */
 
 static int find_user(const char *name, struct sandbox *sandbox, struct error *error) {
-  const struct passwd *user = getpwnam(name != NULL ? name : SANDBOX_USER);
+  const struct passwd *user = getpwnam(name != NULL ? name : PRIVILEGE_WATCHMAN_USER);
   if (user == NULL && name != NULL)
     return error_set(error, ENOENT, "there is no user '%.60s'", name);
   const struct group *group = user != NULL ? getgrnam(PRIVILEGE_GROUP) : NULL;
-  sandbox->uid = user != NULL ? user->pw_uid : NOBODY;
-  sandbox->gid = group != NULL ? group->gr_gid : user != NULL ? user->pw_gid : NOBODY;
+  sandbox->uid = user != NULL ? user->pw_uid : PRIVILEGE_NOBODY;
+  sandbox->gid = group != NULL ? group->gr_gid : user != NULL ? user->pw_gid : PRIVILEGE_NOBODY;
   return sandbox->uid != 0 ? 0 : error_set(error, EINVAL, "the watchman does not run as root");
 }
 
@@ -58,25 +57,40 @@ static void give_file(const struct sandbox *sandbox, int directory, const char *
   close(file);
 }
 
-static void give_files(const struct sandbox *sandbox, int directory, const char *prefix) {
+/* What gateway/events/ calls its files, behind the name of the daemon. */
+static bool is_own_file(const char *name, const char *daemon) {
+  static const char *const patterns[] = {"-events.jsonl",  "-events.[0-9]*.jsonl", "-events.db", "-events.db-wal",
+                                         "-events.db-shm", "-events.checkpoint",   "-chain.key", "-*.cursor"};
+  size_t length = strlen(daemon);
+  if (strncmp(name, daemon, length) != 0)
+    return false;
+  for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
+    if (fnmatch(patterns[i], name + length, 0) == 0)
+      return true;
+  return false;
+}
+
+static void give_files(const struct sandbox *sandbox, int directory, const char *daemon) {
   int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
   const struct dirent *entry;
   while (list != NULL && (entry = readdir(list)) != NULL)
-    if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+    if (is_own_file(entry->d_name, daemon))
       give_file(sandbox, directory, entry->d_name);
   if (list != NULL)
     closedir(list);
 }
 
-/* The user comes in by the group; who owned the directory still does. */
+/* The user comes in by the group; who owned the directory still does. The sticky bit keeps it from the files of
+ * others: those of kidod stand in the same directories. */
 static void let_in(const struct sandbox *sandbox, int directory) {
   struct stat status;
   if (fstat(directory, &status) < 0 || status.st_uid == sandbox->uid)
     return;
   bool in_group = status.st_gid == sandbox->gid && (status.st_mode & 0070) == 0070;
-  if (!in_group && fchown(directory, (uid_t)-1, sandbox->gid) == 0)
-    (void)!fchmod(directory, (status.st_mode & 07777) | 02070);
+  mode_t needed = in_group ? S_ISVTX : S_ISVTX | S_ISGID | S_IRWXG;
+  if (in_group || fchown(directory, (uid_t)-1, sandbox->gid) == 0)
+    (void)!fchmod(directory, (status.st_mode & 07777) | needed);
 }
 
 /* One that is not there is not written into. */

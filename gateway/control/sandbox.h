@@ -20,7 +20,7 @@ struct sandbox;
 
 struct sandbox_options {
   const char *user;               /* to step down to when started as root; NULL: kidoban, else nobody */
-  const char *own_files;          /* how the names of its own files in them begin */
+  const char *own_files;          /* the name of the daemon, with which those of its own files in them begin */
   const char *const *directories; /* where it may write */
   size_t directory_count;
   const char *kidod;  /* a socket to which it may still connect as who it was; NULL: none */

@@ -31,6 +31,7 @@ struct server {
   sd_event *loop;
   sd_event_source *listening;
   int socket;
+  uid_t watchman;
   server_handler *handler;
   void *context;
   uint64_t last_number;
@@ -129,12 +130,13 @@ static void admit(struct server *server, int fd) {
 
 static int on_listening(sd_event_source *source, int socket, uint32_t events, void *context) {
   (void)source, (void)events;
+  struct server *server = context;
   int fd = accept4(socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
     return 0;
   }
-  if (privilege_peer_allowed(fd)) {
-    admit(context, fd);
+  if (privilege_peer_may_command(fd, server->watchman)) {
+    admit(server, fd);
   } else {
     close(fd);
   }
@@ -147,7 +149,8 @@ int server_open(sd_event *loop, const char *run_directory, server_handler *handl
   if (!server) {
     return error_set(error, ENOMEM, "no memory");
   }
-  *server = (struct server){.loop = loop, .handler = handler, .context = context};
+  *server =
+      (struct server){.loop = loop, .handler = handler, .context = context, .watchman = privilege_find_watchman()};
   server->socket = message_listen(run_directory, CONTROL_SOCKET, error);
   int result = server->socket < 0 ? server->socket : 0;
   if (result == 0) {

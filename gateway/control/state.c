@@ -32,7 +32,7 @@ int state_prepare(const char *directory, struct error *error) {
 }
 
 static const char *explain(int result) {
-  return result == -EBADMSG ? "not whole, or changed by hand" : strerror(-result);
+  return keep_explain(result, "not whole, or changed by hand");
 }
 
 /* ---- the confirmed policy ---- */

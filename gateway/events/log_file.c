@@ -122,10 +122,16 @@ static int resume_all(struct log_file *file, struct error *error) {
 
 /* ---- opening ---- */
 
+/* O_CREAT only for a file that is not there: in a sticky directory the kernel may refuse it for another's file, even to
+ * root (fs.protected_regular), who opens the log before it steps down. */
 static int open_newest(int directory, const char *daemon, int flags) {
+  enum { OPENING = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW };
   char name[EVENT_NAME_SIZE];
   snprintf(name, sizeof name, EVENT_LOG_NAME, daemon);
-  int descriptor = openat(directory, name, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, FILE_MODE);
+  bool may_exist = (flags & O_EXCL) == 0;
+  int descriptor = may_exist ? openat(directory, name, OPENING) : -1;
+  if (!may_exist || (descriptor < 0 && errno == ENOENT))
+    descriptor = openat(directory, name, OPENING | O_CREAT | flags, FILE_MODE);
   return descriptor < 0 ? -errno : descriptor;
 }
 

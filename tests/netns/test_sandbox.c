@@ -6,6 +6,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -17,13 +18,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "control/privilege.h"
 #include "control/sandbox.h"
 #include "wire/capture.h"
 
@@ -313,21 +317,109 @@ static int nothing(struct sandbox *sandbox) {
   return 0;
 }
 
+static int replace_file_of_another(struct sandbox *sandbox) {
+  char path[128], mine[128];
+  (void)sandbox;
+  snprintf(path, sizeof path, "%s/confirmed.conf", inside);
+  snprintf(mine, sizeof mine, "%s/kidoban-file", inside);
+  int file = open(mine, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  return file >= 0 && rename(mine, path) < 0 && unlink(path) < 0 && errno == EPERM ? 0 : 1;
+}
+
+START_TEST(what_stands_beside_its_files_stays_as_it_is) {
+  char path[128];
+  make_file("confirmed.conf", path);
+  ck_assert_int_eq(inside_sandbox(replace_file_of_another), 0);
+  ck_assert_int_eq(chmod(inside, 02770), 0); /* the group fits, as an older version left it */
+  ck_assert_int_eq(inside_sandbox(replace_file_of_another), 0);
+}
+END_TEST
+
 START_TEST(only_its_own_files_are_given_to_it) {
-  char own[128], other[128], linked[128], target[128];
+  char own[128], other[128], alike[128], linked[128], target[128];
   struct stat status;
   make_file("kidoban-events.jsonl", own);
   make_file("kidod-events.jsonl", other);
+  make_file("kidoban-else.conf", alike);
   snprintf(target, sizeof target, "%s/precious", outside);
-  snprintf(linked, sizeof linked, "%s/kidoban-link", inside);
+  snprintf(linked, sizeof linked, "%s/kidoban-events.db", inside);
   int file = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   close(file);
   ck_assert_int_eq(link(target, linked), 0); /* what somebody in the group might have done */
   ck_assert_int_eq(inside_sandbox(nothing), 0);
   ck_assert(stat(own, &status) == 0 && status.st_uid != 0);
   ck_assert(stat(other, &status) == 0 && status.st_uid == 0);
+  ck_assert(stat(alike, &status) == 0 && status.st_uid == 0);
   ck_assert(stat(target, &status) == 0 && status.st_uid == 0);
   ck_assert(stat(inside, &status) == 0 && status.st_uid == 0 && (status.st_mode & 0770) == 0770);
+}
+END_TEST
+
+/* ---- kidod's control socket ---- */
+
+enum { KIDOBAN_USER = 4711, OPERATOR_USER = 4713, KIDO_GROUP = 4712 };
+
+/* A user and a group that this machine need not have, seen by this process and its children alone. */
+static void put_over(const char *target, const char *text) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", outside, strrchr(target, '/') + 1);
+  FILE *file = fopen(path, "we");
+  ck_assert(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0 && chmod(path, 0644) == 0);
+  ck_assert_msg(mount(path, target, NULL, MS_BIND, NULL) == 0, "%s: %s", target, strerror(errno));
+}
+
+static void make_users(void) {
+  ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+  ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+  put_over("/etc/passwd", "root:x:0:0::/:/bin/sh\nkidoban:x:4711:4712::/:/bin/false\n");
+  put_over("/etc/group", "root:x:0:\nkido:x:4712:\n");
+}
+
+static struct sockaddr_un control_address(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%s/kidod.sock", inside);
+  return address;
+}
+
+static int connect_to_control(struct sandbox *sandbox) {
+  struct sockaddr_un address = control_address();
+  int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  (void)sandbox;
+  return descriptor >= 0 && connect(descriptor, (struct sockaddr *)&address, sizeof address) == 0 ? 0 : 1;
+}
+
+static int connect_as_operator(void) {
+  return setgroups(0, NULL) == 0 && setresgid(KIDO_GROUP, KIDO_GROUP, KIDO_GROUP) == 0 &&
+                 setresuid(OPERATOR_USER, OPERATOR_USER, OPERATOR_USER) == 0
+             ? connect_to_control(NULL)
+             : 1;
+}
+
+static void expect_peer(int listening, bool may_command) {
+  int peer = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  ck_assert_int_ge(peer, 0);
+  ck_assert(privilege_peer_allowed(peer));
+  ck_assert_int_eq(privilege_peer_may_command(peer, privilege_find_watchman()), may_command);
+  close(peer);
+}
+
+START_TEST(it_follows_kidod_but_does_not_command_it) {
+  int status;
+  struct sockaddr_un address = control_address();
+  make_users();
+  ck_assert_uint_eq(privilege_find_watchman(), KIDOBAN_USER);
+  int listening = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  ck_assert_int_eq(bind(listening, (struct sockaddr *)&address, sizeof address), 0);
+  ck_assert_int_eq(listen(listening, 1), 0);
+  ck_assert(chmod(address.sun_path, 0666) == 0 && chmod(inside, 0777) == 0);
+  ck_assert_int_eq(inside_sandbox(connect_to_control), 0);
+  expect_peer(listening, false);
+  pid_t child = fork();
+  if (child == 0)
+    _exit(connect_as_operator());
+  ck_assert(waitpid(child, &status, 0) == child && status == 0);
+  expect_peer(listening, true);
+  close(listening);
 }
 END_TEST
 
@@ -347,7 +439,9 @@ int main(void) {
   tcase_add_test(all, captures_are_opened_for_it_again_and_again);
   tcase_add_test(all, without_the_opener_there_is_no_packet_socket);
   tcase_add_test(all, a_user_that_is_not_there_is_refused);
+  tcase_add_test(all, what_stands_beside_its_files_stays_as_it_is);
   tcase_add_test(all, only_its_own_files_are_given_to_it);
+  tcase_add_test(all, it_follows_kidod_but_does_not_command_it);
   suite_add_tcase(suite, all);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

@@ -142,6 +142,43 @@ START_TEST(a_symbolic_link_in_its_place_is_not_followed) {
 }
 END_TEST
 
+/* What somebody in the group could have put there. */
+START_TEST(a_file_of_another_user_is_refused) {
+  enum { STRANGER = 4711, OWNER = 4712 };
+  struct confirmed_policy confirmed;
+  char path[128];
+  if (geteuid() != 0)
+    return;
+  file_path(path);
+  ck_assert_int_eq(save("policy = {};\n", 1), 0);
+  if (chown(path, STRANGER, (gid_t)-1) < 0)
+    return; /* a user namespace of root alone */
+  struct error error = {0};
+  ck_assert_int_eq(state_load(directory, arena, &confirmed, &error), -EPERM);
+  ck_assert_ptr_nonnull(strstr(error.message, "belongs to another user"));
+  ck_assert_int_eq(chown(directory, OWNER, (gid_t)-1), 0);
+  ck_assert_int_eq(load(&confirmed), -EPERM);
+  ck_assert_int_eq(chown(path, OWNER, (gid_t)-1), 0);
+  ck_assert_int_eq(load(&confirmed), 0);
+}
+END_TEST
+
+START_TEST(a_file_that_somebody_left_for_us_to_write_is_not_written_into) {
+  char path[128], beside[136];
+  struct stat left, status;
+  struct confirmed_policy confirmed;
+  file_path(path);
+  snprintf(beside, sizeof beside, "%s.new", path);
+  int file = open(beside, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  ck_assert_int_eq(fstat(file, &left), 0);
+  ck_assert_int_eq(save("policy = {};\n", 1), 0);
+  ck_assert_int_eq(load(&confirmed), 0);
+  ck_assert_int_eq(stat(path, &status), 0);
+  ck_assert_uint_ne(status.st_ino, left.st_ino);
+  close(file);
+}
+END_TEST
+
 static void save_for_ever(const char *first, const char *second) {
   for (uint64_t generation = 1;; generation++) {
     save(generation % 2 == 0 ? first : second, generation);
@@ -441,6 +478,8 @@ int main(void) {
   tcase_add_test(group, a_file_cut_short_at_any_byte_is_refused);
   tcase_add_test(group, a_byte_changed_by_hand_is_refused);
   tcase_add_test(group, a_symbolic_link_in_its_place_is_not_followed);
+  tcase_add_test(group, a_file_of_another_user_is_refused);
+  tcase_add_test(group, a_file_that_somebody_left_for_us_to_write_is_not_written_into);
   tcase_add_test(group, killed_at_any_instant_the_old_or_the_new_is_whole);
   tcase_add_test(group, a_directory_that_cannot_be_written_is_an_error_with_its_path);
   tcase_add_test(group, who_and_what_and_when_are_kept);
