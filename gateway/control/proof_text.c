@@ -141,9 +141,23 @@ const char *proof_headline(const json_t *answer, enum language language) {
 
 /* ---- what to do ---- */
 
-/* The narrowest cut that stops such packets. */
-static const char *cut_text(const json_t *example, struct arena *arena) {
+/* The same two zones, whichever way round. */
+static bool same_zones(const json_t *left, const json_t *right) {
+  const char *from = text_at(left, "from_zone"), *to = text_at(left, "to_zone");
+  return (text_is(right, "from_zone", from) && text_is(right, "to_zone", to)) ||
+         (text_is(right, "from_zone", to) && text_is(right, "to_zone", from));
+}
+
+/* The narrowest cut that stops all that leaks: one pair, one zone, or everything. */
+static const char *cut_text(const json_t *answer, const json_t *example, struct arena *arena) {
   const char *from = text_at(example, "from_zone"), *to = text_at(example, "to_zone");
+  const json_t *pair;
+  size_t i;
+  json_array_foreach(json_object_get(answer, "pairs"), i, pair) {
+    if (text_is(pair, "result", "refuted") && !same_zones(pair, example)) {
+      return "all";
+    }
+  }
   if (from[0] == '\0' && to[0] == '\0') {
     return "all";
   }
@@ -153,7 +167,8 @@ static const char *cut_text(const json_t *example, struct arena *arena) {
   return or_empty(arena_printf(arena, "zone %s", from[0] != '\0' ? from : to));
 }
 
-static const char *advice_leak(const json_t *example, enum language language, struct arena *arena) {
+static const char *advice_leak(const json_t *answer, const json_t *example, enum language language,
+                               struct arena *arena) {
   return or_empty(arena_printf(
       arena,
       language_choose(language,
@@ -163,7 +178,7 @@ static const char *advice_leak(const json_t *example, enum language language, st
                       "1. If it must stop now: kido cut %s --why TEXT. 2. Load the rules again with kido apply, "
                       "then kido verify. 3. Look for drift and crossing in kido events, and find out who changed the "
                       "rules. 4. Tell the person responsible for information security"),
-      cut_text(example, arena)));
+      cut_text(answer, example, arena)));
 }
 
 static const char *advice_stop(enum language language) {
@@ -229,5 +244,5 @@ const char *proof_advice(const json_t *answer, enum language language, struct ar
   if (!is_ours(rule)) {
     return advice_foreign(rule, language, arena);
   }
-  return kernel_allows(example) ? advice_leak(example, language, arena) : advice_stop(language);
+  return kernel_allows(example) ? advice_leak(answer, example, language, arena) : advice_stop(language);
 }

@@ -2,6 +2,7 @@
 #include "proof/prove.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proof/prove_parts.h"
@@ -332,6 +333,24 @@ static int prove_claims(struct prover *prover) {
   return code;
 }
 
+/* One pair is asked before its turn: the list is in the order of the zones all the same, those of the gateway last. */
+static int pair_order(const void *left_pair, const void *right_pair) {
+  const struct proof_pair *pairs[] = {left_pair, right_pair};
+  int keys[2][4];
+  for (int i = 0; i < 2; i++) {
+    zone_index from = pairs[i]->from, to = pairs[i]->to;
+    bool turned = from == ZONE_GATEWAY || (to != ZONE_GATEWAY && from > to);
+    keys[i][0] = from == ZONE_GATEWAY || to == ZONE_GATEWAY;
+    keys[i][1] = turned ? to : from;
+    keys[i][2] = turned ? from : to;
+    keys[i][3] = turned;
+  }
+  for (int key = 0; key < 4; key++)
+    if (keys[0][key] != keys[1][key])
+      return keys[0][key] < keys[1][key] ? -1 : 1;
+  return 0;
+}
+
 /* By classes more packets seem to be stamped than are, so that a word may stand for fewer flows than it does. Where
  * that may be why something is refuted, all is asked again in full. */
 static bool may_be_wrong(const struct prover *prover) {
@@ -377,6 +396,8 @@ int prove(const struct proof_question *question, struct instant now, struct aren
     code = -ENOMEM;
   if (code != 0)
     return error_set(prover.error, -code, "out of memory");
+  if (ret_proof->pair_count > 1)
+    qsort(ret_proof->pairs, ret_proof->pair_count, sizeof(ret_proof->pairs[0]), pair_order);
   /* One packet that all judges agree upon is a refutation, whatever else went wrong. */
   return prover.error->code != 0 && ret_proof->counterexample_count == 0 ? -prover.error->code : 0;
 }
