@@ -13,8 +13,6 @@
 
 enum { DHCP_REQUEST = 3, NAME_SHORTEST = 3 };
 
-static const int64_t TOGETHER = 60LL * 1000000000;
-
 /* ---- telling ---- */
 
 static void tell(struct watch *watch, const struct sighting *sighting, enum finding_kind kind, zone_index other_zone,
@@ -248,37 +246,12 @@ static bool is_own_switch(const struct watch *watch, const struct sighting *sigh
   return declared_mac(watch->current.declared, sighting->wire_zone, SPEAKER_SWITCH, mac);
 }
 
-/* Whether both wires had one root before, and changed it together. */
-static bool changed_together(const struct wire *wire, const struct wire *other, int64_t now) {
-  return mac_equal(&other->old_root, &wire->root) && now - other->root_changed < TOGETHER;
-}
-
-/* One switch may serve many zones, undeclared; but when the tree of this wire takes the root of another zone's, a cable
- * was plugged in. */
-static void judge_root(struct watch *watch, const struct sighting *sighting, const struct mac *root) {
-  struct wire *wire = &watch->wires[sighting->wire];
-  int64_t now = sighting->frame->time;
-  if (wire->has_root && mac_equal(&wire->root, root))
-    return;
-  for (size_t i = 0; wire->has_root && i < watch->wire_count; i++) {
-    const struct wire *other = &watch->wires[i];
-    zone_index zone = watch->current.wire_zones[i];
-    if (zone != ZONE_NONE && zone != sighting->wire_zone && other->has_root && mac_equal(&other->root, root) &&
-        !changed_together(wire, other, now))
-      homes_bridged(watch, sighting, zone, (int)i, "stp-root");
-  }
-  wire->old_root = wire->root;
-  wire->root = *root;
-  wire->has_root = true;
-  wire->root_changed = now;
-}
-
 static bool judge_tree(struct watch *watch, const struct sighting *sighting, const struct control_facts *facts) {
   if (judge_switch(watch, sighting, facts->has_bridge, &facts->bridge, "stp-switch") ||
       judge_switch(watch, sighting, facts->has_root, &facts->root, "stp-switch"))
     return true;
   if (facts->has_root)
-    judge_root(watch, sighting, &facts->root);
+    trees_judge_root(watch, sighting, facts);
   return false;
 }
 

@@ -438,6 +438,7 @@ static void judge_frame(struct watch *watch, struct sighting *sighting) {
   if (frame->tag_count > 0 && !judge_tags(watch, sighting))
     return;
   homes_look(watch, sighting);
+  trees_hear(watch, sighting);
   judge_untagged(watch, sighting);
   if (frame->fault != FAULT_NONE)
     judge_fault(watch, sighting, frame->fault);

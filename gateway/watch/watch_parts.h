@@ -22,15 +22,37 @@
 
 enum { GATEWAY_MACS = 8, VLANS = 4096, WAITING = 8, WAITING_BYTES = 128, ANNOUNCED = 3 };
 
+enum { TREE_SPEAKERS = 8, TREE_ROOTS = 8 };
+
+/* Who says what the root of a spanning tree is. */
+struct tree_speaker {
+  struct mac source, bridge;
+  uint16_t port;
+};
+
+struct tree_root {
+  struct mac mac;
+  int64_t last; /* 0: free */
+};
+
+/* The spanning tree of a wire (trees.c). */
+struct tree {
+  bool has_root, lawful; /* lawful: nobody was told of the root that it has now */
+  struct mac root, old_root;
+  int64_t heard, began, changed; /* somebody else was first heard; the tree was; it took its root */
+  size_t speaker_count;
+  struct tree_speaker speakers[TREE_SPEAKERS]; /* of its first minute */
+  struct tree_root roots[TREE_ROOTS];
+  uint8_t kin[WATCH_WIRES / 8]; /* a bit for each wire that began with the same root */
+};
+
 struct wire {
   char *name, *zone_name;
   struct mac gateway_macs[GATEWAY_MACS];
   size_t gateway_mac_count;
   bool tagged;       /* frames with the tag of its zone were seen on it */
   bool knows_sender; /* the capture said of a frame that the gateway sent it */
-  bool has_root;
-  struct mac root, old_root; /* of its spanning tree */
-  int64_t root_changed;
+  struct tree tree;
   struct watch_counters counters;
 };
 
@@ -260,6 +282,14 @@ bool judge_foreign_mac(struct watch *watch, const struct sighting *sighting);
 bool judge_control(struct watch *watch, const struct sighting *sighting);
 /* True (and found) when the packet is sent to a next hop that is neither the gateway nor a declared router. */
 bool judge_second_gateway(struct watch *watch, const struct sighting *sighting);
+
+/* ---- trees.c: spanning trees ---- */
+
+struct control_facts;
+/* A switch says what the root of its tree is. */
+void trees_judge_root(struct watch *watch, const struct sighting *sighting, const struct control_facts *facts);
+/* Somebody spoke on the wire. */
+void trees_hear(struct watch *watch, const struct sighting *sighting);
 
 /* ---- homes.c, joints.c: machines and frames on the wires of two zones ---- */
 

@@ -24,4 +24,5 @@ void control_read_stp(struct cursor *cursor, struct control_facts *facts) {
   take_mac(cursor, &facts->has_root, &facts->root);
   cursor_skip(cursor, 4); /* cost */
   take_mac(cursor, &facts->has_bridge, &facts->bridge);
+  facts->port = cursor_be16(cursor);
 }

@@ -164,11 +164,15 @@ static void answer_dhcp(int wire, const char *mac, const char *address, const ch
 #define NEIGHBOUR(mac, kind, target)                                                                                   \
   "333300000001" mac "86dd 60000000 00183aff fe80 (13) 66 ff02 (13) 01" kind "000000 60000000" target
 
-static void see_tree(int wire, const char *root, const char *bridge) {
+static void see_tree_by(int wire, const char *root, const char *source, const char *bridge, const char *port) {
   char text[FRAME_MOST];
-  snprintf(text, sizeof text, "0180c2000000 %s 0027 424203 00000202 3c 8000 %s (4) 8000 %s 8001 0000140002000f0000",
-           bridge, root, bridge);
+  snprintf(text, sizeof text, "0180c2000000 %s 0027 424203 00000202 3c 8000 %s (4) 8000 %s %s 0000140002000f0000",
+           source, root, bridge, port);
   see(wire, text);
+}
+
+static void see_tree(int wire, const char *root, const char *bridge) {
+  see_tree_by(wire, root, bridge, bridge, "8001");
 }
 
 static void see_lldp(int wire, const char *mac, const char *chassis, const char *more) {
@@ -425,6 +429,98 @@ START_TEST(a_tree_that_takes_another_zones_root_is_a_joint) {
 }
 END_TEST
 
+#define CORE_SWITCH "02005eff0c01" /* undeclared: of all zones, and of one each */
+static const char *const ACCESS[WIRES] = {"02005eff0a01", "02005eff0a02", "02005eff0a03"};
+
+static void begin_one_tree(void) {
+  for (int wire = 0; wire < WIRES; wire++)
+    see_tree(wire, CORE_SWITCH, ACCESS[wire]);
+  pass(120000);
+}
+
+START_TEST(a_wire_may_go_back_to_the_root_that_it_had) {
+  begin_one_tree();
+  see_tree(LGWAN, ACCESS[LGWAN], ACCESS[LGWAN]); /* its uplink is gone */
+  pass(600000);
+  see_tree(LGWAN, CORE_SWITCH, ACCESS[LGWAN]);
+  expect("");
+}
+END_TEST
+
+START_TEST(after_a_power_cut_any_switch_of_the_site_may_be_the_root_for_a_while) {
+  begin_one_tree();
+  for (int wire = 0; wire < WIRES; wire++) {
+    see_tree(wire, ACCESS[wire], ACCESS[wire]);
+    pass(90000);
+    see_tree(wire, ACCESS[0], ACCESS[wire]);
+  }
+  expect("");
+  for (int wire = 0; wire < WIRES; wire++) {
+    see_tree(wire, CORE_SWITCH, ACCESS[wire]);
+    pass(90000);
+  }
+  expect("");
+}
+END_TEST
+
+START_TEST(who_says_an_old_root_and_did_not_speak_before_is_told) {
+  static const char *const others[][3] = {{"02005eff0e01", "02005eff0a03", "8001"},
+                                          {"02005eff0a03", "02005eff0e01", "8001"},
+                                          {"02005eff0a03", "02005eff0a03", "8002"}};
+  const char *const *other = others[_i];
+  begin_one_tree();
+  see_tree(CORE, ACCESS[CORE], ACCESS[CORE]);
+  pass(90000);
+  see_tree_by(CORE, "02005eff0e09", other[0], other[1], other[2]); /* nobody's root: that makes him no old friend */
+  pass(90000);
+  expect("");
+  see_tree_by(CORE, CORE_SWITCH, other[0], other[1], other[2]);
+  expect("bridged core>lgwan stp-root;");
+}
+END_TEST
+
+START_TEST(a_root_that_is_new_to_both_is_told_when_they_do_not_take_it_together) {
+  begin_one_tree();
+  see_tree(LGWAN, "02005eff0e01", ACCESS[LGWAN]);
+  pass(90000);
+  expect("");
+  see_tree(CORE, "02005eff0e01", ACCESS[CORE]);
+  expect("bridged core>lgwan stp-root;");
+}
+END_TEST
+
+START_TEST(a_cable_that_is_plugged_in_again_is_told_again) {
+  for (int round = 0; round < 3; round++) {
+    see_tree(LGWAN, ACCESS[LGWAN], ACCESS[LGWAN]);
+    see_tree(CORE, ACCESS[CORE], ACCESS[CORE]);
+    pass(2000);
+    see_tree(CORE, ACCESS[LGWAN], ACCESS[CORE]);
+    expect("bridged core>lgwan stp-root;");
+    pass(700000);
+  }
+}
+END_TEST
+
+START_TEST(a_wire_that_never_had_a_tree_gets_none_but_by_a_cable) {
+  see(CORE, ARP("020000000b01", "0a03004d", "0a030001"));
+  see_tree(LGWAN, ACCESS[LGWAN], ACCESS[LGWAN]);
+  pass(90000);
+  see_tree(CORE, ACCESS[LGWAN], ACCESS[LGWAN]);
+  expect("bridged core>lgwan stp-root;");
+}
+END_TEST
+
+START_TEST(wires_may_get_a_tree_together) {
+  see(CORE, ARP("020000000b01", "0a03004d", "0a030001"));
+  see(LGWAN, ARP("020000000503", "0a010005", "0a010001"));
+  pass(90000);
+  see_tree(LGWAN, CORE_SWITCH, ACCESS[LGWAN]);
+  pass(2000);
+  see_tree(CORE, CORE_SWITCH, ACCESS[CORE]);
+  expect("");
+}
+END_TEST
+
 /* ---- routers and servers ---- */
 
 START_TEST(routers_that_the_zone_names_may_speak) {
@@ -588,6 +684,13 @@ int main(void) {
   tcase_add_test(all, a_switch_that_only_another_zone_declares_is_a_joint);
   tcase_add_test(all, an_undeclared_switch_may_serve_several_zones_and_its_tree_may_change);
   tcase_add_test(all, a_tree_that_takes_another_zones_root_is_a_joint);
+  tcase_add_test(all, a_wire_may_go_back_to_the_root_that_it_had);
+  tcase_add_test(all, after_a_power_cut_any_switch_of_the_site_may_be_the_root_for_a_while);
+  tcase_add_loop_test(all, who_says_an_old_root_and_did_not_speak_before_is_told, 0, 3);
+  tcase_add_test(all, a_root_that_is_new_to_both_is_told_when_they_do_not_take_it_together);
+  tcase_add_test(all, a_cable_that_is_plugged_in_again_is_told_again);
+  tcase_add_test(all, a_wire_that_never_had_a_tree_gets_none_but_by_a_cable);
+  tcase_add_test(all, wires_may_get_a_tree_together);
   tcase_add_test(all, routers_that_the_zone_names_may_speak);
   tcase_add_test(all, who_is_named_may_still_not_hand_out_what_another_zone_has);
   tcase_add_test(all, servers_that_the_zone_names_may_answer);
