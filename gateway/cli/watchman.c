@@ -399,7 +399,9 @@ static void take_clock(struct watchman *watchman) {
   sd_notify(0, "WATCHDOG=1");
 }
 
-static void lose_opener(struct watchman *watchman) {
+static void look_at_opener(struct watchman *watchman) {
+  if (sandbox_opener_lives(watchman->sandbox))
+    return;
   epoll_ctl(watchman->epoll, EPOLL_CTL_DEL, sandbox_descriptor(watchman->sandbox), NULL);
   say(watchman, "取り込みを開くプロセスが終わりました。止まった取り込みは再起動まで開けません",
       "the process that opens captures has ended: a capture that is lost stays lost until a restart", "");
@@ -411,7 +413,7 @@ static void dispatch(struct watchman *watchman, int descriptor) {
   else if (descriptor == live_interface_descriptor(watchman->live))
     look(watchman);
   else if (descriptor == sandbox_descriptor(watchman->sandbox))
-    lose_opener(watchman);
+    look_at_opener(watchman);
   else if (descriptor == watchman->clock)
     take_clock(watchman);
   else if (descriptor == watchman->signals)

@@ -22,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control/child.h"
@@ -30,14 +31,20 @@ enum { PATIENCE_SECONDS = 1 };
 
 /* ---- handing over descriptors ---- */
 
-/* A number, and the descriptor that belongs to it, if any. */
-static int send_descriptor(int link, int number, int descriptor) {
-  struct iovec word = {&number, sizeof number};
+/* An answer bears the number of its wish: one that comes too late is not taken for that to the next. */
+struct opener_word {
+  uint32_t number; /* 0: no wish, the listener */
+  int32_t value;   /* the wish; 0 or a negative errno */
+};
+
+/* A word, and the descriptor that belongs to it, if any. */
+static int send_word(int link, const struct opener_word *word, int descriptor) {
+  struct iovec vector = {(void *)(uintptr_t)word, sizeof *word};
   union {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(sizeof(int))];
   } control;
-  struct msghdr message = {.msg_iov = &word, .msg_iovlen = 1};
+  struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
   memset(&control, 0, sizeof control);
   if (descriptor >= 0) {
     message.msg_control = &control;
@@ -48,39 +55,90 @@ static int send_descriptor(int link, int number, int descriptor) {
     header->cmsg_len = CMSG_LEN(sizeof descriptor);
     memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
   }
-  return sendmsg(link, &message, MSG_NOSIGNAL) == (ssize_t)sizeof number ? 0 : -errno;
+  return sendmsg(link, &message, MSG_NOSIGNAL) == (ssize_t)sizeof *word ? 0 : -errno;
 }
 
-/* *ret_descriptor -1: none came with it. 0 or a negative errno; -EPIPE when the other end is closed. */
-static int receive_descriptor(int link, int *ret_number, int *ret_descriptor) {
-  struct iovec word = {ret_number, sizeof *ret_number};
+/*
+ * *ret_descriptor -1: none came with it. 0 or a negative errno; -EPIPE when the other end is closed. There is room for
+ * one descriptor to the byte (CMSG_SPACE would hold two): the kernel gives no more than fit, and nobody closes others.
+ */
+static int receive_word(int link, int flags, struct opener_word *ret_word, int *ret_descriptor) {
+  struct iovec vector = {ret_word, sizeof *ret_word};
   union {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(sizeof(int))];
   } control;
   struct msghdr message = {
-      .msg_iov = &word, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.bytes};
-  ssize_t size = recvmsg(link, &message, MSG_CMSG_CLOEXEC);
-  if (size != (ssize_t)sizeof *ret_number)
-    return size < 0 ? -errno : -EPIPE;
-  const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  *ret_descriptor = -1;
+      .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
+  int descriptor = -1;
+  ssize_t size = recvmsg(link, &message, flags | MSG_CMSG_CLOEXEC);
+  const struct cmsghdr *header = size >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
   if (header != NULL && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
-    memcpy(ret_descriptor, CMSG_DATA(header), sizeof *ret_descriptor);
-  return 0;
+    memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+  if (size == (ssize_t)sizeof *ret_word) {
+    *ret_descriptor = descriptor;
+    return 0;
+  }
+  int result = size < 0 ? -errno : -EPIPE;
+  if (descriptor >= 0)
+    close(descriptor);
+  return result;
 }
 
 int opener_give(const struct opener *opener, int listener, struct error *error) {
-  int result = send_descriptor(opener->link, 0, listener);
+  static const struct opener_word word;
+  int result = send_word(opener->link, &word, listener);
   return result == 0 ? 0 : error_set(error, -result, "the opener of captures has ended: %s", strerror(-result));
 }
 
-int opener_ask(const struct opener *opener, enum opener_wish wish) {
-  int number = 0, descriptor = -1;
-  int result = send_descriptor(opener->link, (int)wish, -1);
-  if (result == 0)
-    result = receive_descriptor(opener->link, &number, &descriptor);
-  return result < 0 ? result : descriptor >= 0 ? descriptor : number < 0 ? number : -EPROTO;
+static int64_t milliseconds_now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* 0 when the link is readable, -ETIMEDOUT, or a negative errno. */
+static int wait_for_word(int link, int64_t deadline) {
+  struct pollfd wait = {.fd = link, .events = POLLIN};
+  int64_t left = deadline - milliseconds_now();
+  int ready = poll(&wait, 1, left > 0 ? (int)left : 0);
+  return ready > 0 ? 0 : ready == 0 ? -ETIMEDOUT : errno == EINTR ? -EAGAIN : -errno;
+}
+
+static int receive_answer(int link, uint32_t number) {
+  int64_t deadline = milliseconds_now() + PATIENCE_SECONDS * INT64_C(1000);
+  for (;;) {
+    struct opener_word word;
+    int descriptor = -1, result = wait_for_word(link, deadline);
+    if (result == 0)
+      result = receive_word(link, MSG_DONTWAIT, &word, &descriptor);
+    if (result == -EAGAIN || result == -EINTR)
+      continue;
+    if (result < 0)
+      return result;
+    if (word.number == number)
+      return descriptor >= 0 ? descriptor : word.value < 0 ? word.value : -EPROTO;
+    if (descriptor >= 0)
+      close(descriptor);
+  }
+}
+
+int opener_ask(struct opener *opener, enum opener_wish wish) {
+  opener->asked = opener->asked == UINT32_MAX ? 1 : opener->asked + 1;
+  struct opener_word word = {opener->asked, (int32_t)wish};
+  int result = send_word(opener->link, &word, -1);
+  return result == 0 ? receive_answer(opener->link, word.number) : result;
+}
+
+bool opener_lives(const struct opener *opener) {
+  struct opener_word late;
+  int result, descriptor = -1;
+  while ((result = receive_word(opener->link, MSG_DONTWAIT, &late, &descriptor)) == 0 || result == -EINTR) {
+    if (descriptor >= 0)
+      close(descriptor);
+    descriptor = -1;
+  }
+  return result == -EAGAIN;
 }
 
 /* ---- the process ---- */
@@ -144,14 +202,16 @@ static int open_policy(const char *path) {
 static bool fulfil(int link, const struct opener_targets *targets) {
   static int (*const means[OPENER_WISHES_])(const char *) = {
       [OPENER_KIDOD] = connect_to, [OPENER_POLICY] = open_policy};
-  int wish = -1, unwanted = -1;
-  if (receive_descriptor(link, &wish, &unwanted) < 0)
+  struct opener_word word;
+  int unwanted = -1;
+  if (receive_word(link, 0, &word, &unwanted) < 0)
     return false;
   if (unwanted >= 0)
     close(unwanted);
-  bool known = wish >= 0 && wish < OPENER_WISHES_ && targets->paths[wish] != NULL;
-  int result = known ? means[wish](targets->paths[wish]) : -EINVAL;
-  bool sent = send_descriptor(link, result < 0 ? result : 0, result) == 0;
+  bool known = word.value >= 0 && word.value < OPENER_WISHES_ && targets->paths[word.value] != NULL;
+  int result = known ? means[word.value](targets->paths[word.value]) : -EINVAL;
+  word.value = result < 0 ? result : 0;
+  bool sent = send_word(link, &word, result) == 0;
   if (result >= 0)
     close(result);
   return sent;
@@ -160,8 +220,9 @@ static bool fulfil(int link, const struct opener_targets *targets) {
 static void serve(int link, const struct opener_targets *targets) {
   struct seccomp_notif request;
   struct seccomp_notif_resp response;
-  int listener = -1, number = 0;
-  if (receive_descriptor(link, &number, &listener) < 0 || listener < 0)
+  struct opener_word word;
+  int listener = -1;
+  if (receive_word(link, 0, &word, &listener) < 0 || listener < 0)
     return;
   struct pollfd waits[] = {{.fd = listener, .events = POLLIN}, {.fd = link, .events = POLLIN}};
   for (bool serving = true; serving;) {
@@ -222,7 +283,6 @@ int opener_start(const struct opener_targets *targets, struct opener *ret_opener
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
     return error_set(error, errno, "socketpair: %s", strerror(errno));
-  setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   pid_t pid = fork();
   if (pid == 0)
@@ -232,6 +292,6 @@ int opener_start(const struct opener_targets *targets, struct opener *ret_opener
     close(ends[0]);
     return error_set(error, errno, "fork: %s", strerror(errno));
   }
-  *ret_opener = (struct opener){pid, ends[0]};
+  *ret_opener = (struct opener){.pid = pid, .link = ends[0]};
   return 0;
 }

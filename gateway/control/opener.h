@@ -2,6 +2,8 @@
 #ifndef KIDO_CONTROL_OPENER_H
 #define KIDO_CONTROL_OPENER_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -13,7 +15,8 @@
  */
 struct opener {
   pid_t pid;
-  int link; /* to the opener; readable when it has ended */
+  int link;       /* to the opener; readable when it has ended, or answers too late */
+  uint32_t asked; /* number of the last wish */
 };
 
 enum opener_wish { OPENER_KIDOD, OPENER_POLICY, OPENER_WISHES_ };
@@ -26,7 +29,9 @@ struct opener_targets {
 /* 0 or a negative errno with *error. */
 int opener_start(const struct opener_targets *targets, struct opener *ret_opener, struct error *error);
 int opener_give(const struct opener *opener, int listener, struct error *error);
-/* A descriptor, or a negative errno; waits a second at most. */
-int opener_ask(const struct opener *opener, enum opener_wish wish);
+/* A descriptor, or a negative errno; waits a second at most. An answer that comes later is dropped. */
+int opener_ask(struct opener *opener, enum opener_wish wish);
+/* To be asked when the link is readable; drops late answers. */
+bool opener_lives(const struct opener *opener);
 
 #endif

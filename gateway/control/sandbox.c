@@ -230,16 +230,20 @@ void sandbox_user(const struct sandbox *sandbox, uid_t *ret_user, gid_t *ret_gro
   *ret_group = sandbox->gid;
 }
 
-int sandbox_connect_kidod(const struct sandbox *sandbox) {
+int sandbox_connect_kidod(struct sandbox *sandbox) {
   return opener_ask(&sandbox->opener, OPENER_KIDOD);
 }
 
-int sandbox_open_policy(const struct sandbox *sandbox) {
+int sandbox_open_policy(struct sandbox *sandbox) {
   return opener_ask(&sandbox->opener, OPENER_POLICY);
 }
 
 int sandbox_descriptor(const struct sandbox *sandbox) {
   return sandbox != NULL ? sandbox->opener.link : -1;
+}
+
+bool sandbox_opener_lives(const struct sandbox *sandbox) {
+  return opener_lives(&sandbox->opener);
 }
 
 bool sandbox_has_landlock(const struct sandbox *sandbox) {

@@ -42,11 +42,12 @@ void sandbox_user(const struct sandbox *sandbox, uid_t *ret_user, gid_t *ret_gro
 
 /* A connection to kidod, or the policy file opened for reading, made by the opener. A descriptor or a negative errno.
  */
-int sandbox_connect_kidod(const struct sandbox *sandbox);
-int sandbox_open_policy(const struct sandbox *sandbox);
+int sandbox_connect_kidod(struct sandbox *sandbox);
+int sandbox_open_policy(struct sandbox *sandbox);
 
-/* Becomes readable when the opener has ended, after which no capture can be opened; -1: there is none. */
+/* Becomes readable when the opener may have ended, after which no capture can be opened; -1: there is none. */
 int sandbox_descriptor(const struct sandbox *sandbox);
+bool sandbox_opener_lives(const struct sandbox *sandbox);
 
 struct sandbox *sandbox_free(struct sandbox *sandbox);
 
