@@ -80,6 +80,7 @@ class Socket:
         for words in (("link", "add", name, "type", "veth", "peer", "name", far),
                       ("link", "set", far, "master", bridge, "up"), ("link", "set", name, "up")):
             town.run_in("wire", "ip", *words)
+        town.wait_forwarding(far)
         self.packets = within(town.namespace("wire"), lambda: packet_socket(name))
 
     def send(self, *frames):
@@ -111,6 +112,14 @@ class SwitchedTown(Town):
         if answer.returncode != 0:
             raise RuntimeError(f"{' '.join(map(str, command))}: {answer.stderr}")
         return answer.stdout
+
+    def wait_forwarding(self, port):
+        """A switch takes a port into use when it has heard of its cable, which is not at once."""
+        def forwards():
+            rows = json.loads(self.run_in("wire", "bridge", "-j", "link", "show", "dev", port))
+            return rows and rows[0]["state"] == "forwarding"
+        if seconds_until(forwards, GENEROUS, 0.01) is None:
+            raise RuntimeError(f"{port} does not forward")
 
     def bridge_of(self, interface):
         return next(bridge for bridge, _, name, _ in self.segments if name == interface)
@@ -246,6 +255,14 @@ class Scene:
         if seconds_until(watching, GENEROUS, 0.05) is None:
             raise RuntimeError("kidoban does not watch: " + (self.directory / "kidoban.log").read_text())
 
+    def wait_watched(self, interface):
+        """Until the watchman sees that wire again."""
+        def watched():
+            rows = json.loads(self.kido("status", "--json").stdout)["watch"]["interfaces"]
+            return all(row["state"] == "watched" for row in rows if row["name"] == interface)
+        if seconds_until(watched, GENEROUS, 0.05) is None:
+            raise RuntimeError(f"{interface} is not watched")
+
     def vantage_options(self):
         """Settings that say from where each wire is seen."""
         rows = []
@@ -289,6 +306,8 @@ class Scene:
                 self.town.run_in("wire", "bridge", "link", "set", "dev", name, "learning", "off", "flood", "on")
             elif self.vantage == "mirror":
                 self.town.mirror_port(bridge, name)
+        for name in names:
+            self.town.wait_forwarding(name)
         self.extra.append((self.town.namespace("wire"), "ip", "link", "del", names[0]))
         return names[0]
 
@@ -337,23 +356,38 @@ class Scene:
         def found():
             return next((event for event in self.events() if moment(event, "time") >= since - 0.001 and
                          all(event.get(key) == value for key, value in wanted.items())), None)
+        waited = self.processor_wait()
         seconds_until(lambda: found() is not None, GENEROUS, 0.02)
         event = found()
         self.check(f"{claim} ({self.vantage}): {kind}", event is not None, self.summary())
         if event is not None:
-            took = moment(event, "time") - since
-            self.check(f"{claim} ({self.vantage}): within a second", took <= DEADLINE, f"{took:.3f} s")
+            took, waited = moment(event, "time") - since, self.processor_wait() - waited
+            self.check(f"{claim} ({self.vantage}): within a second, besides what others took of the processor",
+                       took - waited <= DEADLINE, f"{took:.3f} s, of which {waited:.3f} s waiting")
         return event
+
+    def processor_wait(self):
+        """Seconds for which the watchman wanted to run and others did."""
+        try:
+            return int(pathlib.Path(f"/proc/{self.processes['kidoban'].pid}/schedstat").read_text().split()[1]) / 1e9
+        except (KeyError, OSError):
+            return 0.0  # there is none, or this kernel does not tell
 
     def expect_nothing_else(self, claim, *kinds):
         """That nothing above a notice was told but those kinds; waits for what is held."""
         time.sleep(0.5)
-        other = [event for event in self.events() if event["severity"] not in QUIET and event["kind"] not in kinds]
+        other = [event for event in self.events() if event["severity"] not in QUIET and event["kind"] not in kinds and
+                 not is_of_the_machine(event)]
         self.check(f"{claim} ({self.vantage}): nothing else", not other, [event["message"] for event in other[:5]])
 
     def summary(self):
         return [(event["kind"], event["zone"], event["other_zone"], event["src"], event["reason"])
                 for event in self.events()[-12:]]
+
+
+def is_of_the_machine(event):
+    """That the machine of the test had no time for us for a moment is no alarm about the town."""
+    return event["kind"] == "blind" and event["reason"] in ("stalled", "behind")
 
 
 def moment(event, key="time"):
