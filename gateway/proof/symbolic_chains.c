@@ -7,6 +7,14 @@
 
 enum { DEEPEST_JUMP = 32 }; /* the kernel allows 16 */
 
+/* What rules can see of a situation. */
+struct sight {
+  struct stage stage;
+  const char *in, *out; /* NULL: unnamed */
+  enum address_family family;
+  enum situation_tracking tracking;
+};
+
 /* A run, and all on which it depended. */
 struct remembered {
   struct remembered *next;
@@ -14,11 +22,8 @@ struct remembered {
   diagram packets;
   struct effects before, after;
   struct outcome outcome;
-  unsigned saw;
-  struct stage stage;
-  const char *in, *out; /* NULL: unnamed */
-  enum address_family family;
-  enum situation_tracking tracking;
+  struct sight sight;
+  unsigned saw;                        /* the part of it that counted */
   const struct journal_entry *journal; /* what it said */
   size_t journal_count;
 };
@@ -156,47 +161,69 @@ static struct outcome chain_run_rules(struct symbolic *machine, const struct vie
 
 /* ---- remembering ---- */
 
-static size_t run_slot(const struct symbolic *machine, const struct live_chain *chain, diagram packets, diagram mark) {
-  uint64_t hash = (uint64_t)(uintptr_t)chain * 0x9e3779b97f4a7c15u;
-  hash = (hash ^ packets) * 0xff51afd7ed558ccdu;
-  hash = (hash ^ mark) * 0xc4ceb9fe1a85ec53u;
-  return (size_t)(hash >> 20) & (machine->run_slots - 1);
+/*
+ * The same chain is run with the same packets for every interface, IP version and tracking, so what a run has seen of
+ * these is part of its key. Which part that is can only be said afterwards: there are few, and each is tried.
+ */
+
+static uint64_t mix(uint64_t hash, uint64_t value) {
+  hash = (hash ^ value) * 0xff51afd7ed558ccdu;
+  return hash ^ hash >> 29;
+}
+
+static uint64_t mix_name(uint64_t hash, const char *name) {
+  for (; name != NULL && *name != '\0'; name++)
+    hash = mix(hash, (unsigned char)*name);
+  return mix(hash, name == NULL);
+}
+
+static uint64_t mix_sight(uint64_t hash, const struct sight *sight, unsigned saw) {
+  hash = mix(hash, saw);
+  if ((saw & SAW_IN) != 0)
+    hash = mix_name(hash, sight->in);
+  if ((saw & SAW_OUT) != 0)
+    hash = mix_name(hash, sight->out);
+  if ((saw & SAW_FAMILY) != 0)
+    hash = mix(hash, (uint64_t)sight->family);
+  if ((saw & SAW_TRACKING) != 0)
+    hash = mix(hash, (uint64_t)sight->tracking);
+  return hash; /* stages are few */
+}
+
+static size_t run_slot(const struct symbolic *machine, const struct remembered *run) {
+  uint64_t hash = mix(mix((uintptr_t)run->chain, run->packets), run->before.mark);
+  return (size_t)(mix_sight(hash, &run->sight, run->saw) >> 20) & (machine->run_slots - 1);
 }
 
 static bool names_equal(const char *left, const char *right) {
   return left == right || (left != NULL && right != NULL && strcmp(left, right) == 0);
 }
 
-static bool remembered_fits(const struct remembered *run, const struct view *view) {
-  const struct situation *situation = view->situation;
-  if ((run->saw & SAW_IN) != 0 && !names_equal(run->in, situation->in))
+static bool sights_fit(const struct sight *left, const struct sight *right, unsigned saw) {
+  if ((saw & SAW_FAMILY) != 0 && left->family != right->family)
     return false;
-  if ((run->saw & SAW_OUT) != 0 && !names_equal(run->out, situation->out))
+  if ((saw & SAW_TRACKING) != 0 && left->tracking != right->tracking)
     return false;
-  if ((run->saw & SAW_FAMILY) != 0 && run->family != situation->family)
+  if ((saw & SAW_IN) != 0 && !names_equal(left->in, right->in))
     return false;
-  if ((run->saw & SAW_TRACKING) != 0 && run->tracking != situation->tracking)
+  if ((saw & SAW_OUT) != 0 && !names_equal(left->out, right->out))
     return false;
-  return (run->saw & SAW_STAGE) == 0 || memcmp(&run->stage, &view->stage, sizeof(run->stage)) == 0;
+  return (saw & SAW_STAGE) == 0 || memcmp(&left->stage, &right->stage, sizeof(left->stage)) == 0;
 }
 
-static const struct remembered *remembered_find(struct symbolic *machine, const struct view *view,
-                                                const struct live_chain *chain, diagram packets,
-                                                const struct effects *effects) {
-  if (machine->run_slots == 0)
-    return NULL;
-  struct remembered **first = &machine->runs[run_slot(machine, chain, packets, effects->mark)], **place = first;
-  while (*place != NULL &&
-         !((*place)->chain == chain && (*place)->packets == packets &&
-           memcmp(&(*place)->before, effects, sizeof(*effects)) == 0 && remembered_fits(*place, view)))
-    place = &(*place)->next;
-  struct remembered *run = *place;
-  if (run != NULL && place != first) { /* it will soon be asked for again */
-    *place = run->next;
-    run->next = *first;
-    *first = run;
+/* wanted: chain, packets, effects before and sight of the run that is looked for. */
+static const struct remembered *remembered_find(const struct symbolic *machine, const struct remembered *wanted) {
+  struct remembered key = *wanted;
+  for (unsigned saw = 0; machine->run_slots != 0 && saw <= SAW_ALL; saw++) {
+    if ((machine->saw_ever & UINT32_C(1) << saw) == 0)
+      continue;
+    key.saw = saw;
+    for (const struct remembered *run = machine->runs[run_slot(machine, &key)]; run != NULL; run = run->next)
+      if (run->chain == key.chain && run->packets == key.packets && run->saw == saw &&
+          memcmp(&run->before, &key.before, sizeof(key.before)) == 0 && sights_fit(&run->sight, &key.sight, saw))
+        return run;
   }
-  return run;
+  return NULL;
 }
 
 /* The run, as far as these packets are concerned: rules look at each packet by itself. */
@@ -238,7 +265,7 @@ static void remembered_widen(struct symbolic *machine) {
   machine->run_slots = wider;
   for (size_t i = 0; i < narrow; i++) {
     for (struct remembered *run = old[i], *next; run != NULL; run = next) {
-      struct remembered **slot = &slots[run_slot(machine, run->chain, run->packets, run->before.mark)];
+      struct remembered **slot = &slots[run_slot(machine, run)];
       next = run->next;
       run->next = *slot;
       *slot = run;
@@ -254,11 +281,12 @@ static void remembered_add(struct symbolic *machine, const struct remembered *ru
     machine->failed = true;
     return;
   }
-  struct remembered **slot = &machine->runs[run_slot(machine, run->chain, run->packets, run->before.mark)];
+  struct remembered **slot = &machine->runs[run_slot(machine, run)];
   *kept = *run;
   kept->next = *slot;
   *slot = kept;
   machine->run_count++;
+  machine->saw_ever |= UINT32_C(1) << run->saw;
 }
 
 /* Writes for packets that have nothing to do with each other become one: a chain of many maps would else be cut to
@@ -303,18 +331,15 @@ struct outcome chain_run(struct symbolic *machine, const struct view *view, cons
   diagram wanted = packets;
   if (depth > 0 && effects_are_none(effects))
     packets = machine->universe;
-  const struct remembered *known = remembered_find(machine, view, chain, packets, effects);
+  struct remembered run = {
+      .chain = chain,
+      .packets = packets,
+      .before = *effects,
+      .sight = {view->stage, situation->in, situation->out, situation->family, situation->tracking}};
+  const struct remembered *known = remembered_find(machine, &run);
   if (known != NULL)
     return remembered_play(machine, known, wanted, effects);
 
-  struct remembered run = {.chain = chain,
-                           .packets = packets,
-                           .before = *effects,
-                           .stage = view->stage,
-                           .in = situation->in,
-                           .out = situation->out,
-                           .family = situation->family,
-                           .tracking = situation->tracking};
   size_t journal = machine->journal_count;
   unsigned saw = machine->saw;
   machine->saw = 0;

@@ -64,7 +64,7 @@ struct interface {
 };
 
 /* What a run of a chain consulted; what it did not, does not change its result. */
-enum { SAW_IN = 1, SAW_OUT = 2, SAW_FAMILY = 4, SAW_TRACKING = 8, SAW_STAGE = 16 };
+enum { SAW_IN = 1, SAW_OUT = 2, SAW_FAMILY = 4, SAW_TRACKING = 8, SAW_STAGE = 16, SAW_ALL = 31 };
 
 struct view {
   const struct situation *situation;
@@ -142,6 +142,7 @@ struct symbolic {
   size_t set_slots;
   struct remembered **runs;
   size_t run_slots, run_count;
+  uint32_t saw_ever; /* bit n: a run is kept that saw SAW_* n */
   struct journal_entry *journal;
   size_t journal_count, journal_capacity;
   diagram universe; /* all packets that the question is about */
