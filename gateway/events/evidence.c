@@ -113,7 +113,7 @@ static bool describe(const struct evidence *evidence, const char *name, struct o
       fstatat(evidence->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode))
     return false;
   *ret_file = (struct old_file){.changed = status.st_mtim, .size = (uint64_t)status.st_size};
-  snprintf(ret_file->name, sizeof ret_file->name, "%s", name);
+  memcpy(ret_file->name, name, length + 1);
   return true;
 }
 
