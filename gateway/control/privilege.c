@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/identity.h"
+
 #ifndef __has_feature
 #define __has_feature(feature) 0
 #endif
@@ -45,18 +47,11 @@ int privilege_keep_network(struct error *error) {
   return 0;
 }
 
-/* A user namespace may map root alone (EINVAL): then there is nobody to step down to. */
 static int step_down(struct error *error) {
   const struct passwd *user = getpwnam(PRIVILEGE_READER_USER);
   uid_t uid = user ? user->pw_uid : PRIVILEGE_NOBODY;
   gid_t gid = user ? user->pw_gid : PRIVILEGE_NOBODY;
-  if (setgroups(0, NULL) < 0 && errno != EPERM) {
-    return error_set(error, errno, "setgroups: %s", strerror(errno));
-  }
-  if ((setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) && errno != EINVAL) {
-    return error_set(error, errno, "setresuid: %s", strerror(errno));
-  }
-  return 0;
+  return identity_step_down(uid, gid, NULL, error);
 }
 
 static int drop_capabilities(struct error *error) {
@@ -131,7 +126,7 @@ static int filter_calls(struct error *error) {
 }
 
 int privilege_drop_all(struct error *error) {
-  int result = geteuid() == 0 ? step_down(error) : 0;
+  int result = step_down(error);
   if (result == 0) {
     result = drop_capabilities(error);
   }

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/identity.h"
 #include "control/opener.h"
 #include "control/privilege.h"
 #include "control/sandbox_calls.h"
@@ -175,16 +176,9 @@ static bool guard_directories(const struct sandbox *sandbox) {
 
 /* ---- entering ---- */
 
-/* A user namespace may map root alone (EINVAL): then there is nobody to step down to. */
 static int step_down(const struct sandbox *sandbox, struct error *error) {
   const struct passwd *user = getpwuid(sandbox->uid);
-  if ((user != NULL ? initgroups(user->pw_name, sandbox->gid) : setgroups(0, NULL)) < 0 && errno != EPERM)
-    return error_set(error, errno, "setgroups: %s", strerror(errno));
-  if ((setresgid(sandbox->gid, sandbox->gid, sandbox->gid) < 0 ||
-       setresuid(sandbox->uid, sandbox->uid, sandbox->uid) < 0) &&
-      errno != EINVAL)
-    return error_set(error, errno, "setresuid: %s", strerror(errno));
-  return 0;
+  return identity_step_down(sandbox->uid, sandbox->gid, user != NULL ? user->pw_name : NULL, error);
 }
 
 static int drop_capabilities(struct error *error) {

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
@@ -24,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/identity.h"
 #include "events/courier.h"
 #include "events/note.h"
 
@@ -66,10 +66,8 @@ static void leave_descriptors(int notes, int evidence) {
 
 /* The files are those of the daemon's user: so must the scribe be. */
 static void step_down(const struct scribe_settings *settings) {
-  if (settings->user == (uid_t)-1 || geteuid() != 0)
-    return;
-  if (setgroups(0, NULL) < 0 || setresgid(settings->group, settings->group, settings->group) < 0 ||
-      setresuid(settings->user, settings->user, settings->user) < 0)
+  struct error ignored = {0};
+  if (settings->user != (uid_t)-1 && identity_step_down(settings->user, settings->group, NULL, &ignored) < 0)
     _exit(EXIT_FAILURE);
 }
 
