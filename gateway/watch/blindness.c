@@ -57,6 +57,12 @@ void watch_was_blind(struct watch *watch, int wire, const char *reason, uint64_t
   aggregate_add(watch->aggregate, &finding);
 }
 
+void watch_is_crowded(struct watch *watch, const char *reason, uint64_t count, int64_t since, int64_t now) {
+  struct finding finding = blindness(watch, WIRE_NONE, reason, count, now);
+  finding.since = since;
+  aggregate_add(watch->aggregate, &finding);
+}
+
 /* ---- canaries ---- */
 
 static void find_canary(struct watch *watch, int wire, const struct captured_frame *captured, enum finding_kind kind,

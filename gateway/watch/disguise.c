@@ -25,6 +25,7 @@ struct disguise {
   size_t size, head, used; /* head: the oldest */
   size_t undecided;        /* the first of those that are, counted from head */
   int64_t hold;
+  uint64_t crowded_out;
   disguise_tell *tell;
   void *context;
   size_t case_count;
@@ -137,9 +138,11 @@ static void drop_oldest(struct disguise *disguise) {
 }
 
 /* In a flood there is less time: what left is decided while its entry is still here. */
-static void make_room(struct disguise *disguise) {
+static void make_room(struct disguise *disguise, int64_t now) {
+  int64_t age = now - slot_at(disguise, 0)->mark.finding.time;
   for (; disguise->undecided <= disguise->size / 2; disguise->undecided++)
     decide(disguise, slot_at(disguise, disguise->undecided));
+  disguise->crowded_out += age >= 0 && age < PATIENCE ? 1 : 0;
   drop_oldest(disguise);
 }
 
@@ -147,7 +150,7 @@ static void add(struct disguise *disguise, const struct disguise_mark *mark, boo
   if (mark->essence == 0)
     return;
   if (disguise->used == disguise->size)
-    make_room(disguise);
+    make_room(disguise, mark->finding.time);
   size_t at = (disguise->head + disguise->used++) & (disguise->size - 1);
   int *bucket = bucket_of(disguise, mark->essence);
   disguise->ring[at] = (struct sighting_slot){.mark = *mark, .leaving = leaving, .older = *bucket, .younger = NOBODY};
@@ -205,4 +208,8 @@ void disguise_remember(struct disguise *disguise, const struct disguise_case *kn
   if (place == NULL)
     place = disguise->case_count < CASES ? &disguise->cases[disguise->case_count++] : oldest_case(disguise);
   *place = *known;
+}
+
+uint64_t disguise_crowded_out(const struct disguise *disguise) {
+  return disguise->crowded_out;
 }

@@ -56,4 +56,7 @@ void disguise_advance(struct disguise *disguise, int64_t now);
 /* Decides everything and forgets it. */
 void disguise_end(struct disguise *disguise);
 
+/* Sightings that had to go before the other one could have been seen. */
+uint64_t disguise_crowded_out(const struct disguise *disguise);
+
 #endif

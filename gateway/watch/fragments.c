@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 enum { WAYS = 4, PIECES = 128 };
 static const int64_t LIFETIME = 30LL * 1000000000;
@@ -26,6 +27,7 @@ struct datagram {
 struct fragments {
   struct datagram *datagrams;
   size_t sets;
+  uint64_t seed; /* so that nobody can aim at one set */
   uint64_t lost;
 };
 
@@ -40,6 +42,8 @@ struct fragments *fragments_new(size_t count) {
   }
   fragments->datagrams = datagrams;
   fragments->sets = sets;
+  if (getrandom(&fragments->seed, sizeof fragments->seed, GRND_NONBLOCK) < 0)
+    fragments->seed = 0x9e3779b97f4a7c15 ^ (uint64_t)(uintptr_t)fragments;
   return fragments;
 }
 
@@ -50,12 +54,20 @@ struct fragments *fragments_free(struct fragments *fragments) {
   return NULL;
 }
 
-static size_t hash(const struct frame *frame) {
-  uint64_t value = frame->identification * 0x9e3779b97f4a7c15u;
-  for (size_t i = 0; i < sizeof frame->packet.source.bytes; i++)
-    value = (value ^ frame->packet.source.bytes[i] ^ (uint64_t)frame->packet.destination.bytes[i] << 8) *
-            0xff51afd7ed558ccdu;
-  return (size_t)(value >> 32);
+static uint64_t mix(uint64_t state, uint64_t value) {
+  state = (state ^ value) * 0xff51afd7ed558ccd;
+  return state ^ state >> 32;
+}
+
+static uint64_t mix_address(uint64_t state, const struct address *address) {
+  uint64_t parts[2];
+  memcpy(parts, address->bytes, sizeof parts);
+  return mix(mix(state, parts[0]), parts[1]);
+}
+
+static size_t hash(const struct fragments *fragments, const struct frame *frame) {
+  uint64_t state = mix(fragments->seed, (uint64_t)frame->identification << 8 | frame->packet.protocol);
+  return (size_t)mix_address(mix_address(state, &frame->packet.source), &frame->packet.destination);
 }
 
 static bool is_of(const struct datagram *datagram, const struct frame *frame) {
@@ -66,7 +78,7 @@ static bool is_of(const struct datagram *datagram, const struct frame *frame) {
 }
 
 static struct datagram *find(struct fragments *fragments, const struct frame *frame) {
-  struct datagram *set = &fragments->datagrams[hash(frame) % fragments->sets * WAYS];
+  struct datagram *set = &fragments->datagrams[hash(fragments, frame) % fragments->sets * WAYS];
   struct datagram *oldest = set;
   for (size_t way = 0; way < WAYS; way++) {
     if (is_of(&set[way], frame))

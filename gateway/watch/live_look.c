@@ -238,11 +238,15 @@ static void look_at_own_addresses(struct live *live) {
   live->own_count = count;
 }
 
-static void tell_everywhere(struct live *live, const char *reason, uint64_t count, int64_t since) {
-  watch_was_blind(live->watch, WIRE_NONE, reason, count, live->wall - (live->now - since), live->wall);
+static void note_everywhere(struct live *live, int64_t since) {
   for (size_t i = 0; i < live->count; i++)
     if (live->wires[i].wanted)
       intervals_add(&live->wires[i].intervals, since, live->now);
+}
+
+static void tell_everywhere(struct live *live, const char *reason, int64_t since) {
+  watch_was_blind(live->watch, WIRE_NONE, reason, 1, live->wall - (live->now - since), live->wall);
+  note_everywhere(live, since);
 }
 
 void live_excuse(struct live *live) {
@@ -254,18 +258,14 @@ static int64_t later(int64_t left, int64_t right) {
 }
 
 static void look_at_ourselves(struct live *live) {
-  uint64_t evicted = watch_evicted(live->watch);
+  uint64_t crowded_out = watch_crowded_out(live->watch);
   if (live->looked_at != 0 && live->now - later(live->looked_at, live->excused_at) > HELD_UP)
-    tell_everywhere(live, "stalled", 1, live->looked_at);
+    tell_everywhere(live, "stalled", live->looked_at);
   else if (live->drained_at != 0 && live->now - later(live->drained_at, live->excused_at) > BEHIND)
-    tell_everywhere(live, "behind", 1, live->drained_at);
-  if (evicted > live->evicted)
-    tell_everywhere(live, "table-full", evicted - live->evicted, live->looked_at);
-  live->evicted = evicted;
-  evicted = watch_evicted_machines(live->watch);
-  if (evicted > live->evicted_machines)
-    tell_everywhere(live, "machines-full", evicted - live->evicted_machines, live->looked_at);
-  live->evicted_machines = evicted;
+    tell_everywhere(live, "behind", live->drained_at);
+  if (crowded_out > live->crowded_out) /* the watch told it */
+    note_everywhere(live, live->looked_at);
+  live->crowded_out = crowded_out;
 }
 
 static void take_time(struct live *live, int64_t wall) {

@@ -78,8 +78,7 @@ struct live {
   int64_t own_at;
   int64_t started, now, looked_at, drained_at, excused_at;
   int64_t wall, wall_looked_at; /* the clock of the day, at this look and at the last */
-  uint64_t evicted;             /* conversations, when last told */
-  uint64_t evicted_machines;
+  uint64_t crowded_out;         /* as the watch said at the last look */
 };
 
 /* Opens the capture of a wire; false when that failed. */

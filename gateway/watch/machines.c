@@ -7,7 +7,7 @@
 
 #include "watch/finding.h"
 
-enum { WAYS = 4, HOMES = 2, MACHINES = 16384, ADDRESSES = 16384, FRAMES = 8192 };
+enum { WAYS = 8, HOMES = 2, MACHINES = 16384, ADDRESSES = 16384, FRAMES = 8192 };
 
 /* Where a machine was heard. The first is where it was last. */
 struct home {

@@ -97,7 +97,8 @@ static const struct sentence BLIND_EVERYWHERE_ADVICE = {
     "1. See in kido status that the watchman is back; if not, systemctl restart kidoban. 2. Note the time that was not "
     "watched"};
 
-static const char *const CROWDED_REASONS[] = {"table-full", "recognition-full"};
+static const char *const CROWDED_REASONS[] = {"table-full",     "recognition-full", "fragments-full",
+                                              "sightings-full", "talkers-full",     "machines-full"};
 /* He saw everything, and had no room for it. */
 static const struct sentence CROWDED = {"木戸番の表があふれた: %8（%9件）。通信の一部を十分に調べていない",
                                         "the tables of the watchman are full: %8 (%9). Some conversations were not "
@@ -413,6 +414,10 @@ static const struct {
     {"behind", {"監視の処理が追いつかない", "the watchman does not keep up"}},
     {"recognition-full",
      {"中身を調べる接続の表があふれた", "the table of connections whose protocol is looked at is full"}},
+    {"fragments-full", {"分割されたパケットの表があふれた", "the table of packets in fragments is full"}},
+    {"sightings-full",
+     {"書き換えを見分けるための表があふれた", "the table by which rewritten packets are found is full"}},
+    {"talkers-full", {"送信量を数える機器の表があふれた", "the table of machines whose uploads are counted is full"}},
     {"machines-full", {"機器の表があふれた", "the table of machines is full"}},
     {"gateway-loop", {"本機の送ったフレームが戻ってきた（配線の輪）", "the gateway's own frames come back: a loop"}},
     {"table-full", {"会話の表があふれた", "the table of conversations is full"}},

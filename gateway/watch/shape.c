@@ -85,7 +85,7 @@ struct shapes {
   size_t relay_count;
   struct talker *talkers;
   size_t sets;
-  uint64_t seed;
+  uint64_t seed, crowded_out;
 };
 
 /* ---- limits ---- */
@@ -283,6 +283,8 @@ static struct talker *find_talker(struct shapes *shapes, const struct shape_port
     if (set[way].seen < oldest->seen)
       oldest = &set[way];
   }
+  bool busy = oldest->opener.family != FAMILY_NONE && portion->time - oldest->seen < MINUTE * SECOND;
+  shapes->crowded_out += busy ? 1 : 0;
   *oldest = (struct talker){.flow = flow, .opener = portion->opener};
   return oldest;
 }
@@ -400,4 +402,8 @@ bool shapes_count(struct shapes *shapes, const struct shape_portion *portion, st
   const char *whole = of_flow != NULL ? of_flow : of_relay != NULL ? of_relay : of_history;
   *ret_verdict = (struct shape_verdict){of_opener != NULL ? of_opener : whole, of_opener == NULL, bytes};
   return ret_verdict->reason != NULL;
+}
+
+uint64_t shapes_crowded_out(const struct shapes *shapes) {
+  return shapes->crowded_out;
 }

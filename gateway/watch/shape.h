@@ -46,4 +46,7 @@ uint64_t shape_limit(const struct flow *flow, enum shape_side side);
 /* Whether frames of this flow must all be seen, because something is counted of it or looked for in it. */
 bool shape_needs_all(const struct flow *flow);
 
+/* Machines that were forgotten within a minute of what they carried. */
+uint64_t shapes_crowded_out(const struct shapes *shapes);
+
 #endif

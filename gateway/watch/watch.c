@@ -26,7 +26,8 @@ static const int64_t MILLISECOND = 1000000;
 #define HOLD (200 * MILLISECOND)
 #define TICK (50 * MILLISECOND)
 #define CROWD_INTERVAL (10000 * MILLISECOND)
-enum { CROWD_LEAST = 32 };
+#define CROWD_HOUR (3600000 * MILLISECOND)
+enum { CROWD_LEAST = 32, CROWD_MOST_UNTOLD = 1024 };
 
 /* ---- telling ---- */
 
@@ -567,24 +568,50 @@ static uint64_t crowd_look(struct crowd *crowd, uint64_t total, int64_t now) {
   uint64_t more = total - crowd->before;
   if (more < CROWD_LEAST && now - crowd->since < CROWD_INTERVAL && now >= crowd->since)
     return 0;
+  if (now - crowd->hour >= CROWD_HOUR || now < crowd->hour) {
+    crowd->hour = now;
+    crowd->untold = 0;
+  }
   crowd->since = now;
   crowd->before = total;
-  more = more >= CROWD_LEAST ? more : 0;
+  crowd->untold += more;
+  if (more < CROWD_LEAST && crowd->untold < CROWD_MOST_UNTOLD)
+    return 0;
+  more = crowd->untold;
+  crowd->untold = 0;
   crowd->told += more;
   return more;
 }
 
+static void look_at_crowds(struct watch *watch, int64_t now) {
+  const struct {
+    const char *reason;
+    uint64_t total;
+  } tables[CROWDED_COUNT_] = {
+      [CROWDED_CONVERSATIONS] = {"table-full", connections_lost(watch->connections)},
+      [CROWDED_MACHINES] = {"machines-full", machines_evicted(homes_machines(watch->homes))},
+      [CROWDED_RECOGNITION] = {"recognition-full", recogniser_overflows(watch->recogniser)},
+      [CROWDED_FRAGMENTS] = {"fragments-full", fragments_lost(watch->fragments)},
+      [CROWDED_SIGHTINGS] = {"sightings-full", disguise_crowded_out(watch->disguise)},
+      [CROWDED_TALKERS] = {"talkers-full", shapes_crowded_out(watch->shapes)},
+  };
+  for (enum crowded table = 0; table < CROWDED_COUNT_; table++) {
+    struct crowd *crowd = &watch->crowds[table];
+    int64_t since = crowd->since < now ? crowd->since : 0;
+    uint64_t more = crowd_look(crowd, tables[table].total, now);
+    if (more > 0)
+      watch_is_crowded(watch, tables[table].reason, more, since, now);
+  }
+}
+
 /* What one of them had no room for is not known any more. */
 static void look_at_tables(struct watch *watch, int64_t now) {
-  uint64_t evicted = connections_lost(watch->connections), lost = evicted + fragments_lost(watch->fragments);
+  uint64_t lost = connections_lost(watch->connections) + fragments_lost(watch->fragments);
   connections_set_time(watch->connections, now / 1000000000);
   if (lost != watch->lost || watch->whole_since == 0)
     watch_missed_something(watch);
   watch->lost = lost;
-  (void)crowd_look(&watch->evicted, evicted, now);
-  uint64_t unrecognised = crowd_look(&watch->unrecognised, recogniser_overflows(watch->recogniser), now);
-  if (unrecognised > 0)
-    watch_is_blind(watch, WIRE_NONE, "recognition-full", unrecognised, false, now);
+  look_at_crowds(watch, now);
 }
 
 static void let_time_pass(struct watch *watch, int64_t now) {
@@ -646,7 +673,14 @@ uint64_t watch_evicted_machines(const struct watch *watch) {
 }
 
 uint64_t watch_evicted(const struct watch *watch) {
-  return watch->evicted.told;
+  return watch->crowds[CROWDED_CONVERSATIONS].told;
+}
+
+uint64_t watch_crowded_out(const struct watch *watch) {
+  uint64_t told = 0;
+  for (enum crowded table = 0; table < CROWDED_COUNT_; table++)
+    told += watch->crowds[table].told;
+  return told;
 }
 
 uint64_t watch_taken_up(const struct watch *watch) {

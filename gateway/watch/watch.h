@@ -123,6 +123,8 @@ size_t watch_open_alerts(const struct watch *watch, enum event_severity severity
 uint64_t watch_evicted(const struct watch *watch);
 /* Conversations that were taken up in their middle: they began before the watch, or their opener was not seen. */
 uint64_t watch_taken_up(const struct watch *watch);
+/* What any of its tables had no room for, as far as it was told. */
+uint64_t watch_crowded_out(const struct watch *watch);
 uint64_t watch_evicted_machines(const struct watch *watch);
 
 #endif

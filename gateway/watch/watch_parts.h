@@ -86,11 +86,23 @@ struct waiting {
   uint8_t bytes[WAITING_BYTES];
 };
 
+/* Tables that say when they are full. */
+enum crowded {
+  CROWDED_CONVERSATIONS,
+  CROWDED_MACHINES,
+  CROWDED_RECOGNITION,
+  CROWDED_FRAGMENTS,
+  CROWDED_SIGHTINGS,
+  CROWDED_TALKERS,
+  CROWDED_COUNT_
+};
+
 /* What a table had no room for. A set of a table is full by chance now and then, long before the table is: only what
- * comes in numbers is told. */
+ * comes in numbers is told, at once or within an hour. */
 struct crowd {
-  int64_t since;
+  int64_t since, hour;
   uint64_t before, told;
+  uint64_t untold; /* too few each time, since `hour` */
 };
 
 struct watch {
@@ -117,10 +129,11 @@ struct watch {
   uint32_t withheld_epoch;   /* in which was chosen what the kernel may withhold */
   bool prefilter_distrusted; /* it withheld what it may not: nothing until the next policy */
   int64_t now, next_tick;
-  uint16_t tick;           /* `now` as conversations remember it */
-  int64_t whole_since;     /* since when nothing was missed; 0: not since the beginning */
-  uint64_t taken_up, lost; /* lost: of any table */
-  struct crowd evicted, unrecognised;
+  uint16_t tick;       /* `now` as conversations remember it */
+  int64_t whole_since; /* since when nothing was missed; 0: not since the beginning */
+  uint64_t taken_up;
+  uint64_t lost; /* conversations and fragments */
+  struct crowd crowds[CROWDED_COUNT_];
   const struct captured_frame *at; /* the frame that is being judged, for evidence; NULL: none */
   int at_wire;
   struct waiting waiting[WAITING]; /* a ring */
@@ -144,6 +157,8 @@ struct sighting {
 /* ---- watch.c ---- */
 
 void watch_find(struct watch *watch, const struct finding *finding);
+/* A table had no room: what it is for was not looked at as it should be, but everything was seen. */
+void watch_is_crowded(struct watch *watch, const char *reason, uint64_t count, int64_t since, int64_t now);
 /* Something went by unseen: for a while nothing follows from what was not seen. */
 void watch_missed_something(struct watch *watch);
 /* Whether every frame of so long was seen and is remembered. */

@@ -652,7 +652,7 @@ START_TEST(a_flood_of_machines_costs_memory_already_taken) {
     see(LGWAN, text);
   }
   ck_assert_uint_gt(watch_evicted_machines(watch), 4000);
-  expect("");
+  expect("blind ->- machines-full;");
   see(LGWAN, ARP("020000000501", "0a010005", "0a010001"));
   see(INTERNET, ARP("020000000501", "0a010005", "0a010001"));
   expect("bridged internet>lgwan same-frame;");
