@@ -48,7 +48,8 @@ struct watchman {
   struct watch_record *record;
   struct sandbox *sandbox;                                        /* NULL: not wanted */
   char publication[sizeof((struct sockaddr_un *)NULL)->sun_path]; /* kidod's socket */
-  int epoll, clock, signals, status, follow;                      /* descriptors, -1: none */
+  struct watch_status_desk *status;                               /* NULL: none */
+  int epoll, clock, signals, follow;                              /* descriptors, -1: none */
   int64_t follow_at;                                              /* when to try kidod again */
   bool following, said_gone;
   bool differs; /* what kidod has in force could not be read */
@@ -418,7 +419,7 @@ static void dispatch(struct watchman *watchman, int descriptor) {
     take_clock(watchman);
   else if (descriptor == watchman->signals)
     take_signal(watchman);
-  else if (descriptor == watchman->status)
+  else if (descriptor == watch_status_descriptor(watchman->status))
     answer_status(watchman);
   else if (descriptor == watchman->follow)
     follow_kidod(watchman);
@@ -485,11 +486,10 @@ static int open_sources(struct watchman *watchman, struct error *error) {
   if (watchman->epoll < 0 || watchman->clock < 0 || watchman->signals < 0)
     return error_set(error, errno, "no descriptors: %s", strerror(errno));
   struct error why = {0};
-  watchman->status = watch_status_listen(watchman->options->run_directory, &why);
-  if (watchman->status < 0)
+  if (watch_status_open(watchman->options->run_directory, &watchman->status, &why) < 0)
     say(watchman, "状態を問い合わせる口を開けません: ", "the status cannot be asked for: ", why.message);
   int sources[] = {live_descriptor(watchman->live), live_interface_descriptor(watchman->live), watchman->clock,
-                   watchman->signals, watchman->status};
+                   watchman->signals, watch_status_descriptor(watchman->status)};
   for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
     if (sources[i] >= 0 && add_source(watchman, sources[i]) < 0)
       return error_set(error, errno, "epoll: %s", strerror(errno));
@@ -550,7 +550,8 @@ static void stop(struct watchman *watchman) {
   watch_free(watchman->watch);
   watch_record_close(watchman->record);
   sandbox_free(watchman->sandbox);
-  int descriptors[] = {watchman->epoll, watchman->clock, watchman->signals, watchman->status, watchman->follow};
+  watch_status_close(watchman->status);
+  int descriptors[] = {watchman->epoll, watchman->clock, watchman->signals, watchman->follow};
   for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
     if (descriptors[i] >= 0)
       close(descriptors[i]);
@@ -558,7 +559,7 @@ static void stop(struct watchman *watchman) {
 
 int watchman_run(const struct watchman_options *options, struct error *error) {
   struct watchman watchman = {
-      .options = options, .epoll = -1, .clock = -1, .signals = -1, .status = -1, .follow = -1, .started = now()};
+      .options = options, .epoll = -1, .clock = -1, .signals = -1, .follow = -1, .started = now()};
   int result = start(&watchman, error);
   if (result == 0)
     result = loop(&watchman, error);

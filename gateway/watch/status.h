@@ -70,9 +70,19 @@ const char *wire_state_name(enum wire_state state);   /* "watched" */
 /* Asks the kidoban of that run directory. 0 or a negative errno with *error. */
 int watch_status_ask(const char *run_directory, struct watch_status *ret_status, struct error *error);
 
-/* The listening socket of a kidoban, or a negative errno with *error. */
-int watch_status_listen(const char *run_directory, struct error *error);
-/* Takes one connection, answers it and closes it; a client that does not ask at once gets nothing. */
-void watch_status_answer(int listener, const struct watch_status *status);
+/* The end of a kidoban: never waits for who asks. */
+struct watch_status_desk;
+
+/* At most so many that have connected and not yet asked are kept; then the oldest of them goes. */
+enum { WATCH_STATUS_CLIENTS = 16 };
+
+/* 0 or a negative errno with *error. */
+int watch_status_open(const char *run_directory, struct watch_status_desk **ret_desk, struct error *error);
+/* NULL is allowed; returns NULL. */
+struct watch_status_desk *watch_status_close(struct watch_status_desk *desk);
+/* Readable when watch_status_answer() has something to do; -1 of NULL. */
+int watch_status_descriptor(const struct watch_status_desk *desk);
+/* Takes who connects, answers who asks and closes that connection; a bounded piece of work. */
+void watch_status_answer(struct watch_status_desk *desk, const struct watch_status *status);
 
 #endif
