@@ -273,11 +273,7 @@ static diagram spared(const struct watch *watch) {
   return watch->from == ZONE_GATEWAY ? messages : both(watch, messages, watch->for_gateway);
 }
 
-diagram authorised_guard(struct authorised *authorised, const struct zone_pair *pair, enum address_family family) {
-  if (pair->from != ZONE_GATEWAY && !authorised_is_zone(authorised, pair->from))
-    return diagram_leaf(authorised->store, REASON_UNKNOWN_ZONE);
-  if (pair->from == ZONE_GATEWAY && pair->to == ZONE_GATEWAY)
-    return DIAGRAM_FALSE;
+static diagram draw_guard(struct authorised *authorised, const struct zone_pair *pair, enum address_family family) {
   struct watch watch = {
       authorised, authorised->store, pair->from, pair->to, family, authorised_for_gateway(authorised, pair, family)};
   diagram first = DIAGRAM_FALSE;
@@ -285,6 +281,22 @@ diagram authorised_guard(struct authorised *authorised, const struct zone_pair *
     if (pair->from != ZONE_GATEWAY || LINES[i].binds_gateway)
       first = diagram_choose(authorised->store, LINES[i].objection(&watch),
                              diagram_leaf(authorised->store, LINES[i].reason), first);
-  first = diagram_choose(authorised->store, spared(&watch), DIAGRAM_FALSE, first);
-  return authorised->failed ? DIAGRAM_NONE : first;
+  return diagram_choose(authorised->store, spared(&watch), DIAGRAM_FALSE, first);
+}
+
+static enum guard_way guard_way(zone_index to) {
+  return to == ZONE_GATEWAY ? WAY_TO_THE_GATEWAY : to == ZONE_NONE ? WAY_TO_NO_ZONE : WAY_TO_A_ZONE;
+}
+
+diagram authorised_guard(struct authorised *authorised, const struct zone_pair *pair, enum address_family family) {
+  if (pair->from != ZONE_GATEWAY && !authorised_is_zone(authorised, pair->from))
+    return diagram_leaf(authorised->store, REASON_UNKNOWN_ZONE);
+  if (pair->from == ZONE_GATEWAY && pair->to == ZONE_GATEWAY)
+    return DIAGRAM_FALSE;
+  struct drawing unshared = {false, DIAGRAM_NONE}, *guard = &unshared;
+  if (pair->from != ZONE_GATEWAY)
+    guard = &authorised->zones[pair->from].guards[guard_way(pair->to)][authorised_family_index(family)];
+  if (!guard->made)
+    *guard = (struct drawing){true, draw_guard(authorised, pair, family)};
+  return authorised->failed ? DIAGRAM_NONE : guard->set;
 }

@@ -21,6 +21,9 @@ struct drawing {
   diagram set;
 };
 
+/* For the guard every way to another zone is the same, since it stands before routing. */
+enum guard_way { WAY_TO_A_ZONE, WAY_TO_THE_GATEWAY, WAY_TO_NO_ZONE, GUARD_WAYS };
+
 /* One zone as the contract describes it, worked out from its keys. */
 struct zone_meaning {
   struct address_set local;   /* networks and remote */
@@ -29,6 +32,7 @@ struct zone_meaning {
   struct address_set broadcasts;
   struct drawing claimed[FIELD_SOURCE + 1][FAMILIES]; /* by field: destination, source */
   struct drawing mismatched[FAMILIES];
+  struct drawing guards[GUARD_WAYS][FAMILIES]; /* of what comes in from it */
 };
 
 /* Flows of one ordered pair of zones, in the order of the file. */
