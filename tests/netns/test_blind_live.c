@@ -391,7 +391,7 @@ START_TEST(an_interface_that_goes_is_told_at_once_and_found_again) {
 }
 END_TEST
 
-static void attach_xdp(int program) {
+static void attach_xdp(const char *wire, int program) {
   char request[256] = {0};
   struct mnl_socket *socket = mnl_socket_open(NETLINK_ROUTE);
   ck_assert(socket != NULL && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0);
@@ -399,7 +399,7 @@ static void attach_xdp(int program) {
   header->nlmsg_type = RTM_SETLINK;
   header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
   struct ifinfomsg *link = mnl_nlmsg_put_extra_header(header, sizeof *link);
-  link->ifi_index = (int)if_nametoindex(WIRE);
+  link->ifi_index = (int)if_nametoindex(wire);
   struct nlattr *xdp = mnl_attr_nest_start(header, IFLA_XDP);
   mnl_attr_put_u32(header, IFLA_XDP_FD, (uint32_t)program);
   mnl_attr_put_u32(header, IFLA_XDP_FLAGS, XDP_FLAGS_SKB_MODE);
@@ -421,10 +421,36 @@ START_TEST(a_program_before_the_capture_is_told) {
   start_kidoban(NULL);
   wait_until_watching(WIRE);
   int64_t since = now();
-  attach_xdp(program);
+  attach_xdp(WIRE, program);
   check_blind(expect("xdp-attached", WIRE, true), since);
-  attach_xdp(-1);
+  attach_xdp(WIRE, -1);
   json_decref(expect("xdp-attached", WIRE, false));
+  close(program);
+  stop_kidoban();
+}
+END_TEST
+
+/* Frames without end that the interface counts and no capture gets; on a wire without canaries, which would see it
+ * first. */
+START_TEST(an_interface_that_counts_what_nobody_sees_is_told) {
+  struct bpf_program drop = {.count = 0};
+  struct error error = {0};
+  BPF_APPEND(&drop, CONSTANT(BPF_REG_0, XDP_DROP), EXIT);
+  int program = bpf_program_load(&drop, BPF_PROG_TYPE_XDP, &error);
+  ck_assert_msg(program >= 0, "%s", error.message);
+  uint8_t frame[60] = {2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 8, 6};
+  start_kidoban(NULL);
+  wait_until_watching(CLOUD);
+  attach_xdp(CLOUD, program);
+  rest(SECOND);
+  int64_t since = now();
+  for (int i = 0; i < 30000; i++)
+    send_bytes(CLOUD, frame, sizeof frame);
+  check_blind(expect("counters-rise", CLOUD, true), since);
+  ck_assert_uint_eq(status_of(CLOUD).state, WIRE_BLIND);
+  attach_xdp(CLOUD, -1);
+  send_bytes(CLOUD, frame, sizeof frame);
+  json_decref(expect("counters-rise", CLOUD, false));
   close(program);
   stop_kidoban();
 }
@@ -665,6 +691,7 @@ int main(void) {
   tcase_add_loop_test(all, an_interface_that_goes_is_told_at_once_and_found_again, 0,
                       (int)(sizeof interfaces / sizeof interfaces[0]));
   tcase_add_test(all, a_program_before_the_capture_is_told);
+  tcase_add_test(all, an_interface_that_counts_what_nobody_sees_is_told);
   tcase_add_test(all, a_filter_that_somebody_took_away_is_told);
   tcase_add_test(all, a_stopped_watchman_tells_how_long_he_did_not_watch);
   tcase_add_test(all, a_clock_that_is_set_is_told_and_nothing_else);
