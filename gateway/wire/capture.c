@@ -23,7 +23,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "wire/pcapfile.h"
 #include "wire/pcapng.h"
 
 enum { STREAM_ROOM = 256 * 1024 };
@@ -31,8 +30,7 @@ enum { STREAM_ROOM = 256 * 1024 };
 struct capture {
   pcap_t *pcap;
   struct pcapng *pcapng; /* instead, for files of that format */
-  struct pcapfile *file; /* instead, for files of the older format as nearly all of them are */
-  FILE *stream;          /* of any, for the place in the file; with `file` it is ours to close */
+  FILE *stream;          /* of either, for the place in the file */
   char *stream_room;     /* that it is read into */
   int link_type;
   bool live;
@@ -82,14 +80,6 @@ static void widen_stream(struct capture *capture) {
     setvbuf(capture->stream, capture->stream_room, _IOFBF, STREAM_ROOM);
 }
 
-/* False: libpcap may know it, or its memory suffice. */
-static bool open_plainly(struct capture *capture, const char *path) {
-  if (capture->stream == stdin)
-    return false;
-  capture->file = pcapfile_new(fileno(capture->stream), path);
-  return capture->file != NULL;
-}
-
 static int open_stream(struct capture *capture, const char *path, struct error *error) {
   widen_stream(capture);
   if (!is_pcapng(capture->stream))
@@ -104,11 +94,8 @@ int capture_open_file(const char *path, struct capture **ret_capture, struct err
     return error_set(error, ENOMEM, "%s: no memory", path);
   capture->path = strdup(path);
   capture->stream = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-  int result = 0;
-  if (capture->stream == NULL)
-    result = error_set(error, errno, "%s: %s", path, strerror(errno));
-  else if (!open_plainly(capture, path))
-    result = open_stream(capture, path, error);
+  int result = capture->stream != NULL ? open_stream(capture, path, error)
+                                       : error_set(error, errno, "%s: %s", path, strerror(errno));
   if (result < 0) {
     capture_close(capture);
     return result;
@@ -203,9 +190,6 @@ struct capture *capture_close(struct capture *capture) {
     pcap_close(capture->pcap);
   if (capture != NULL) {
     pcapng_free(capture->pcapng);
-    if (capture->file != NULL)
-      fclose(capture->stream);
-    pcapfile_free(capture->file);
     free(capture->stream_room); /* the stream is closed */
     free(capture->path);
   }
@@ -213,15 +197,15 @@ struct capture *capture_close(struct capture *capture) {
   return NULL;
 }
 
-static enum capture_step next_of_file(struct capture *capture, struct captured_frame *ret_frame, struct error *error) {
-  int result = capture->file != NULL ? pcapfile_next(capture->file, ret_frame, error)
-                                     : pcapng_next(capture->pcapng, ret_frame, error);
+static enum capture_step next_of_pcapng(struct capture *capture, struct captured_frame *ret_frame,
+                                        struct error *error) {
+  int result = pcapng_next(capture->pcapng, ret_frame, error);
   return result > 0 ? CAPTURE_FRAME : result == 0 ? CAPTURE_END : CAPTURE_FAILED;
 }
 
 enum capture_step capture_next(struct capture *capture, struct captured_frame *ret_frame, struct error *error) {
-  if (capture->file != NULL || capture->pcapng != NULL)
-    return next_of_file(capture, ret_frame, error);
+  if (capture->pcapng != NULL)
+    return next_of_pcapng(capture, ret_frame, error);
   struct pcap_pkthdr *header;
   const u_char *data;
   int result = pcap_next_ex(capture->pcap, &header, &data);
@@ -273,8 +257,6 @@ bool capture_next_loss(struct capture *capture, unsigned *ret_interface, uint64_
 void capture_progress(const struct capture *capture, uint64_t *ret_done, uint64_t *ret_size) {
   struct stat file = {.st_size = 0};
   off_t place = capture->stream != NULL ? ftello(capture->stream) : -1;
-  if (capture->file != NULL)
-    place = (off_t)pcapfile_progress(capture->file);
   if (place < 0 || fstat(fileno(capture->stream), &file) < 0)
     place = 0;
   *ret_done = (uint64_t)place;
