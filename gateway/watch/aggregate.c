@@ -5,7 +5,9 @@
 #include <string.h>
 
 enum {
-  ALERTS = 1024, /* a power of two; budgets keep the number of open alerts far below */
+  ALERTS = 1024,             /* a power of two */
+  PASSING_MOST = ALERTS / 2, /* open at one time of what passes, and of what lasts; and then one of each kind */
+  HELD_MOST = ALERTS / 4,
   OWN_BUDGET = 4,
   SHARED_BUDGET = 20,
   SHARED_RESERVE = 10, /* which notices do not touch */
@@ -13,6 +15,9 @@ enum {
   PAIRS_OF_KIND = 6,
   CLOSED = 512, /* causes that are remembered after they were over; a power of two */
 };
+
+/* There is always a free slot: searches end, and every finding has an alert in which it is counted. */
+_Static_assert(PASSING_MOST + HELD_MOST + FINDING_KIND_COUNT_ < ALERTS, "the table of alerts is too small");
 
 static const int64_t SECOND = 1000000000;
 #define QUIET (10 * SECOND)                   /* an alert that heard nothing for so long is over */
@@ -59,7 +64,7 @@ struct aggregate {
   void *context;
   struct slot slots[ALERTS];
   struct closed closed[CLOSED];
-  size_t used;
+  size_t used, held;
   size_t open[EVENT_INFO + 1];
   unsigned pairs[FINDING_KIND_COUNT_];
   struct budget own[FINDING_KIND_COUNT_], shared, repeat;
@@ -176,14 +181,13 @@ static size_t hash(const struct cause *cause) {
   return (size_t)(value ^ value >> 32);
 }
 
-/* The slot of a cause, or the free one where it would stand; NULL when the table is full. */
+/* The slot of a cause, or the free one where it would stand. */
 static struct slot *find(struct aggregate *aggregate, const struct cause *cause) {
-  for (size_t i = 0, at = hash(cause); i < ALERTS; i++) {
-    struct slot *slot = &aggregate->slots[(at + i) & (ALERTS - 1)];
+  for (size_t at = hash(cause);; at++) {
+    struct slot *slot = &aggregate->slots[at & (ALERTS - 1)];
     if (!slot->used || memcmp(&slot->cause, cause, sizeof *cause) == 0)
       return slot;
   }
-  return NULL;
 }
 
 /* ---- telling ---- */
@@ -258,7 +262,7 @@ static int reserve_of(const struct finding *finding) {
 }
 
 static bool may_open(struct aggregate *aggregate, const struct finding *finding, enum alert_scope scope) {
-  if (aggregate->used >= ALERTS / 2)
+  if (aggregate->used - aggregate->held >= PASSING_MOST)
     return scope == ALERT_KIND;
   if (scope == ALERT_CAUSE)
     return take(&aggregate->own[finding->kind], 0, finding->time) ||
@@ -271,8 +275,6 @@ static struct slot *add(struct aggregate *aggregate, const struct finding *findi
     struct cause cause;
     cause_of(finding, scope, &cause);
     struct slot *slot = find(aggregate, &cause);
-    if (slot == NULL)
-      continue;
     if (slot->used) {
       count_to(slot, finding);
       return slot;
@@ -288,14 +290,27 @@ struct alert *aggregate_add(struct aggregate *aggregate, const struct finding *f
   return &add(aggregate, finding)->alert;
 }
 
+/* Far too many at one time: those that have no alert of their own keep that of their kind open, by being held again. */
+static void hold_with_others(struct aggregate *aggregate, const struct finding *finding) {
+  struct cause cause;
+  cause_of(finding, ALERT_KIND, &cause);
+  struct slot *slot = find(aggregate, &cause);
+  if (!slot->used)
+    open_alert(aggregate, slot, &cause, finding, ALERT_KIND);
+  slot->alert.last_seen = finding->time;
+}
+
 void aggregate_hold(struct aggregate *aggregate, const struct finding *finding) {
   struct cause cause;
   cause_of(finding, ALERT_CAUSE, &cause);
   struct slot *slot = find(aggregate, &cause);
-  if (slot == NULL)
-    return; /* never: there are far more slots than conditions */
+  if (!(slot->used && slot->held) && aggregate->held == HELD_MOST) {
+    hold_with_others(aggregate, finding);
+    return;
+  }
   if (!slot->used)
     open_alert(aggregate, slot, &cause, finding, ALERT_CAUSE);
+  aggregate->held += slot->held ? 0 : 1;
   slot->held = true;
   slot->alert.last_seen = finding->time;
 }
@@ -321,6 +336,7 @@ static void close_slot(struct aggregate *aggregate, struct slot *slot, int64_t n
   remember_closed(aggregate, slot, now);
   tell(aggregate, slot, now);
   aggregate->used--;
+  aggregate->held -= slot->held ? 1 : 0;
   aggregate->open[finding_rule(kind)->severity]--;
   aggregate->pairs[kind] -= slot->alert.scope == ALERT_PAIR ? 1 : 0;
   free_slot(aggregate, slot);
@@ -330,7 +346,7 @@ void aggregate_end(struct aggregate *aggregate, const struct finding *finding) {
   struct cause cause;
   cause_of(finding, ALERT_CAUSE, &cause);
   struct slot *slot = find(aggregate, &cause);
-  if (slot == NULL || !slot->used)
+  if (!slot->used)
     return;
   slot->alert.last_seen = finding->time;
   close_slot(aggregate, slot, finding->time);

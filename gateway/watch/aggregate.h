@@ -39,7 +39,8 @@ struct aggregate *aggregate_free(struct aggregate *aggregate);
 /* Returns the alert in whose count it is, until the next call. */
 struct alert *aggregate_add(struct aggregate *aggregate, const struct finding *finding);
 
-/* A condition that lasts (an interface that is down): told whatever the budgets say; open until aggregate_end(). */
+/* A condition that lasts (an interface that is down): told whatever the budgets say; open until aggregate_end(). To be
+ * called again and again while it lasts: of more than 256 at one time, the others share the alert of their kind. */
 void aggregate_hold(struct aggregate *aggregate, const struct finding *finding);
 void aggregate_end(struct aggregate *aggregate, const struct finding *finding);
 

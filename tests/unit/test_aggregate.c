@@ -6,7 +6,7 @@
 
 #include "watch/aggregate.h"
 
-enum { LINES = 4096, MOST_LINES_OF_A_STORM = 100, LINES_OF_ANY_KIND = 28 };
+enum { LINES = 8192, MOST_LINES_OF_A_STORM = 100, LINES_OF_ANY_KIND = 28 };
 static const int64_t SECOND = 1000000000;
 
 static struct alert lines[LINES];
@@ -195,6 +195,45 @@ START_TEST(a_lasting_condition_stays_open_until_it_ends) {
 }
 END_TEST
 
+static struct finding blindness_of(int wire, int64_t time) {
+  struct finding blind = finding(FINDING_BLIND, time, 0, 1, ZONE_NONE);
+  blind.wire = wire;
+  return blind;
+}
+
+/* A gateway of 256 wires on which all is wrong that can be, and then everything else. */
+START_TEST(more_lasting_conditions_than_there_is_room_for_hide_nothing) {
+  int64_t now = SECOND;
+  for (int round = 0; round < 3; round++, now += SECOND) {
+    for (int wire = 0; wire < 3000; wire++) {
+      struct finding blind = blindness_of(wire, now);
+      aggregate_hold(aggregate, &blind);
+    }
+    aggregate_advance(aggregate, now);
+  }
+  size_t open = aggregate_open(aggregate, EVENT_CRITICAL), before = line_count;
+  ck_assert_uint_ge(open, 256);
+  add(FINDING_CROSSING, now, 7, 1, 2);
+  ck_assert_uint_eq(line_count, before + 1);
+  ck_assert_int_eq(lines[before].scope, ALERT_CAUSE);
+  for (unsigned i = 0; i < 10000; i++)
+    add((enum finding_kind)(i % FINDING_KIND_COUNT_), now, i, (zone_index)(i % 97), (zone_index)(i % 89));
+  struct finding last = blindness_of(2999, now); /* one that has no alert of its own keeps that of its kind open */
+  for (int i = 0; i < 20; i++, now += SECOND) {
+    last.time = now;
+    aggregate_hold(aggregate, &last);
+    aggregate_advance(aggregate, now);
+  }
+  ck_assert(aggregate_open(aggregate, EVENT_CRITICAL) > 256);
+  for (int wire = 0; wire < 3000; wire++) {
+    struct finding blind = blindness_of(wire, now);
+    aggregate_end(aggregate, &blind);
+  }
+  aggregate_advance(aggregate, now + 700 * SECOND);
+  ck_assert_uint_eq(aggregate_open(aggregate, EVENT_CRITICAL), 0);
+}
+END_TEST
+
 static void come_back(enum finding_kind kind, int64_t *now, int times, int64_t seconds) {
   for (int i = 0; i < times; i++) {
     *now += seconds * SECOND;
@@ -273,6 +312,7 @@ int main(void) {
   tcase_add_test(all, a_storm_between_two_zones_does_not_hide_another_pair);
   tcase_add_test(all, any_number_of_pairs_and_kinds_fits_the_table);
   tcase_add_test(all, a_lasting_condition_stays_open_until_it_ends);
+  tcase_add_test(all, more_lasting_conditions_than_there_is_room_for_hide_nothing);
   tcase_add_test(all, what_comes_back_each_minute_all_day_is_a_handful_of_alerts);
   tcase_add_test(all, what_stayed_away_is_new_and_blindness_is_told_by_its_intervals);
   tcase_add_test(all, a_joint_of_two_zones_is_one_cause_in_either_direction_whoever_shows_it);
