@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control/controller_parts.h"
+#include "control/history.h"
 #include "control/privilege.h"
 #include "control/state.h"
 
@@ -140,6 +141,29 @@ static int own_table(struct controller *controller, struct error *error) {
   return result;
 }
 
+/* Now, while root may still set aside what it could not later. What fails here stops no gate: only that no policy can
+ * be confirmed until it is mended. */
+static void prepare_history(struct controller *controller) {
+  const char *directory = controller->options->state_directory;
+  struct error error = {0};
+  struct announcement foreign = {.kind = "state-foreign",
+                                 .severity = EVENT_WARNING,
+                                 .advice_in_japanese = "状態ディレクトリの history.foreign-* の持ち主を調べる",
+                                 .advice_in_english = "Find out whose history.foreign-* in the state directory is"};
+  struct announcement unusable = {.kind = "state-unusable",
+                                  .severity = EVENT_WARNING,
+                                  .advice_in_japanese = "root で取り除く。それまでポリシーは確定できない",
+                                  .advice_in_english = "Remove it as root; until then no policy can be confirmed"};
+  int result = history_prepare(directory, &error);
+  if (result > 0) {
+    controller_announce(controller, &foreign, "%s/history は他の利用者のものでした。別名にして作り直しました",
+                        "%s/history was another user's: it has another name now, and a new one was made", directory);
+  } else if (result < 0) {
+    controller_announce(controller, &unusable, "履歴を書けません: %s", "the history cannot be written: %s",
+                        error.message);
+  }
+}
+
 /*
  * What needs more than CAP_NET_ADMIN comes first: directories and sockets for the group. A gate without a table of ours
  * must not forward while the policy is still being read.
@@ -156,6 +180,7 @@ static int start(struct controller *controller, struct error *error) {
   }
   if (result == 0) {
     controller_start_scribe(controller);
+    prepare_history(controller);
   }
   if (result == 0) {
     result = make_loop(controller, error);

@@ -52,19 +52,33 @@ static uint64_t entry_number(const char *file) {
   return errno == 0 && strcmp(entry_name(number, expected), file) == 0 ? number : 0;
 }
 
+/* A descriptor; -EPERM when it is another user's, whose entries are not ours, -ENOTDIR when it is none. */
+static int open_within(int directory) {
+  struct stat status;
+  int fd = openat(directory, STATE_HISTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) {
+    return errno == ELOOP ? -ENOTDIR : -errno;
+  }
+  int result = fstat(fd, &status) < 0 ? -errno : keep_check_owner(directory, status.st_uid);
+  if (result < 0) {
+    close(fd);
+    return result;
+  }
+  return fd;
+}
+
 static int open_history(const char *directory) {
   int state = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (state < 0) {
     return -errno;
   }
-  int fd = openat(state, STATE_HISTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  int result = fd < 0 ? -errno : fd;
+  int fd = open_within(state);
   close(state);
-  return result;
+  return fd;
 }
 
 /* The directory as new as the entry is flushed too: it would not be there after a power cut. */
-static int make_history(int directory) {
+static int make_within(int directory) {
   if (mkdirat(directory, STATE_HISTORY, 0750) < 0) {
     if (errno != EEXIST) {
       return -errno;
@@ -72,13 +86,41 @@ static int make_history(int directory) {
   } else if (fsync(directory) < 0) {
     return -errno;
   }
-  int fd = openat(directory, STATE_HISTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  return fd < 0 ? -errno : fd;
+  return open_within(directory);
+}
+
+/* Others write in the state directory too. What one of them put in the place of ours would keep every policy from being
+ * confirmed: it gives way. EACCES: it may not even be opened. */
+static int make_history(int directory, bool *ret_foreign) {
+  int fd = make_within(directory);
+  *ret_foreign = fd == -EPERM || fd == -ENOTDIR || fd == -EACCES;
+  if (!*ret_foreign) {
+    return fd;
+  }
+  return keep_put_aside(directory, STATE_HISTORY) < 0 ? -EPERM : make_within(directory);
+}
+
+int history_prepare(const char *directory, struct error *error) {
+  bool foreign = false;
+  int state = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = state < 0 ? -errno : make_history(state, &foreign);
+  if (fd >= 0) {
+    close(fd);
+  }
+  if (state >= 0) {
+    close(state);
+  }
+  return fd < 0 ? error_set(error, -fd, "%s/" STATE_HISTORY ": %s", directory, history_explain(fd)) : foreign;
+}
+
+const char *history_explain(int result) {
+  return result == -EPERM ? "it belongs to another user and cannot be set aside: remove it as root" : strerror(-result);
 }
 
 int history_add(int directory, const struct confirmed_policy *policy) {
   char name[ENTRY_NAME_SIZE];
-  int fd = make_history(directory);
+  bool foreign;
+  int fd = make_history(directory, &foreign);
   if (fd < 0) {
     return fd;
   }
@@ -89,7 +131,7 @@ int history_add(int directory, const struct confirmed_policy *policy) {
 
 void history_take_back(int directory, uint64_t number) {
   char name[ENTRY_NAME_SIZE];
-  int fd = openat(directory, STATE_HISTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int fd = open_within(directory);
   if (fd >= 0) {
     unlinkat(fd, entry_name(number, name), 0);
     close(fd);
@@ -98,8 +140,9 @@ void history_take_back(int directory, uint64_t number) {
 
 int history_complete(const char *directory, const struct confirmed_policy *confirmed, struct error *error) {
   char name[ENTRY_NAME_SIZE];
+  bool foreign;
   int state = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int fd = state < 0 ? -errno : make_history(state);
+  int fd = state < 0 ? -errno : make_history(state, &foreign);
   int result = fd < 0 ? fd : 0;
   if (fd >= 0 && faccessat(fd, entry_name(confirmed->generation, name), F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
     result = errno == ENOENT ? state_file_write(fd, name, confirmed) : -errno;
@@ -110,7 +153,7 @@ int history_complete(const char *directory, const struct confirmed_policy *confi
   if (state >= 0) {
     close(state);
   }
-  return result < 0 ? error_set(error, -result, "%s/" STATE_HISTORY ": %s", directory, strerror(-result)) : 0;
+  return result < 0 ? error_set(error, -result, "%s/" STATE_HISTORY ": %s", directory, history_explain(result)) : 0;
 }
 
 /* ---- numbers ---- */
@@ -250,7 +293,7 @@ int history_read(const char *directory, uint64_t confirmed, struct arena *arena,
   }
   free(numbers.items);
   result = result == 0 && !list.entries ? -ENOMEM : result;
-  return result < 0 ? error_set(error, -result, "%s/" STATE_HISTORY ": %s", directory, strerror(-result)) : 0;
+  return result < 0 ? error_set(error, -result, "%s/" STATE_HISTORY ": %s", directory, history_explain(result)) : 0;
 }
 
 int history_load(const char *directory, uint64_t number, struct arena *arena, struct confirmed_policy *ret_policy,

@@ -38,6 +38,10 @@ int history_read(const char *directory, uint64_t confirmed, struct arena *arena,
 int history_load(const char *directory, uint64_t number, struct arena *arena, struct confirmed_policy *ret_policy,
                  struct error *error);
 
+/* Makes the directory of the history where it is not there; what another user put in its place is set aside. 0, 1
+ * when something was, or a negative errno with *error. */
+int history_prepare(const char *directory, struct error *error);
+
 /* Writes the entry of the confirmed policy where there is none: the state directory is of an older version, or somebody
  * removed it. */
 int history_complete(const char *directory, const struct confirmed_policy *confirmed, struct error *error);

@@ -6,6 +6,8 @@
 
 /* Inside state.c: the history as one half of confirming. directory: descriptor of the state directory. */
 int history_add(int directory, const struct confirmed_policy *policy);
+/* What is wrong with the directory of the history. */
+const char *history_explain(int result);
 void history_take_back(int directory, uint64_t number);
 
 #endif

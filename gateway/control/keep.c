@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,9 +42,29 @@ static int write_file(int fd, const char *head, const char *text, size_t size) {
   return result;
 }
 
+int keep_put_aside(int directory, const char *name) {
+  char beside[NAME_MAX + 1];
+  uint64_t number = 0;
+  if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number) {
+    return -EAGAIN;
+  }
+  int length = snprintf(beside, sizeof beside, "%s.foreign-%016" PRIx64, name, number);
+  if (length < 0 || (size_t)length >= sizeof beside) {
+    return -ENAMETOOLONG;
+  }
+  return renameat2(directory, name, directory, beside, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
+/* A directory that somebody made in the place of a file goes too, or must not stay under that name. */
+static void free_name(int directory, const char *name) {
+  if (unlinkat(directory, name, 0) < 0 && errno != ENOENT && unlinkat(directory, name, AT_REMOVEDIR) < 0) {
+    (void)keep_put_aside(directory, name);
+  }
+}
+
 /* Never into a file that is there: somebody else may have made it. */
 static int write_beside(int directory, const char *name, const char *head, const char *text, size_t size) {
-  unlinkat(directory, name, 0);
+  free_name(directory, name);
   int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
   if (fd < 0) {
     return -errno;
@@ -91,7 +113,7 @@ int keep_replace(int directory, const char *name, const char *head, const char *
     result = -errno;
     take_back(directory, temporary, name, placing);
   }
-  unlinkat(directory, temporary, 0);
+  free_name(directory, temporary);
   return result;
 }
 
@@ -109,7 +131,7 @@ int keep_write(const char *directory, const char *name, const char *text, size_t
 
 /* The group writes in the directory too, kidoban among it: what counts is of us, of root, or of whose directory it is
  * (root closes the gate at boot by what the user kido wrote). */
-static int check_owner(int directory, uid_t owner) {
+int keep_check_owner(int directory, uid_t owner) {
   struct stat status;
   if (owner == geteuid() || owner == 0) {
     return 0;
@@ -135,7 +157,7 @@ int keep_open(int directory, const char *name, size_t limit, size_t *ret_size) {
     result = -EBADMSG;
   }
   if (result == 0) {
-    result = check_owner(directory, status.st_uid);
+    result = keep_check_owner(directory, status.st_uid);
   }
   if (result < 0) {
     close(fd);
@@ -211,7 +233,8 @@ int keep_reserve(const char *directory, size_t size, struct error *error) {
   if (within < 0) {
     return within;
   }
-  int fd = openat(within, ROOM, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+  free_name(within, ROOM);
+  int fd = openat(within, ROOM, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
   int result = fd < 0 ? -errno : -posix_fallocate(fd, 0, (off_t)size);
   if (fd >= 0) {
     close(fd);

@@ -38,15 +38,17 @@ static const char *explain(int result) {
 /* ---- the confirmed policy ---- */
 
 /* An entry whose policy was not confirmed after all is taken back. */
-static int save_in(int directory, const struct confirmed_policy *confirmed) {
+static int save_in(int directory, const char *path, const struct confirmed_policy *confirmed, struct error *error) {
   int result = history_add(directory, confirmed);
-  if (result == 0) {
-    result = state_file_write(directory, STATE_CONFIRMED, confirmed);
-    if (result < 0) {
-      history_take_back(directory, confirmed->generation);
-    }
+  if (result < 0) {
+    return error_set(error, -result, "%s/" STATE_HISTORY ": %s", path, history_explain(result));
   }
-  return result;
+  result = state_file_write(directory, STATE_CONFIRMED, confirmed);
+  if (result == 0) {
+    return 0;
+  }
+  history_take_back(directory, confirmed->generation);
+  return error_set(error, -result, "%s/" STATE_CONFIRMED ": %s", path, strerror(-result));
 }
 
 int state_save(const char *directory, struct confirmed_policy *confirmed, struct error *error) {
@@ -55,9 +57,9 @@ int state_save(const char *directory, struct confirmed_policy *confirmed, struct
   if (fd < 0) {
     return fd;
   }
-  int result = save_in(fd, confirmed);
+  int result = save_in(fd, directory, confirmed, error);
   close(fd);
-  return result < 0 ? error_set(error, -result, "%s/" STATE_CONFIRMED ": %s", directory, strerror(-result)) : 0;
+  return result;
 }
 
 int state_load(const char *directory, struct arena *arena, struct confirmed_policy *ret_confirmed,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,6 +12,8 @@
 #include <unistd.h>
 
 #include "control/history.h"
+
+enum { STRANGER = 4711, OWNER = 4712 };
 
 static char directory[64];
 static struct arena *arena;
@@ -144,7 +147,6 @@ END_TEST
 
 /* What somebody in the group could have put there. */
 START_TEST(a_file_of_another_user_is_refused) {
-  enum { STRANGER = 4711, OWNER = 4712 };
   struct confirmed_policy confirmed;
   char path[128];
   if (geteuid() != 0)
@@ -360,6 +362,137 @@ START_TEST(what_is_no_entry_is_left_alone) {
 }
 END_TEST
 
+static void state_path(const char *name, char path[static 128]) {
+  snprintf(path, 128, "%s/%s", directory, name);
+}
+
+static unsigned count_foreign(void) {
+  unsigned count = 0;
+  DIR *stream = opendir(directory);
+  for (const struct dirent *file; (file = readdir(stream)) != NULL;) {
+    count += strstr(file->d_name, ".foreign-") != NULL;
+  }
+  closedir(stream);
+  return count;
+}
+
+/* What others in the group can put where the history should be, before there is any. */
+static void put_directory(const char *path) {
+  char entry[160];
+  ck_assert_int_eq(mkdir(path, 0700), 0);
+  snprintf(entry, sizeof entry, "%s/0000000009.conf", path);
+  close(open(entry, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  if (chown(path, STRANGER, (gid_t)-1) < 0) {
+    rmdir(path); /* no other user here: a link does as well */
+    ck_assert_int_eq(symlink("/nonexistent", path), 0);
+  }
+}
+
+static void put_file(const char *path) {
+  close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+}
+
+static void put_link(const char *path) {
+  ck_assert_int_eq(symlink("/tmp", path), 0);
+}
+
+static void (*const obstacles[])(const char *path) = {put_directory, put_file, put_link};
+
+START_TEST(what_another_put_in_the_place_of_the_history_gives_way) {
+  char path[128];
+  struct error error = {0};
+  state_path(STATE_HISTORY, path);
+  obstacles[_i](path);
+  ck_assert_msg(history_prepare(directory, &error) == 1, "%s", error.message);
+  ck_assert_int_eq(history_prepare(directory, &error), 0);
+  ck_assert_uint_eq(count_foreign(), 1);
+  confirm(1, 0, STATE_APPLY);
+  expect_list(1, "1 confirmed, ");
+}
+END_TEST
+
+START_TEST(it_gives_way_also_when_it_comes_later) {
+  char path[128];
+  state_path(STATE_HISTORY, path);
+  obstacles[_i](path);
+  confirm(1, 0, STATE_APPLY);
+  expect_list(1, "1 confirmed, ");
+}
+END_TEST
+
+START_TEST(entries_in_the_history_of_another_are_not_ours) {
+  char path[128], entry[128];
+  struct confirmed_policy policy;
+  struct history_list got;
+  struct error error = {0};
+  if (geteuid() != 0) {
+    return;
+  }
+  confirm(1, 0, STATE_APPLY);
+  state_path(STATE_HISTORY, path);
+  entry_path(1, entry);
+  if (chown(path, STRANGER, (gid_t)-1) < 0) {
+    return; /* a user namespace of root alone */
+  }
+  ck_assert_int_eq(chown(entry, STRANGER, (gid_t)-1), 0);
+  ck_assert_int_eq(history_load(directory, 1, arena, &policy, &error), -EPERM);
+  ck_assert_int_eq(history_read(directory, 1, arena, &got, &error), -EPERM);
+}
+END_TEST
+
+static int run_as_owner(void) {
+  struct error error = {0};
+  if (setresuid(OWNER, OWNER, OWNER) < 0) {
+    return 77;
+  }
+  struct confirmed_policy confirmed = {.text = "x", .size = 1, .generation = 1};
+  if (history_prepare(directory, &error) != -EPERM || strstr(error.message, "remove it as root") == NULL) {
+    return 1;
+  }
+  error = (struct error){0};
+  return state_save(directory, &confirmed, &error) == -EPERM && strstr(error.message, STATE_HISTORY) != NULL &&
+                 strstr(error.message, "remove it as root") != NULL
+             ? 0
+             : 2;
+}
+
+START_TEST(what_cannot_be_set_aside_is_told_with_what_to_do) {
+  char path[128];
+  int status = 0;
+  if (geteuid() != 0 || chown(directory, STRANGER, (gid_t)-1) < 0) {
+    return;
+  }
+  ck_assert_int_eq(chmod(directory, 01777), 0); /* sticky, and not ours */
+  state_path(STATE_HISTORY, path);
+  ck_assert_int_eq(mkdir(path, 0755), 0);
+  ck_assert_int_eq(chown(path, STRANGER + 2, (gid_t)-1), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    _exit(run_as_owner());
+  }
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert_msg(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77), "%x", (unsigned)status);
+}
+END_TEST
+
+/* A directory cannot be written over, and the names of ours are known. */
+START_TEST(a_directory_in_the_place_of_a_file_gives_way) {
+  static const char *const names[] = {STATE_CONFIRMED, STATE_CONFIRMED ".new", STATE_CONFIRMED, STATE_CONFIRMED ".new"};
+  char path[128], inside[160];
+  struct confirmed_policy confirmed;
+  state_path(names[_i], path);
+  snprintf(inside, sizeof inside, "%s/x", path);
+  ck_assert_int_eq(mkdir(path, 0755), 0);
+  if (_i >= 2) {
+    put_file(inside);
+  }
+  ck_assert_int_eq(save("policy = {};\n", 1), 0);
+  ck_assert_int_eq(save("policy = {};\n", 2), 0);
+  ck_assert_int_eq(load(&confirmed), 0);
+  ck_assert_uint_eq(confirmed.generation, 2);
+}
+END_TEST
+
 START_TEST(pruning_keeps_the_last_and_what_a_rollback_needs) {
   struct confirmed_policy got;
   struct error error = {0};
@@ -490,6 +623,11 @@ int main(void) {
   tcase_add_test(group, a_damaged_entry_is_told_and_does_not_hide_others);
   tcase_add_test(group, no_damaged_byte_passes_or_does_harm);
   tcase_add_test(group, what_is_no_entry_is_left_alone);
+  tcase_add_loop_test(group, what_another_put_in_the_place_of_the_history_gives_way, 0, 3);
+  tcase_add_loop_test(group, it_gives_way_also_when_it_comes_later, 0, 3);
+  tcase_add_test(group, entries_in_the_history_of_another_are_not_ours);
+  tcase_add_test(group, what_cannot_be_set_aside_is_told_with_what_to_do);
+  tcase_add_loop_test(group, a_directory_in_the_place_of_a_file_gives_way, 0, 4);
   tcase_add_test(group, pruning_keeps_the_last_and_what_a_rollback_needs);
   tcase_add_test(group, an_entry_that_is_missing_is_completed);
   tcase_add_test(group, killed_at_any_instant_history_and_confirmed_agree);
