@@ -154,8 +154,9 @@ static void look_for_copy(struct watch *watch, const struct sighting *sighting) 
                             sighting->frame->time, COPY);
   if (other == WIRE_NONE)
     return;
-  joints_drop_copies(homes);
   find_bridged(watch, sighting, other, "same-frame");
+  if (homes->bridged)
+    joints_drop_copies(homes); /* they are told with it */
 }
 
 /* What the gateway sends on many wires in the same words: that of a machine without an address in the zone. */

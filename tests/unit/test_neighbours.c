@@ -283,6 +283,15 @@ END_TEST
 
 /* ---- machines in two zones ---- */
 
+/* It may be on both wires; what it shows there may not. */
+START_TEST(the_second_copy_from_a_machine_of_both_zones_takes_nothing_back) {
+  see(INTERNET, ARP("020000000902", "0a010005", "0a020001"));
+  see(LGWAN, ARP("020000000902", "0a010005", "0a020001"));
+  pass(300);
+  ck_assert_msg(strstr(told, "bypass internet>lgwan") != NULL, "%s", told);
+}
+END_TEST
+
 START_TEST(a_machine_is_told_each_time_it_changes_the_zone_within_a_day) {
   see(LGWAN, ARP("020000000501", "0a010005", "0a010001"));
   pass(3600LL * 1000);
@@ -672,6 +681,7 @@ int main(void) {
   tcase_add_test(all, a_router_that_is_heard_through_a_joint_is_no_rogue);
   tcase_add_test(all, what_the_gateway_sent_and_hears_again_is_a_loop);
   tcase_add_test(all, one_wire_may_be_joined_with_two_others);
+  tcase_add_test(all, the_second_copy_from_a_machine_of_both_zones_takes_nothing_back);
   tcase_add_test(all, a_machine_is_told_each_time_it_changes_the_zone_within_a_day);
   tcase_add_test(all, legs_of_one_machine_and_what_both_zones_name_are_lawful);
   tcase_add_loop_test(all, a_mac_that_routers_share_names_no_machine, 0, 4);
