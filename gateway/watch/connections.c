@@ -8,7 +8,9 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-enum { WAYS = 4, LINE = 64, PORTION = 32768, LARGE_PAGE = 2 * 1024 * 1024 };
+enum { WAYS = 4, SEEDS = 5, LINE = 64, PORTION = 32768, LARGE_PAGE = 2 * 1024 * 1024 };
+
+__extension__ typedef unsigned __int128 product;
 
 _Static_assert(sizeof(struct connection) <= LINE, "a conversation fits a cache line");
 
@@ -24,7 +26,7 @@ struct connections {
   struct set *sets;
   struct tags *tags;
   size_t mask;
-  uint64_t seed; /* so that nobody can aim at one set */
+  uint64_t seeds[SEEDS]; /* so that nobody can aim at one set */
   uint64_t evicted, lost;
   uint16_t now; /* as last_seen */
 };
@@ -41,6 +43,15 @@ static void *allocate(size_t size) {
   return memory;
 }
 
+/* Without the kernel's random numbers: by where the memory happens to lie. */
+static void choose_seeds(struct connections *connections) {
+  uint64_t seed = (uint64_t)(uintptr_t)connections->sets;
+  for (size_t i = 0; i < SEEDS; i++) {
+    seed = (seed ^ seed >> 30) * 0xbf58476d1ce4e5b9 + 0x9e3779b97f4a7c15;
+    connections->seeds[i] = seed ^ seed >> 31;
+  }
+}
+
 struct connections *connections_new(size_t count) {
   size_t sets = 1;
   while (sets * WAYS < count)
@@ -48,14 +59,12 @@ struct connections *connections_new(size_t count) {
   struct connections *connections = calloc(1, sizeof *connections);
   if (connections == NULL)
     return NULL;
-  *connections = (struct connections){.sets = allocate(sets * sizeof(struct set)),
-                                      .tags = allocate(sets * sizeof(struct tags)),
-                                      .mask = sets - 1,
-                                      .seed = 0x9e3779b97f4a7c15};
+  *connections = (struct connections){
+      .sets = allocate(sets * sizeof(struct set)), .tags = allocate(sets * sizeof(struct tags)), .mask = sets - 1};
   if (connections->sets == NULL || connections->tags == NULL)
     return connections_free(connections);
-  if (getrandom(&connections->seed, sizeof connections->seed, GRND_NONBLOCK) < 0)
-    connections->seed ^= (uint64_t)(uintptr_t)connections;
+  if (getrandom(connections->seeds, sizeof connections->seeds, GRND_NONBLOCK) != (ssize_t)sizeof connections->seeds)
+    choose_seeds(connections);
   return connections;
 }
 
@@ -74,19 +83,16 @@ static uint64_t load64(const uint8_t *bytes) {
   return value;
 }
 
-static uint64_t mix(uint64_t state, uint64_t value) {
-  state = (state ^ value) * 0xff51afd7ed558ccd;
-  return state ^ state >> 32;
+static uint32_t load32(const uint8_t *bytes) {
+  uint32_t value;
+  memcpy(&value, bytes, sizeof value);
+  return value;
 }
 
-static uint64_t hash_key(uint64_t seed, const struct connection_key *key) {
-  uint64_t hash = mix(seed, load64(key->ends[0]));
-  hash = mix(hash, load64(key->ends[1]));
-  if (key->family == FAMILY_IPV6) {
-    hash = mix(hash, load64(key->ends[0] + 8));
-    hash = mix(hash, load64(key->ends[1] + 8));
-  }
-  return mix(hash, (uint64_t)key->ports[0] << 32 | (uint64_t)key->ports[1] << 16 | key->protocol);
+/* Every bit of both decides about every bit of the result, and which way only the seeds know. */
+static uint64_t mix(uint64_t left, uint64_t right) {
+  product both = (product)left * right;
+  return (uint64_t)both ^ (uint64_t)(both >> 64);
 }
 
 /* A request type stands for its reply too. */
@@ -107,30 +113,47 @@ static void key_ports(const struct packet *packet, uint16_t *ret_source, uint16_
   }
 }
 
-/* Any order will do that both ends see the same. */
-static int compare_addresses(const uint8_t *left, const uint8_t *right) {
-  uint64_t a = load64(left), b = load64(right);
-  if (a == b) {
-    a = load64(left + 8);
-    b = load64(right + 8);
-  }
-  return (a > b) - (a < b);
+/* An address. */
+struct number {
+  uint64_t low, high;
+};
+
+static struct number load_address(const struct address *address) {
+  bool ipv6 = address->family == FAMILY_IPV6;
+  return (struct number){ipv6 ? load64(address->bytes) : load32(address->bytes), ipv6 ? load64(address->bytes + 8) : 0};
 }
 
+static uint64_t hash_key(const uint64_t *seeds, const struct connection_key *key) {
+  uint64_t first = load64(key->ends[0]), second = load64(key->ends[1]), hash = first << 32 | second;
+  uint64_t besides = (uint64_t)key->ports[0] << 32 | (uint64_t)key->ports[1] << 16 | key->protocol;
+  if (key->family == FAMILY_IPV6)
+    hash = mix(first ^ seeds[0], load64(key->ends[0] + 8) ^ seeds[1]) ^
+           mix(second ^ seeds[2], load64(key->ends[1] + 8) ^ seeds[3]);
+  return mix(mix(hash ^ seeds[0], besides ^ seeds[1]) ^ seeds[4], seeds[2] | 1);
+}
+
+/* Any order will do that both ends see the same. */
+static bool goes_first(const struct number *source, const struct number *destination, bool lower_port) {
+  if (source->low != destination->low)
+    return source->low < destination->low;
+  return source->high != destination->high ? source->high < destination->high : lower_port;
+}
+
+/* Without a branch on the order, which nobody could foretell. */
 void connections_key(const struct connections *connections, const struct packet *packet,
                      struct connection_key *ret_key) {
-  uint16_t source, destination;
-  key_ports(packet, &source, &destination);
-  int order = compare_addresses(packet->source.bytes, packet->destination.bytes);
-  unsigned end = order < 0 || (order == 0 && source <= destination) ? 0 : 1;
+  uint16_t source_port, destination_port;
+  key_ports(packet, &source_port, &destination_port);
+  struct number source = load_address(&packet->source), destination = load_address(&packet->destination);
+  unsigned end = goes_first(&source, &destination, source_port <= destination_port) ? 0 : 1;
+  memcpy(ret_key->ends[end], &source, sizeof source);
+  memcpy(ret_key->ends[1 - end], &destination, sizeof destination);
   ret_key->source_end = (uint8_t)end;
-  memcpy(ret_key->ends[end], packet->source.bytes, sizeof packet->source.bytes);
-  memcpy(ret_key->ends[1 - end], packet->destination.bytes, sizeof packet->destination.bytes);
-  ret_key->ports[end] = source;
-  ret_key->ports[1 - end] = destination;
+  ret_key->ports[end] = source_port;
+  ret_key->ports[1 - end] = destination_port;
   ret_key->family = (uint8_t)packet->source.family;
   ret_key->protocol = packet->protocol;
-  ret_key->hash = hash_key(connections->seed, ret_key);
+  ret_key->hash = hash_key(connections->seeds, ret_key);
 }
 
 static bool same_address(const uint8_t *left, const uint8_t *right) {
@@ -175,7 +198,7 @@ void connections_prefetch(const struct connections *connections, const struct co
 uint32_t connections_mac_digest(const struct connections *connections, const struct mac *mac) {
   uint64_t value = 0;
   memcpy(&value, mac->bytes, sizeof mac->bytes);
-  uint32_t digest = (uint32_t)(mix(connections->seed, value) >> 16);
+  uint32_t digest = (uint32_t)(mix(value ^ connections->seeds[3], connections->seeds[4] | 1) >> 16);
   return digest != 0 ? digest : 1;
 }
 

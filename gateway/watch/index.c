@@ -11,13 +11,11 @@ static uint32_t to_number(const struct address *address) {
 }
 
 static uint32_t find4(const struct index *index, uint32_t number) {
-  uint32_t low = index->first_level[number >> 16], high = index->first_level[(number >> 16) + 1];
-  while (low < high) {
-    uint32_t middle = (low + high + 1) / 2;
-    if (index->starts4[middle] <= number)
-      low = middle;
-    else
-      high = middle - 1;
+  uint32_t low = index->first_level[number >> 16], count = index->first_level[(number >> 16) + 1] - low + 1;
+  while (count > 1) { /* without a branch that nobody could foretell */
+    uint32_t half = count / 2;
+    low += index->starts4[low + half] <= number ? half : 0;
+    count -= half;
   }
   return low;
 }

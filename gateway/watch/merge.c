@@ -34,8 +34,25 @@ static bool is_due(const struct merge *merge, const struct merge_source *source)
   return source->has_frame && (merge->until == 0 || source->waited || source->frame.time <= merge->until);
 }
 
+/* A single file has no others to wait for. */
+static enum capture_step next_of_one(struct merge_source *source, struct captured_frame *ret_frame,
+                                     struct error *error) {
+  enum capture_step step = capture_next(source->capture, ret_frame, error);
+  source->ended = step == CAPTURE_END || step == CAPTURE_FAILED;
+  return step;
+}
+
+static bool is_alone(const struct merge *merge) {
+  const struct merge_source *source = &merge->sources[0];
+  return merge->count == 1 && merge->until == 0 && source->capture != NULL && !source->ended && !source->has_frame;
+}
+
 enum capture_step merge_next(struct merge *merge, size_t *ret_source, struct captured_frame *ret_frame,
                              struct error *error) {
+  if (is_alone(merge)) {
+    *ret_source = 0;
+    return next_of_one(&merge->sources[0], ret_frame, error);
+  }
   struct merge_source *oldest = NULL;
   bool alive = false;
   for (size_t i = 0; i < merge->count; i++) {

@@ -56,8 +56,19 @@ bool frame_link_type_known(int link_type) {
   return find_link_type(link_type) != NULL;
 }
 
+/* In pieces that a compiler makes a few stores of: one of this size becomes a string instruction, which is slow to
+ * start. */
+static void clear(struct frame *frame) {
+  enum { VALID = offsetof(struct frame, quoted), PIECE = 64 };
+  uint8_t *bytes = (uint8_t *)frame;
+  memset(bytes, 0, PIECE);
+  memset(bytes + PIECE, 0, PIECE);
+  memset(bytes + 2 * PIECE, 0, VALID - 2 * PIECE);
+  _Static_assert(VALID > 2 * PIECE && VALID <= 3 * PIECE, "three pieces");
+}
+
 void frame_decode(const struct captured_frame *captured, struct frame *ret_frame) {
-  memset(ret_frame, 0, offsetof(struct frame, quoted));
+  clear(ret_frame);
   ret_frame->time = captured->time;
   ret_frame->length = captured->length;
   ret_frame->sender = captured->sender;
