@@ -46,6 +46,7 @@ static const struct policy *town;
 static struct lab *lab;
 static pid_t kidoban;
 static char directory[32], events[64], settings[64], clock_file[64];
+static int64_t waited; /* what kidoban had waited for a processor when it began to watch */
 static FILE *stream;
 static const char *more_settings;
 
@@ -68,6 +69,19 @@ static void write_file(const char *path, const char *text) {
 
 /* ---- kidoban ---- */
 
+/* For how long it wanted to run and others did: the machine of a test may be busy. 0 where the kernel does not tell. */
+static int64_t processor_wait(void) {
+  char path[64];
+  long long ran = 0, others = 0;
+  snprintf(path, sizeof path, "/proc/%d/schedstat", (int)kidoban);
+  FILE *file = fopen(path, "re");
+  if (file == NULL || fscanf(file, "%lld %lld", &ran, &others) != 2)
+    others = 0;
+  if (file != NULL)
+    fclose(file);
+  return others;
+}
+
 static const struct watch_status_interface *find_interface(const struct watch_status *status, const char *name) {
   for (uint32_t i = 0; i < status->interface_count; i++)
     if (strcmp(status->interfaces[i].name, name) == 0)
@@ -83,8 +97,10 @@ static void wait_until_watching(const char *wire) {
     if (watch_status_ask(directory, &status, &error) < 0 || status.state != WATCH_WATCHING)
       continue;
     const struct watch_status_interface *interface = find_interface(&status, wire);
-    if (interface != NULL && (!interface->canary || interface->canaries_sent > 1))
+    if (interface != NULL && (!interface->canary || interface->canaries_sent > 1)) {
+      waited = processor_wait();
       return;
+    }
   }
   ck_abort_msg("kidoban does not watch: %s", error.message);
 }
@@ -198,7 +214,8 @@ static void check_blind(json_t *event, int64_t since) {
   int64_t told = time_of(event, "time") - since;
   ck_assert_str_eq(text_of(event, "kind"), "blind");
   ck_assert_str_eq(text_of(event, "severity"), "critical");
-  ck_assert_msg(told < SECOND, "%s told after %.3f s", text_of(event, "reason"), (double)told / 1e9);
+  ck_assert_msg(told - (processor_wait() - waited) < SECOND, "%s told after %.3f s", text_of(event, "reason"),
+                (double)told / 1e9);
   ck_assert_msg(time_of(event, "first_seen") <= since + 100 * MILLISECOND, "%s begins late", text_of(event, "reason"));
   printf("%s told after %.0f ms\n", text_of(event, "reason"), (double)told / 1e6);
   json_decref(event);
@@ -539,8 +556,10 @@ START_TEST(a_clock_that_is_set_is_told_and_nothing_else) {
     ck_assert_str_eq(text_of(event, "kind"), "clock-step");
     json_decref(event);
   }
-  expect_no("stalled", SECOND);
-  ck_assert_uint_eq(status_of(WIRE).unwatched, 0);
+  bool held_up = processor_wait() - waited > SECOND / 2; /* by the machine: then that is told too */
+  if (!held_up)
+    expect_no("stalled", SECOND);
+  ck_assert_uint_le(status_of(WIRE).unwatched, held_up ? (uint64_t)GENEROUS : 0);
   stop_kidoban();
 }
 END_TEST
