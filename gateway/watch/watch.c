@@ -564,7 +564,7 @@ void watch_frame(struct watch *watch, int wire, const struct captured_frame *cap
 }
 
 /* How many are to be told now. */
-static uint64_t crowd_look(struct crowd *crowd, uint64_t total, int64_t now) {
+static uint64_t crowd_look(struct crowd *crowd, uint64_t total, uint64_t most_untold, int64_t now) {
   uint64_t more = total - crowd->before;
   if (more < CROWD_LEAST && now - crowd->since < CROWD_INTERVAL && now >= crowd->since)
     return 0;
@@ -575,7 +575,7 @@ static uint64_t crowd_look(struct crowd *crowd, uint64_t total, int64_t now) {
   crowd->since = now;
   crowd->before = total;
   crowd->untold += more;
-  if (more < CROWD_LEAST && crowd->untold < CROWD_MOST_UNTOLD)
+  if (more < CROWD_LEAST && crowd->untold < most_untold)
     return 0;
   more = crowd->untold;
   crowd->untold = 0;
@@ -598,7 +598,9 @@ static void look_at_crowds(struct watch *watch, int64_t now) {
   for (enum crowded table = 0; table < CROWDED_COUNT_; table++) {
     struct crowd *crowd = &watch->crowds[table];
     int64_t since = crowd->since < now ? crowd->since : 0;
-    uint64_t more = crowd_look(crowd, tables[table].total, now);
+    /* Most conversations that count as alive are over: where there are many, some go all day. */
+    uint64_t most_untold = table == CROWDED_CONVERSATIONS ? UINT64_MAX : CROWD_MOST_UNTOLD;
+    uint64_t more = crowd_look(crowd, tables[table].total, most_untold, now);
     if (more > 0)
       watch_is_crowded(watch, tables[table].reason, more, since, now);
   }
