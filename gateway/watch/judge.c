@@ -253,10 +253,21 @@ static bool is_own_report(const struct sighting *sighting) {
          packet->icmp_type <= ND_REDIRECT;
 }
 
+/* The wire on which this very packet came in a moment ago; WIRE_NONE when it did not, or was lawful there. */
+static int entry_of(const struct watch *watch, const struct sighting *sighting) {
+  if (passages_empty(watch->passages))
+    return WIRE_NONE;
+  struct connection_key key;
+  connections_key(watch->connections, &sighting->packet, &key);
+  int entry = passages_look(watch->passages, &key);
+  return entry != sighting->wire ? entry : WIRE_NONE;
+}
+
 /* `reject` answers a refused opening in the name of its destination. */
 static bool is_rejection(struct watch *watch, const struct sighting *sighting) {
   if (sighting->wire_zone < 0 || watch->current.policy->zones[sighting->wire_zone].on_deny != ON_DENY_REJECT ||
-      sighting->packet.protocol != PROTOCOL_TCP || (sighting->packet.tcp_flags & TCP_RST) == 0)
+      sighting->packet.protocol != PROTOCOL_TCP || (sighting->packet.tcp_flags & TCP_RST) == 0 ||
+      entry_of(watch, sighting) != WIRE_NONE)
     return false;
   struct packet opener;
   return conversation_answers_denied(watch, &sighting->packet, &opener);
@@ -280,12 +291,7 @@ static void judge_crossing(struct watch *watch, const struct sighting *sighting,
 
 /* Lawful by its addresses, but it came in where those addresses may not come from. */
 static bool judge_disguise(struct watch *watch, const struct sighting *sighting, zone_index from) {
-  if (passages_empty(watch->passages))
-    return false;
-  struct connection_key key;
-  connections_key(watch->connections, &sighting->packet, &key);
-  int entry = passages_look(watch->passages, &key);
-  if (entry == WIRE_NONE || entry == sighting->wire)
+  if (entry_of(watch, sighting) == WIRE_NONE)
     return false;
   struct decision decision = {.reason = REASON_SPOOFED_SOURCE};
   judge_crossing(watch, sighting, &decision, from);
@@ -324,17 +330,24 @@ static bool judge_forwarded(struct watch *watch, const struct sighting *sighting
   return true;
 }
 
-static void judge_leaving(struct watch *watch, struct sighting *sighting) {
-  bool own = (sighting->source.traits & ADDRESS_OWN) != 0;
-  bool maybe_own = may_be_own(watch, sighting, &sighting->source);
+/* What the gateway says to its neighbours. IPv4 addresses of the link are forwarded like any other, those of IPv6 are
+ * not. */
+static bool is_own_talk(const struct sighting *sighting, bool own) {
   bool link_local = (sighting->source.traits & ADDRESS_LINK_LOCAL) != 0;
+  if (link_local && (sighting->packet.source.family == FAMILY_IPV6 || sighting_is_for_many(sighting)))
+    return true;
+  return own && (sighting_is_for_many(sighting) || is_own_report(sighting));
+}
+
+static void judge_leaving(struct watch *watch, struct sighting *sighting) {
+  bool own = (sighting->source.traits & ADDRESS_OWN) != 0 || may_be_own(watch, sighting, &sighting->source);
+  zone_index from = own ? ZONE_GATEWAY : sighting->source.zone;
   if (rewritten_judge_later_exit(watch, sighting))
     return;
-  bool told = false;
-  if (link_local || ((own || maybe_own) && (sighting_is_for_many(sighting) || is_own_report(sighting))))
+  bool own_talk = is_own_talk(sighting, own);
+  bool told = own_talk ? judge_disguise(watch, sighting, from) : judge_forwarded(watch, sighting, from);
+  if (own_talk && !told)
     watch_count_everyday(watch, sighting->wire);
-  else
-    told = judge_forwarded(watch, sighting, own || maybe_own ? ZONE_GATEWAY : sighting->source.zone);
   rewritten_note_exit(watch, sighting, told);
 }
 

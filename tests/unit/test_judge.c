@@ -324,6 +324,41 @@ START_TEST(the_answer_of_reject_is_no_crossing) {
 }
 END_TEST
 
+/* No answer of the gateway: it came in from there. */
+START_TEST(a_reset_that_came_in_is_no_answer_of_reject) {
+  enter(OUTSIDE, "10.2.0.5", "10.1.0.5", 6, 50000, 22, TCP_SYN);
+  expect("attempt internet>lgwan;");
+  enter(INSIDE, "10.1.0.5", "10.2.0.5", 6, 22, 50000, TCP_RST | TCP_ACK);
+  leave(OUTSIDE, "10.1.0.5", "10.2.0.5", 6, 22, 50000, TCP_RST | TCP_ACK);
+  expect("attempt internet>lgwan;crossing internet>lgwan;");
+}
+END_TEST
+
+START_TEST(what_looks_like_a_word_of_the_gateway_and_came_in_is_a_crossing) {
+  static const struct {
+    const char *destination;
+    uint8_t protocol;
+    uint16_t source_port, destination_port;
+    uint8_t flags;
+  } reports[] = {{"10.2.0.5", 6, 22, 50000, TCP_RST}, {"10.2.0.5", 1, 0, 0, 0}, {"10.2.0.255", 17, 99, 99, 0}};
+  enter(INSIDE, "10.2.0.1", reports[_i].destination, reports[_i].protocol, reports[_i].source_port,
+        reports[_i].destination_port, reports[_i].flags);
+  leave(OUTSIDE, "10.2.0.1", reports[_i].destination, reports[_i].protocol, reports[_i].source_port,
+        reports[_i].destination_port, reports[_i].flags);
+  pass(300);
+  ck_assert_msg(strstr(told, "crossing gateway>internet;") != NULL, "%s", told);
+}
+END_TEST
+
+/* Link-local addresses of IPv4 are forwarded like any other. */
+START_TEST(a_link_local_source_that_leaves_for_a_machine_is_a_crossing) {
+  enter(INSIDE, "169.254.3.3", "10.2.0.5", 17, 1, 2, 0);
+  leave(OUTSIDE, "169.254.3.3", "10.2.0.5", 17, 1, 2, 0);
+  leave(OUTSIDE, "169.254.3.3", "224.0.0.251", 17, 5353, 5353, 0);
+  expect("crossing ->internet;");
+}
+END_TEST
+
 START_TEST(while_policies_are_exchanged_both_are_accepted_and_then_the_new_one_alone) {
   set_policy("2", WITH_SSH, true);
   leave(OUTSIDE, "10.1.0.5", "10.2.0.5", 6, 50000, 22, TCP_SYN);
@@ -482,6 +517,9 @@ int main(void) {
   tcase_add_test(all, what_the_kernel_answers_of_its_own_accord_is_no_crossing);
   tcase_add_test(all, a_multicast_source_is_false_and_link_local_talk_is_not);
   tcase_add_test(all, the_answer_of_reject_is_no_crossing);
+  tcase_add_test(all, a_reset_that_came_in_is_no_answer_of_reject);
+  tcase_add_loop_test(all, what_looks_like_a_word_of_the_gateway_and_came_in_is_a_crossing, 0, 3);
+  tcase_add_test(all, a_link_local_source_that_leaves_for_a_machine_is_a_crossing);
   tcase_add_test(all, while_policies_are_exchanged_both_are_accepted_and_then_the_new_one_alone);
   tcase_add_test(all, a_pending_policy_that_does_not_come_is_forgotten);
   tcase_add_test(all, what_never_left_is_an_attempt_and_what_left_is_not);
