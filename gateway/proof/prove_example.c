@@ -192,6 +192,26 @@ static void note_doubt(struct pair_work *work, const struct cell *cell, enum pro
   prover_note_pair(work->prover, cell->pair.from, cell->pair.to, PROOF_UNDECIDED, 0);
 }
 
+/* It would pass when timers have run, and is dropped by one of them now: no packet can show it. */
+static bool is_held_back(struct pair_work *work, const struct cell *cell, enum proof_claim claim, diagram set) {
+  struct asked asked;
+  if (claim != CLAIM_TIME || !ask_judges(work, cell, set, true, &asked) || asked.concrete.accepted ||
+      asked.concrete.unmodelled != NULL)
+    return false;
+  struct proof_gap gap = {.why = "more may pass when timers have run: what is dropped by one of them now",
+                          .from = cell->pair.from,
+                          .to = cell->pair.to};
+  if (asked.concrete.chain != NULL) {
+    gap.table = asked.concrete.chain->table;
+    gap.chain = asked.concrete.chain;
+    gap.rule = asked.concrete.rule;
+  }
+  prover_note_gap(work->prover, &gap);
+  prover_note_claim(work->prover, claim, PROOF_UNDECIDED);
+  prover_note_pair(work->prover, cell->pair.from, cell->pair.to, PROOF_UNDECIDED, 0);
+  return true;
+}
+
 void prover_refute(struct pair_work *work, const struct cell *cell, enum proof_claim claim, diagram set,
                    bool kernel_allows, const struct flow *subject) {
   struct prover *prover = work->prover;
@@ -213,6 +233,8 @@ void prover_refute(struct pair_work *work, const struct cell *cell, enum proof_c
     note_doubt(work, cell, claim, set, kernel_allows);
     return;
   }
+  if (is_held_back(work, cell, claim, certain))
+    return;
   prover_note_claim(prover, claim, PROOF_REFUTED);
   prover_note_pair(prover, cell->pair.from, cell->pair.to, PROOF_REFUTED, 0);
   if (!room_for_another(prover, cell, claim, kernel_allows))

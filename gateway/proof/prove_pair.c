@@ -140,6 +140,18 @@ static diagram entered(struct pair_work *work, const struct cell *cell) {
   return diagram_and(work->bench->store, cell->possible, cell->kernel.early);
 }
 
+/* Packets whose field, as a number, lies between these. */
+static diagram number_in(struct bench *bench, enum space_field field, uint64_t first, uint64_t last) {
+  uint8_t low[16] = {0}, high[16] = {0};
+  unsigned width = space_field_width(field), bytes = (width + 7) / 8;
+  for (unsigned i = 0; i < bytes && i < 8; i++) {
+    low[bytes - 1 - i] = (uint8_t)(first >> (8 * i));
+    high[bytes - 1 - i] = (uint8_t)(last >> (8 * i));
+  }
+  struct diagram_field variables = space_field(bench->space, field, 0);
+  return diagram_range(bench->store, &variables, low, high);
+}
+
 /* ---- 1: words ---- */
 
 struct stamping {
@@ -294,6 +306,72 @@ static bool is_reached(const struct rewriting *rewriting, uint32_t leaf) {
   return reached && !work->doubtful;
 }
 
+/* ---- 1: words that come from no word ---- */
+
+/* Marks of which the rule makes this word, but for itself and for words that stand for something: of these is known
+ * what they make of it. */
+static diagram strange_origins(struct pair_work *work, struct mark_word rule, uint32_t value) {
+  struct diagram_store *store = work->bench->store;
+  const struct words *words = &work->prover->words;
+  uint32_t wanted = value ^ rule.flip;
+  diagram set = (wanted & ~rule.keep) == 0 ? DIAGRAM_TRUE : DIAGRAM_FALSE;
+  for (unsigned bit = 32; bit-- > 0 && set != DIAGRAM_FALSE;) {
+    uint32_t mask = UINT32_C(1) << (31 - bit);
+    unsigned variable = space_field_variable(work->bench->space, FIELD_MARK, bit);
+    bool one = (wanted & mask) != 0;
+    if ((rule.keep & mask) != 0)
+      set = diagram_node(store, variable, one ? DIAGRAM_FALSE : set, one ? set : DIAGRAM_FALSE);
+  }
+  for (size_t i = 0; i < words->count && set != DIAGRAM_FALSE; i++)
+    if (words->items[i].value == value || words->items[i].flow_count != 0)
+      set = less(work, set, number_in(work->bench, FIELD_MARK, words->items[i].value, words->items[i].value));
+  return less(work, set, number_in(work->bench, FIELD_MARK, value, value));
+}
+
+struct narrowing {
+  struct pair_work *work;
+  uint32_t value;
+};
+
+static uint32_t narrow(void *context, uint32_t inside, uint32_t flows_leaf) {
+  const struct narrowing *narrowing = context;
+  struct pair_work *work = narrowing->work;
+  struct flow_list flows =
+      flows_leaf != 0 ? authorised_flows(work->bench->authorised, flows_leaf) : (struct flow_list){0};
+  bool emptied;
+  if (inside != 0 && !words_narrow(&work->prover->words, narrowing->value, flows, &emptied))
+    work->failed = true;
+  return 0;
+}
+
+static void narrow_by_strangers(struct pair_work *work, const struct cell *cell, diagram where, struct mark_word rule,
+                                uint32_t value) {
+  struct narrowing narrowing = {work, value};
+  diagram strangers = meet(work, where, strange_origins(work, rule, value));
+  if (strangers != DIAGRAM_FALSE)
+    diagram_combine(work->bench->store, diagram_operation(work->bench->store), narrow, &narrowing, strangers,
+                    openers_of(work, cell, false));
+}
+
+/*
+ * Connections from before these rules bear no mark, or any. A rule that does more than to take a few bits away may make
+ * a flow's mark of that: then it stands for their tuples, too.
+ */
+static void rewrite_strangers(const struct rewriting *rewriting, uint32_t leaf, struct mark_word rule) {
+  struct pair_work *work = rewriting->work;
+  const struct proof_question *question = work->prover->question;
+  if (words_only_loosens(rule) || !is_reached(rewriting, leaf))
+    return;
+  diagram where =
+      meet(work, entered(work, rewriting->cell), diagram_where(work->bench->store, rewriting->write->words, leaf));
+  for (size_t i = 0; i < rewriting->known; i++)
+    if (work->prover->words.items[i].flow_count != 0)
+      narrow_by_strangers(work, rewriting->cell, where, rule, work->prover->words.items[i].value);
+  for (size_t i = 0; question->identities != NULL && i < question->policy->flow_count; i++)
+    if (words_find(&work->prover->words, question->identities[i]) == NULL)
+      narrow_by_strangers(work, rewriting->cell, where, rule, question->identities[i]);
+}
+
 static bool rewrite(void *context, uint32_t leaf) {
   struct rewriting *rewriting = context;
   struct words *words = &rewriting->work->prover->words;
@@ -311,6 +389,7 @@ static bool rewrite(void *context, uint32_t leaf) {
         !words_narrow(words, value, flows, &emptied))
       rewriting->work->failed = true;
   }
+  rewrite_strangers(rewriting, leaf, rule);
   return !rewriting->work->failed;
 }
 
@@ -415,17 +494,6 @@ static void check_openers(struct pair_work *work, const struct cell *cell) {
 }
 
 /* ---- 3 and 4: later packets, and those without a connection ---- */
-
-static diagram number_in(struct bench *bench, enum space_field field, uint64_t first, uint64_t last) {
-  uint8_t low[16] = {0}, high[16] = {0};
-  unsigned width = space_field_width(field), bytes = (width + 7) / 8;
-  for (unsigned i = 0; i < bytes && i < 8; i++) {
-    low[bytes - 1 - i] = (uint8_t)(first >> (8 * i));
-    high[bytes - 1 - i] = (uint8_t)(last >> (8 * i));
-  }
-  struct diagram_field variables = space_field(bench->space, field, 0);
-  return diagram_range(bench->store, &variables, low, high);
-}
 
 /* ICMP of these types: the type is the upper byte of what lies at the place of the source port. */
 static diagram icmp_types(struct bench *bench, enum address_family family, const uint8_t (*types)[2], size_t count) {

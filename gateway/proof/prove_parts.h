@@ -57,6 +57,8 @@ void words_accept(struct words *words, struct word *word);
 
 bool words_know_rewrite(const struct words *words, struct mark_word rewrite);
 void words_note_rewrite(struct words *words, struct mark_word rewrite);
+/* It takes few bits away, and no more: what it makes a word of stands for the same. */
+bool words_only_loosens(struct mark_word rewrite);
 
 /* Narrows what the word stands for by the flows of one more packet that bears it. False when there is no memory;
  * *ret_emptied: it stands for nothing any more, and did before. */

@@ -191,12 +191,16 @@ static void list_word(struct word_list *list, uint32_t value) {
 
 enum { LOOSE_BITS_MOST = 4 };
 
+bool words_only_loosens(struct mark_word rewrite) {
+  return rewrite.flip == 0 && __builtin_popcount(~rewrite.keep) <= LOOSE_BITS_MOST;
+}
+
 /* What a rule turns into this word by taking away a few bits stands for the same, also where nothing that is stamped
  * now bears it (a half-open connection, for flows that TCP has no part in). Not where it turns bits over: from what a
  * flow of long ago may have left behind, that would make any word there is. */
 static void list_origins(struct word_list *list, uint32_t value, struct mark_word rewrite) {
   uint32_t loose = ~rewrite.keep;
-  if (rewrite.flip != 0 || __builtin_popcount(loose) > LOOSE_BITS_MOST || (value & loose) != 0)
+  if (!words_only_loosens(rewrite) || (value & loose) != 0)
     return;
   for (uint32_t bits = loose;; bits = (bits - 1) & loose) { /* every part of the loose bits */
     list_word(list, value | bits);
@@ -213,8 +217,7 @@ static bool is_identity(const struct prover *prover, uint32_t value, const struc
     return true;
   for (size_t i = 0; i < prover->words.rewrite_count; i++) {
     struct mark_word rewrite = prover->words.rewrites[i];
-    bool few = rewrite.flip == 0 && __builtin_popcount(~rewrite.keep) <= LOOSE_BITS_MOST;
-    if (few && (value & rewrite.keep) == identities[flow->index])
+    if (words_only_loosens(rewrite) && (value & rewrite.keep) == identities[flow->index])
       return true;
   }
   return false;
