@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/foreign.h"
 #include "control/history_parts.h"
 #include "control/keep.h"
 #include "control/state_file.h"
@@ -54,12 +55,11 @@ static uint64_t entry_number(const char *file) {
 
 /* A descriptor; -EPERM when it is another user's, whose entries are not ours, -ENOTDIR when it is none. */
 static int open_within(int directory) {
-  struct stat status;
   int fd = openat(directory, STATE_HISTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) {
     return errno == ELOOP ? -ENOTDIR : -errno;
   }
-  int result = fstat(fd, &status) < 0 ? -errno : keep_check_owner(directory, status.st_uid);
+  int result = foreign_check(directory, fd);
   if (result < 0) {
     close(fd);
     return result;
@@ -97,7 +97,7 @@ static int make_history(int directory, bool *ret_foreign) {
   if (!*ret_foreign) {
     return fd;
   }
-  return keep_put_aside(directory, STATE_HISTORY) < 0 ? -EPERM : make_within(directory);
+  return foreign_put_aside(directory, STATE_HISTORY) < 0 ? -EPERM : make_within(directory);
 }
 
 int history_prepare(const char *directory, struct error *error) {

@@ -3,14 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/foreign.h"
 
 int keep_open_directory(const char *directory, struct error *error) {
   int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -42,23 +42,10 @@ static int write_file(int fd, const char *head, const char *text, size_t size) {
   return result;
 }
 
-int keep_put_aside(int directory, const char *name) {
-  char beside[NAME_MAX + 1];
-  uint64_t number = 0;
-  if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number) {
-    return -EAGAIN;
-  }
-  int length = snprintf(beside, sizeof beside, "%s.foreign-%016" PRIx64, name, number);
-  if (length < 0 || (size_t)length >= sizeof beside) {
-    return -ENAMETOOLONG;
-  }
-  return renameat2(directory, name, directory, beside, RENAME_NOREPLACE) < 0 ? -errno : 0;
-}
-
 /* A directory that somebody made in the place of a file goes too, or must not stay under that name. */
 static void free_name(int directory, const char *name) {
   if (unlinkat(directory, name, 0) < 0 && errno != ENOENT && unlinkat(directory, name, AT_REMOVEDIR) < 0) {
-    (void)keep_put_aside(directory, name);
+    (void)foreign_put_aside(directory, name);
   }
 }
 
@@ -129,19 +116,6 @@ int keep_write(const char *directory, const char *name, const char *text, size_t
 
 /* ---- reading ---- */
 
-/* The group writes in the directory too, kidoban among it: what counts is of us, of root, or of whose directory it is
- * (root closes the gate at boot by what the user kido wrote). */
-int keep_check_owner(int directory, uid_t owner) {
-  struct stat status;
-  if (owner == geteuid() || owner == 0) {
-    return 0;
-  }
-  if (fstat(directory, &status) < 0) {
-    return -errno;
-  }
-  return owner == status.st_uid ? 0 : -EPERM;
-}
-
 const char *keep_explain(int result, const char *damaged) {
   return result == -EBADMSG ? damaged : result == -EPERM ? "it belongs to another user" : strerror(-result);
 }
@@ -157,7 +131,7 @@ int keep_open(int directory, const char *name, size_t limit, size_t *ret_size) {
     result = -EBADMSG;
   }
   if (result == 0) {
-    result = keep_check_owner(directory, status.st_uid);
+    result = foreign_check_owner(directory, status.st_uid);
   }
   if (result < 0) {
     close(fd);

@@ -3,7 +3,6 @@
 #define KIDO_CONTROL_KEEP_H
 
 #include <stddef.h>
-#include <sys/types.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -37,11 +36,6 @@ int keep_slurp(int directory, const char *name, size_t limit, struct arena *aren
 /* A regular file of at most `limit` bytes; a descriptor, or a negative errno: -EPERM when it is neither ours nor root's
  * nor of the user whose directory it is. */
 int keep_open(int directory, const char *name, size_t limit, size_t *ret_size);
-/* 0 when what has that owner is ours, root's, or of the user whose directory it is in; else -EPERM. */
-int keep_check_owner(int directory, uid_t owner);
-/* Frees a name that somebody else has taken: renames what stands there to NAME.foreign-NUMBER, for those who want to
- * know whence it came. 0 or a negative errno. */
-int keep_put_aside(int directory, const char *name);
 /* What went wrong in reading; `damaged` for -EBADMSG. */
 const char *keep_explain(int result, const char *damaged);
 /* So many bytes of it, with a NUL behind them. */

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 4096, TEXT_SIZE = 32, BOOKMARK_MODE = 0640 };
@@ -19,10 +21,12 @@ static int path_of(const char *directory, const char *daemon, const char *sink, 
 int bookmark_read(const char *directory, const char *daemon, const char *sink, uint64_t *ret_sequence) {
   char path[PATH_SIZE], text[TEXT_SIZE] = "", *end;
   int result = path_of(directory, daemon, sink, path);
-  int file = result == 0 ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+  int file = result == 0 ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
   if (file < 0)
     return result < 0 ? result : -errno;
-  ssize_t got = read(file, text, sizeof text - 1);
+  struct stat status; /* of another user: it would say what is handed on and what not */
+  bool ours = fstat(file, &status) == 0 && (geteuid() == 0 || status.st_uid == geteuid() || status.st_uid == 0);
+  ssize_t got = ours ? read(file, text, sizeof text - 1) : 0;
   close(file);
   uint64_t sequence = strtoull(text, &end, 10);
   if (got <= 0 || *end != '\n')
@@ -39,7 +43,8 @@ int bookmark_write(const char *directory, const char *daemon, const char *sink, 
     return result;
   snprintf(beside, sizeof beside, "%s.new", path);
   int length = snprintf(text, sizeof text, "%" PRIu64 "\n", sequence);
-  int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, BOOKMARK_MODE);
+  unlink(beside); /* never into a file that somebody left there */
+  int file = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, BOOKMARK_MODE);
   if (file < 0)
     return -errno;
   ssize_t written = write(file, text, (size_t)length);

@@ -49,11 +49,13 @@ static bool from_hex(const char *text, size_t size, uint8_t *ret_bytes) {
 
 /* ---- files ---- */
 
-/* Beside, flushed, renamed, and the directory flushed. */
+/* Beside, flushed, renamed, and the directory flushed. Never into a file that is there: whoever left it would read the
+ * key. */
 static int write_file(int directory, const char *name, mode_t mode, const void *data, size_t size) {
   char beside[EVENT_NAME_SIZE + 8];
   snprintf(beside, sizeof beside, ".%s.new", name);
-  int file = openat(directory, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+  unlinkat(directory, beside, 0);
+  int file = openat(directory, beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
   if (file < 0)
     return -errno;
   ssize_t written = write(file, data, size);
@@ -66,14 +68,17 @@ static int write_file(int directory, const char *name, mode_t mode, const void *
   return result;
 }
 
-static ssize_t read_file(int directory, const char *name, void *data, size_t size) {
-  int file = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+static ssize_t read_file(int directory, const char *name, bool ours, void *data, size_t size) {
+  int file = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (file < 0)
     return -errno;
-  ssize_t got = read(file, data, size);
-  int code = errno;
+  ssize_t got = ours && event_file_is_foreign(directory, file) ? -EPERM : 0;
+  if (got == 0) {
+    got = read(file, data, size);
+    got = got < 0 ? -errno : got;
+  }
   close(file);
-  return got < 0 ? -code : got;
+  return got;
 }
 
 /* ---- the key ---- */
@@ -85,20 +90,38 @@ static ssize_t make_key(int directory, const char *name, uint8_t secret[static C
   return result < 0 ? result : CHAIN_KEY_SIZE;
 }
 
+static int take_key(ssize_t got, const char *name, struct chain_key *key, struct error *error) {
+  if (got == -EPERM)
+    return error_set(error, EPERM, "%s: it belongs to another user: remove it as root", name);
+  if (got != CHAIN_KEY_SIZE)
+    return error_set(error, got < 0 ? (int)-got : EBADMSG, "%s: %s", name,
+                     got < 0 ? strerror((int)-got) : "it is no key");
+  ed25519_sha512_public_key(key->open, key->secret);
+  to_hex(key->open, sizeof key->open, key->text);
+  return 0;
+}
+
 int chain_key_load(int directory, const char *daemon, struct chain_key *ret_key, struct error *error) {
   char name[EVENT_NAME_SIZE];
   struct chain_key key;
   snprintf(name, sizeof name, CHAIN_KEY_NAME, daemon);
-  ssize_t got = read_file(directory, name, key.secret, sizeof key.secret);
+  ssize_t got = read_file(directory, name, true, key.secret, sizeof key.secret);
   if (got == -ENOENT)
     got = make_key(directory, name, key.secret);
-  if (got != CHAIN_KEY_SIZE)
-    return error_set(error, got < 0 ? (int)-got : EBADMSG, "%s: %s", name,
-                     got < 0 ? strerror((int)-got) : "it is no key");
-  ed25519_sha512_public_key(key.open, key.secret);
-  to_hex(key.open, sizeof key.open, key.text);
-  *ret_key = key;
-  return 0;
+  int result = take_key(got, name, &key, error);
+  if (result == 0)
+    *ret_key = key;
+  return result;
+}
+
+int chain_key_read(int directory, const char *daemon, struct chain_key *ret_key, struct error *error) {
+  char name[EVENT_NAME_SIZE];
+  struct chain_key key;
+  snprintf(name, sizeof name, CHAIN_KEY_NAME, daemon);
+  int result = take_key(read_file(directory, name, false, key.secret, sizeof key.secret), name, &key, error);
+  if (result == 0)
+    *ret_key = key;
+  return result;
 }
 
 /* ---- the checkpoint ---- */
@@ -149,7 +172,7 @@ static bool take(json_t *object, const char *daemon, struct checkpoint *ret_chec
 int checkpoint_read(int directory, const char *daemon, struct checkpoint *ret_checkpoint, struct error *error) {
   char name[EVENT_NAME_SIZE], data[CHECKPOINT_SIZE];
   snprintf(name, sizeof name, CHECKPOINT_NAME, daemon);
-  ssize_t got = read_file(directory, name, data, sizeof data);
+  ssize_t got = read_file(directory, name, false, data, sizeof data);
   if (got < 0)
     return error_set(error, (int)-got, "%s: %s", name, strerror((int)-got));
   json_t *object = json_loadb(data, (size_t)got, 0, NULL);

@@ -23,8 +23,12 @@ struct chain_key {
   char text[CHAIN_KEY_TEXT_SIZE]; /* the open one, in hexadecimal */
 };
 
-/* Reads the key, or makes one. `directory` is a descriptor. 0 or a negative errno with *error. */
+/* For the daemon: reads its key, or makes one. `directory` is a descriptor. 0 or a negative errno with *error: -EPERM
+ * when another user made it, who then knows it. */
 int chain_key_load(int directory, const char *daemon, struct chain_key *ret_key, struct error *error);
+
+/* For who verifies: of whichever user, and none is made. */
+int chain_key_read(int directory, const char *daemon, struct chain_key *ret_key, struct error *error);
 
 struct checkpoint {
   uint64_t sequence; /* of the last record that was removed */

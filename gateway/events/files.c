@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/foreign.h"
 #include "events/chain.h"
 
 enum { FIRST_DIGITS = 16, READ_SIZE = 128 * 1024 };
@@ -30,6 +31,10 @@ struct event_reader {
 int event_directory_open(const char *directory) {
   int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   return descriptor < 0 ? -errno : descriptor;
+}
+
+bool event_file_is_foreign(int directory, int file) {
+  return geteuid() != 0 && foreign_check(directory, file) == -EPERM;
 }
 
 /* ---- names ---- */

@@ -27,6 +27,10 @@ struct event_file {
 int event_files_list(int directory, const char *daemon, struct event_file **ret_files, size_t *ret_count,
                      struct error *error);
 
+/* Whether that file of a daemon is another user's, who could write it anew. Root finds that of whom it will be, or was:
+ * for it none is. */
+bool event_file_is_foreign(int directory, int file);
+
 /* A descriptor of the state directory, or a negative errno. */
 int event_directory_open(const char *directory);
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/foreign.h"
 #include "events/chain.h"
 #include "events/checkpoint.h"
 #include "events/files.h"
@@ -122,6 +123,14 @@ static int resume_all(struct log_file *file, struct error *error) {
 
 /* ---- opening ---- */
 
+/* Whether what stands under our name hinders us, or is another user's, who could write it anew. Root opens the log
+ * before it steps down, and may find that of the user whom it will be. */
+static bool is_obstacle(int directory, int descriptor) {
+  if (descriptor < 0)
+    return errno == EACCES || errno == EISDIR || errno == ELOOP;
+  return event_file_is_foreign(directory, descriptor);
+}
+
 /* O_CREAT only for a file that is not there: in a sticky directory the kernel may refuse it for another's file, even to
  * root (fs.protected_regular), who opens the log before it steps down. */
 static int open_newest(int directory, const char *daemon, int flags) {
@@ -130,6 +139,15 @@ static int open_newest(int directory, const char *daemon, int flags) {
   snprintf(name, sizeof name, EVENT_LOG_NAME, daemon);
   bool may_exist = (flags & O_EXCL) == 0;
   int descriptor = may_exist ? openat(directory, name, OPENING) : -1;
+  if (may_exist && is_obstacle(directory, descriptor)) {
+    if (descriptor >= 0)
+      close(descriptor);
+    int result = foreign_put_aside(directory, name);
+    if (result < 0)
+      return result;
+    descriptor = -1;
+    errno = ENOENT;
+  }
   if (!may_exist || (descriptor < 0 && errno == ENOENT))
     descriptor = openat(directory, name, OPENING | O_CREAT | flags, FILE_MODE);
   return descriptor < 0 ? -errno : descriptor;

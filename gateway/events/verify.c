@@ -260,9 +260,7 @@ static void blame_name(struct walk *walk, enum chain_fault fault, const char *pa
 
 /* The key may be read by the daemon alone; then the checkpoint names it. */
 static void find_key(struct walk *walk, int directory, struct chain_key *key) {
-  char name[EVENT_NAME_SIZE];
-  snprintf(name, sizeof name, CHAIN_KEY_NAME, walk->daemon);
-  if (faccessat(directory, name, R_OK, 0) == 0 && chain_key_load(directory, walk->daemon, key, NULL) == 0)
+  if (chain_key_read(directory, walk->daemon, key, NULL) == 0)
     walk->key = key->text;
   else if (walk->has_checkpoint)
     walk->key = walk->checkpoint.key;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "events/bookmark.h"
 #include "events/chain.h"
 #include "events/log.h"
 #include "events/prune.h"
@@ -560,6 +561,54 @@ START_TEST(a_checkpoint_that_was_altered_or_made_with_another_key_is_refused) {
 }
 END_TEST
 
+/* In a directory in which other users write too. */
+START_TEST(a_key_that_another_user_made_or_waits_for_is_not_ours) {
+  enum { STRANGER = 4711, OWNER = 4712 };
+  char path[160];
+  struct chain_key loaded, read_again;
+  struct stat left, made;
+  int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  snprintf(path, sizeof path, "%s/.kidod-chain.key.new", directory);
+  int waiting = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  ck_assert_int_eq(fstat(waiting, &left), 0);
+  ck_assert_int_eq(chain_key_load(descriptor, "kidod", &loaded, &error), 0);
+  snprintf(path, sizeof path, "%s/kidod-chain.key", directory);
+  ck_assert_int_eq(stat(path, &made), 0);
+  ck_assert_uint_ne(made.st_ino, left.st_ino);
+  ck_assert_uint_eq(made.st_mode & 0777, 0600);
+  close(waiting);
+  if (geteuid() == 0 && chown(path, STRANGER, (gid_t)-1) == 0) {
+    ck_assert_int_eq(chain_key_load(descriptor, "kidod", &loaded, &error), 0); /* root: of whom it will be */
+    ck_assert_int_eq(chmod(path, 0644) + chown(directory, OWNER, (gid_t)-1) + seteuid(OWNER), 0);
+    ck_assert_int_eq(chain_key_load(descriptor, "kidod", &loaded, &error), -EPERM);
+    ck_assert_ptr_nonnull(strstr(error.message, "another user"));
+    ck_assert_int_eq(chain_key_read(descriptor, "kidod", &read_again, &error), 0);
+    ck_assert_str_eq(read_again.text, loaded.text);
+    ck_assert_int_eq(seteuid(0), 0);
+  }
+  close(descriptor);
+}
+END_TEST
+
+START_TEST(a_bookmark_that_another_user_made_is_not_ours) {
+  enum { STRANGER = 4711, OWNER = 4712 };
+  char path[160];
+  uint64_t sequence = 0;
+  ck_assert_int_eq(bookmark_write(directory, "kidod", "syslog", 7), 0);
+  ck_assert_int_eq(bookmark_read(directory, "kidod", "syslog", &sequence), 0);
+  ck_assert_uint_eq(sequence, 7);
+  snprintf(path, sizeof path, "%s/" BOOKMARK_NAME, directory, "kidod", "syslog");
+  if (geteuid() != 0 || chown(path, STRANGER, (gid_t)-1) < 0)
+    return; /* nobody else here */
+  ck_assert_int_eq(chmod(path, 0644) + chown(directory, OWNER, (gid_t)-1) + seteuid(OWNER), 0);
+  ck_assert_int_eq(bookmark_read(directory, "kidod", "syslog", &sequence), -EBADMSG);
+  ck_assert_int_eq(bookmark_write(directory, "kidod", "syslog", 9), 0);
+  ck_assert_int_eq(bookmark_read(directory, "kidod", "syslog", &sequence), 0);
+  ck_assert_uint_eq(sequence, 9);
+  ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
 START_TEST(pruning_that_was_interrupted_is_no_tampering) {
   write_records(RECORDS);
   struct event_file *files = NULL;
@@ -641,6 +690,8 @@ int main(void) {
   tcase_add_test(tests, a_log_that_was_pruned_to_nothing_goes_on_from_its_checkpoint);
   tcase_add_test(tests, removing_files_by_hand_is_no_pruning);
   tcase_add_test(tests, a_checkpoint_that_was_altered_or_made_with_another_key_is_refused);
+  tcase_add_test(tests, a_key_that_another_user_made_or_waits_for_is_not_ours);
+  tcase_add_test(tests, a_bookmark_that_another_user_made_is_not_ours);
   tcase_add_test(tests, pruning_that_was_interrupted_is_no_tampering);
   tcase_add_test(tests, a_reader_follows_over_changes_of_files);
   tcase_add_test(tests, a_reader_begins_behind_what_it_has);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "events/community.h"
@@ -151,6 +153,44 @@ START_TEST(the_sequence_goes_on_over_restarts) {
 }
 END_TEST
 
+static int write_as_owner(void) {
+  enum { OWNER = 4712 };
+  struct event_log *log = NULL;
+  struct error error = {0};
+  if (setresuid(OWNER, OWNER, OWNER) < 0)
+    return 77;
+  int result = event_log_open(directory, "kidod", &log, &error);
+  event_log_close(log);
+  return result == 0 ? 0 : 1;
+}
+
+/* Who writes in the same directory must neither keep the log from being written nor own it. */
+START_TEST(a_log_that_another_user_put_there_gives_way) {
+  enum { OWNER = 4712, STRANGER = 4711 };
+  static const mode_t modes[] = {0600, 0666, 0};
+  char path[120];
+  struct stat status;
+  int code = 0;
+  if (geteuid() != 0 || chown(directory, OWNER, (gid_t)-1) < 0)
+    return;
+  snprintf(path, sizeof path, "%s/kidod-events.jsonl", directory);
+  if (modes[_i] == 0)
+    ck_assert_int_eq(mkdir(path, 0755), 0);
+  else
+    close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, modes[_i]));
+  ck_assert_int_eq(chown(path, STRANGER, (gid_t)-1), 0);
+  pid_t child = fork();
+  if (child == 0)
+    _exit(write_as_owner());
+  ck_assert_int_eq(waitpid(child, &code, 0), child);
+  ck_assert(WIFEXITED(code) && (WEXITSTATUS(code) == 0 || WEXITSTATUS(code) == 77));
+  ck_assert_int_eq(stat(path, &status), 0);
+  ck_assert(WEXITSTATUS(code) == 77 || (status.st_uid == OWNER && S_ISREG(status.st_mode)));
+  snprintf(path, sizeof path, "rm -rf %s", directory);
+  ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
 START_TEST(a_line_that_was_not_finished_is_cut_off) {
   struct event event;
   char path[128];
@@ -283,6 +323,7 @@ int main(void) {
   tcase_add_test(all, a_duration_that_is_not_known_is_null);
   tcase_add_loop_test(all, the_community_id_is_that_of_other_sensors, 0, sizeof communities / sizeof communities[0]);
   tcase_add_test(all, the_sequence_goes_on_over_restarts);
+  tcase_add_loop_test(all, a_log_that_another_user_put_there_gives_way, 0, 3);
   tcase_add_test(all, a_line_that_was_not_finished_is_cut_off);
   tcase_add_test(all, updates_keep_their_id_and_others_get_their_own);
   tcase_add_test(all, an_output_that_fails_does_not_stop_the_others);
