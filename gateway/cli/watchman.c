@@ -514,9 +514,16 @@ static int prepare_sandbox(struct watchman *watchman, struct error *error) {
   if (!options->settings->sandbox)
     return 0;
   int result = sandbox_prepare(&sandbox, &watchman->sandbox, error);
-  if (result == 0)
-    sandbox_user(watchman->sandbox, &options->settings->scribe.user, &options->settings->scribe.group);
-  return result;
+  if (result < 0)
+    return result;
+  sandbox_user(watchman->sandbox, &options->settings->scribe.user, &options->settings->scribe.group);
+  if (sandbox_is_nobody(watchman->sandbox))
+    say(watchman,
+        "利用者 kidoban がないため nobody で動きます。nobody で動く他のプログラムも記録に触れられます。"
+        "利用者を作ってください: ",
+        "there is no user kidoban: running as nobody, whose other programs can reach the records too. Make the user: ",
+        "useradd --system --no-create-home --gid kido kidoban");
+  return 0;
 }
 
 static int enter_sandbox(struct watchman *watchman, struct error *error) {

@@ -9,7 +9,8 @@
 
 /*
  * How `kido` speaks to `kidod`: a SOCK_SEQPACKET Unix socket in the run directory, CONTROL_SOCKET, for root, the
- * daemon's own user and the members of the group `kido` (SO_PEERCRED, SO_PEERGROUPS).
+ * daemon's own user and the members of the group `kido` (SO_PEERCRED, SO_PEERGROUPS), but never for the watchman, who
+ * is in the group only to follow the policy: the user kidoban, or nobody where there is no such user.
  *
  *   client  struct control_request     with a sealed memfd for the verbs that take a text, without otherwise
  *   kidod   struct control_reply ...   any number with final = 0: the step that begins now
@@ -72,10 +73,10 @@ struct control_address {
 };
 
 /*
- * The text of an order (CUT, LIFT, WINDOW_*, ACKNOWLEDGE), at most CONTROL_ORDER_LIMIT bytes of UTF-8 without control characters but
- * the line ends: a line with the names that the verb needs, separated by blanks (pair: two zones; zone: one; WINDOW_*:
- * the flow; LIFT: "clock" lifts what a doubtful clock holds back; ACKNOWLEDGE: the id of an event; empty otherwise), and a line with
- * the reason.
+ * The text of an order (CUT, LIFT, WINDOW_*, ACKNOWLEDGE), at most CONTROL_ORDER_LIMIT bytes of UTF-8 without control
+ * characters but the line ends: a line with the names that the verb needs, separated by blanks (pair: two zones; zone:
+ * one; WINDOW_*: the flow; LIFT: "clock" lifts what a doubtful clock holds back; ACKNOWLEDGE: the id of an event; empty
+ * otherwise), and a line with the reason.
  */
 struct control_request {
   uint32_t magic;                 /* CONTROL_MAGIC */

@@ -224,6 +224,10 @@ void sandbox_user(const struct sandbox *sandbox, uid_t *ret_user, gid_t *ret_gro
   *ret_group = sandbox->gid;
 }
 
+bool sandbox_is_nobody(const struct sandbox *sandbox) {
+  return sandbox->root && sandbox->uid == PRIVILEGE_NOBODY;
+}
+
 int sandbox_connect_kidod(struct sandbox *sandbox) {
   return opener_ask(&sandbox->opener, OPENER_KIDOD);
 }

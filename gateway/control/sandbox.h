@@ -40,6 +40,10 @@ int sandbox_enter(struct sandbox *sandbox, struct error *error);
 /* Whom it will be; leaves both alone where there is nobody to step down to. */
 void sandbox_user(const struct sandbox *sandbox, uid_t *ret_user, gid_t *ret_group);
 
+/* Whether it steps down to nobody, for want of a user kidoban: then whatever else runs as nobody can reach its files.
+ */
+bool sandbox_is_nobody(const struct sandbox *sandbox);
+
 /* A connection to kidod, or the policy file opened for reading, made by the opener. A descriptor or a negative errno.
  */
 int sandbox_connect_kidod(struct sandbox *sandbox);

@@ -423,6 +423,17 @@ START_TEST(it_follows_kidod_but_does_not_command_it) {
 }
 END_TEST
 
+static int is_nobody(struct sandbox *sandbox) {
+  return sandbox_is_nobody(sandbox) ? 1 : 0;
+}
+
+START_TEST(without_a_user_of_its_own_it_is_nobody) {
+  ck_assert_int_eq(inside_sandbox(is_nobody), getpwnam(PRIVILEGE_WATCHMAN_USER) == NULL);
+  make_users();
+  ck_assert_int_eq(inside_sandbox(is_nobody), 0);
+}
+END_TEST
+
 int main(void) {
   if (geteuid() != 0) {
     printf("skipped: not root\n");
@@ -442,6 +453,7 @@ int main(void) {
   tcase_add_test(all, what_stands_beside_its_files_stays_as_it_is);
   tcase_add_test(all, only_its_own_files_are_given_to_it);
   tcase_add_test(all, it_follows_kidod_but_does_not_command_it);
+  tcase_add_test(all, without_a_user_of_its_own_it_is_nobody);
   suite_add_tcase(suite, all);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
