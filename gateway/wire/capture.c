@@ -18,6 +18,7 @@
 #include <linux/filter.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -73,6 +74,7 @@ static int open_pcap(struct capture *capture, const char *path, struct error *er
 
 /* Large pieces: a file is read as fast as its bytes can be copied, not as the kernel can be asked. */
 static void widen_stream(struct capture *capture) {
+  __fsetlocking(capture->stream, FSETLOCKING_BYCALLER); /* nobody else reads it */
   if (capture->stream == stdin)
     return;
   capture->stream_room = malloc(STREAM_ROOM);

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 
+import leaks
 from common import fail, make_policy, run, table
 
 RING = 16  # megabytes, for all that can be told
@@ -510,7 +511,11 @@ def bench_live(bench, arguments, directory):
         bench_latency(wires, directory, arguments)
 
 
-PARTS = {"offline": bench_offline, "flood": bench_flood, "live": bench_live}
+def bench_leaks(bench, _, directory):
+    leaks.bench_leaks(pathlib.Path(bench).with_name("kido"), directory, installed)
+
+
+PARTS = {"leaks": bench_leaks, "offline": bench_offline, "flood": bench_flood, "live": bench_live}
 
 
 def run_all(bench, arguments):
