@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -546,6 +548,24 @@ START_TEST(a_stopped_watchman_tells_how_long_he_did_not_watch) {
 }
 END_TEST
 
+/* As in a container: what /sys says of interfaces is of another namespace. In a mount namespace of this test alone. */
+START_TEST(a_sys_of_another_namespace_misleads_nobody) {
+  ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+  ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+  ck_assert_int_eq(mount("none", "/sys/class/net", "tmpfs", 0, NULL), 0);
+  ck_assert_int_eq(mkdir("/sys/class/net/stranger0", 0755), 0);
+  start_kidoban(NULL);
+  wait_until_watching(WIRE);
+  int64_t since = now();
+  ck_assert_int_eq(lab_command("ip link set " WIRE " down"), 0);
+  check_blind(expect("interface-down", WIRE, true), since);
+  ck_assert_int_eq(lab_command("ip link set " WIRE " up"), 0);
+  json_decref(expect("interface-down", WIRE, false));
+  wait_until_watching(WIRE);
+  stop_kidoban();
+}
+END_TEST
+
 START_TEST(a_clock_that_is_set_is_told_and_nothing_else) {
   static const char *const steps[] = {"86400", "-3600"}, *const reasons[] = {"forward", "back"};
   start_kidoban(KIDO_CLOCK_STEP);
@@ -713,6 +733,7 @@ int main(void) {
   tcase_add_test(all, an_interface_that_counts_what_nobody_sees_is_told);
   tcase_add_test(all, a_filter_that_somebody_took_away_is_told);
   tcase_add_test(all, a_stopped_watchman_tells_how_long_he_did_not_watch);
+  tcase_add_test(all, a_sys_of_another_namespace_misleads_nobody);
   tcase_add_test(all, a_clock_that_is_set_is_told_and_nothing_else);
   tcase_add_test(all, a_watching_kidoban_has_no_capability);
   tcase_add_test(all, its_opener_has_one_capability_and_without_it_captures_stay_as_they_are);
