@@ -64,6 +64,7 @@ struct aggregate {
   void *context;
   struct slot slots[ALERTS];
   struct closed closed[CLOSED];
+  struct finding lasting[HELD_MOST]; /* while the clock is set */
   size_t used, held;
   size_t open[EVENT_INFO + 1];
   unsigned pairs[FINDING_KIND_COUNT_];
@@ -382,6 +383,23 @@ void aggregate_close(struct aggregate *aggregate, int64_t now) {
     else
       i++;
   }
+}
+
+void aggregate_restart(struct aggregate *aggregate, int64_t before, int64_t now) {
+  size_t count = 0;
+  for (size_t i = 0; i < ALERTS; i++) {
+    const struct slot *slot = &aggregate->slots[i];
+    if (!slot->used || !slot->held)
+      continue;
+    struct finding *lasting = &aggregate->lasting[count++];
+    *lasting = slot->alert.finding;
+    lasting->time = now;
+    lasting->since = 0;
+    lasting->count = 1;
+  }
+  aggregate_close(aggregate, before);
+  for (size_t i = 0; i < count; i++)
+    aggregate_hold(aggregate, &aggregate->lasting[i]);
 }
 
 size_t aggregate_open(const struct aggregate *aggregate, enum event_severity severity) {

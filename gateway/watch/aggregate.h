@@ -48,6 +48,8 @@ void aggregate_end(struct aggregate *aggregate, const struct finding *finding);
 void aggregate_advance(struct aggregate *aggregate, int64_t now);
 /* Closes everything: at the end, and before zones change their meaning. */
 void aggregate_close(struct aggregate *aggregate, int64_t now);
+/* The clock was set: closes everything by the time before, and opens anew what lasts. */
+void aggregate_restart(struct aggregate *aggregate, int64_t before, int64_t now);
 
 /* Alerts open now, by severity. */
 size_t aggregate_open(const struct aggregate *aggregate, enum event_severity severity);

@@ -285,13 +285,17 @@ static int lay_out(struct watch *watch, struct generation *generation) {
   return 0;
 }
 
-static void close_alerts(struct watch *watch, int64_t now) {
-  if (watch->current.policy == NULL)
-    return;
+static void tell_what_waits(struct watch *watch) {
   watch_flush(watch);
   disguise_end(watch->disguise);
   passages_advance(watch->passages, INT64_MAX);
   homes_advance(watch, INT64_MAX);
+}
+
+static void close_alerts(struct watch *watch, int64_t now) {
+  if (watch->current.policy == NULL)
+    return;
+  tell_what_waits(watch);
   aggregate_close(watch->aggregate, now);
 }
 
@@ -648,7 +652,10 @@ void watch_advance(struct watch *watch, int64_t now) {
 /* ---- the end ---- */
 
 void watch_clock_stepped(struct watch *watch, int64_t now) {
-  close_alerts(watch, watch->now);
+  if (watch->current.policy != NULL) {
+    tell_what_waits(watch);
+    aggregate_restart(watch->aggregate, watch->now, now);
+  }
   watch->now = now;
   watch->next_tick = 0;
   watch_missed_something(watch);

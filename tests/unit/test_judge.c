@@ -444,6 +444,19 @@ static void open_connections(void) {
   expect("");
 }
 
+START_TEST(blindness_outlasts_a_clock_that_is_set) {
+  static const int64_t steps[] = {86400, -86400};
+  watch_is_blind(watch, INSIDE, "policy-differs", 1, true, clock_now);
+  expect("blind lgwan>-;");
+  clock_now += steps[_i] * 1000000000;
+  watch_clock_stepped(watch, clock_now);
+  expect("blind lgwan>-;blind lgwan>-;"); /* what was told stays in the list */
+  ck_assert_uint_eq(watch_open_alerts(watch, EVENT_CRITICAL), 1);
+  watch_sees_again(watch, INSIDE, "policy-differs", clock_now);
+  ck_assert_uint_eq(watch_open_alerts(watch, EVENT_CRITICAL), 0);
+}
+END_TEST
+
 START_TEST(a_cut_pair_is_silent_or_it_is_a_crossing) {
   static const struct cut cuts[] = {
       {.kind = CUT_PAIR, .zone = "internet", .other_zone = "lgwan", .by = "x", .why = "y"},
@@ -527,6 +540,7 @@ int main(void) {
   tcase_add_test(all, the_frame_of_an_attempt_is_its_own);
   tcase_add_test(all, what_is_no_frame_has_no_evidence);
   tcase_add_test(all, blindness_lasts_until_it_ends);
+  tcase_add_loop_test(all, blindness_outlasts_a_clock_that_is_set, 0, 2);
   tcase_add_loop_test(all, a_cut_pair_is_silent_or_it_is_a_crossing, 0, 3);
   tcase_add_test(all, a_cut_host_is_cut_from_everybody_and_nobody_else_is);
   tcase_add_test(all, what_a_trial_allows_ends_at_its_deadline);
