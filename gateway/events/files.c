@@ -66,13 +66,40 @@ static int add_file(struct event_file **files, size_t *count, const char *name, 
   return 0;
 }
 
+/* The newest file says whose log it is: what another user, who writes in the same directory, calls a file of it is
+ * none, and would be handed on, and signed for, as if it were. Without a newest one there is nothing to hold it
+ * against. */
+struct owners {
+  bool known;
+  uid_t log, directory;
+};
+
+static struct owners find_owners(int directory, const char *newest) {
+  struct stat log, within;
+  struct owners owners = {.known = fstatat(directory, newest, &log, AT_SYMLINK_NOFOLLOW) == 0 &&
+                                   fstat(directory, &within) == 0};
+  if (owners.known) {
+    owners.log = log.st_uid;
+    owners.directory = within.st_uid;
+  }
+  return owners;
+}
+
+static bool belongs(const struct owners *owners, int directory, const char *name) {
+  struct stat status;
+  return !owners->known || (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                            (status.st_uid == owners->log || status.st_uid == owners->directory || status.st_uid == 0));
+}
+
 static int collect(DIR *listing, const char *daemon, struct event_file **files, size_t *count) {
   char newest[EVENT_NAME_SIZE];
   snprintf(newest, sizeof newest, EVENT_LOG_NAME, daemon);
+  struct owners owners = find_owners(dirfd(listing), newest);
   int result = 0;
   for (const struct dirent *entry; result == 0 && (entry = readdir(listing)) != NULL;) {
     uint64_t first = UINT64_MAX;
-    if (strcmp(entry->d_name, newest) == 0 || is_old_file(entry->d_name, daemon, &first))
+    if (strcmp(entry->d_name, newest) == 0 ||
+        (is_old_file(entry->d_name, daemon, &first) && belongs(&owners, dirfd(listing), entry->d_name)))
       result = add_file(files, count, entry->d_name, first);
   }
   return result;

@@ -12,6 +12,7 @@
 
 #include "events/bookmark.h"
 #include "events/chain.h"
+#include "events/files.h"
 #include "events/log.h"
 #include "events/prune.h"
 #include "events/verify.h"
@@ -562,6 +563,30 @@ START_TEST(a_checkpoint_that_was_altered_or_made_with_another_key_is_refused) {
 END_TEST
 
 /* In a directory in which other users write too. */
+/* It would be handed on as the daemon's, and the checkpoint would be signed for what it says. */
+START_TEST(a_file_that_another_user_calls_one_of_the_log_is_none) {
+  char path[160];
+  struct event_file *files = NULL;
+  size_t before, after;
+  int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  write_records(RECORDS);
+  ck_assert_int_eq(event_files_list(descriptor, "kidod", &files, &before, &error), 0);
+  free(files);
+  snprintf(path, sizeof path, "%s/kidod-events.0000000000000000.jsonl", directory);
+  close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  ck_assert_int_eq(event_files_list(descriptor, "kidod", &files, &after, &error), 0);
+  free(files);
+  ck_assert_uint_eq(after, before + 1);
+  if (geteuid() == 0 && chown(path, 4711, (gid_t)-1) == 0) {
+    ck_assert_int_eq(event_files_list(descriptor, "kidod", &files, &after, &error), 0);
+    free(files);
+    ck_assert_uint_eq(after, before);
+    ck_assert_int_eq(verify(), CHAIN_FAULT_NONE);
+  }
+  close(descriptor);
+}
+END_TEST
+
 START_TEST(a_key_that_another_user_made_or_waits_for_is_not_ours) {
   enum { STRANGER = 4711, OWNER = 4712 };
   char path[160];
@@ -690,6 +715,7 @@ int main(void) {
   tcase_add_test(tests, a_log_that_was_pruned_to_nothing_goes_on_from_its_checkpoint);
   tcase_add_test(tests, removing_files_by_hand_is_no_pruning);
   tcase_add_test(tests, a_checkpoint_that_was_altered_or_made_with_another_key_is_refused);
+  tcase_add_test(tests, a_file_that_another_user_calls_one_of_the_log_is_none);
   tcase_add_test(tests, a_key_that_another_user_made_or_waits_for_is_not_ours);
   tcase_add_test(tests, a_bookmark_that_another_user_made_is_not_ours);
   tcase_add_test(tests, pruning_that_was_interrupted_is_no_tampering);
