@@ -70,7 +70,8 @@ struct live {
   bool busy;         /* ... as it does now */
   int64_t counted_at;
   uint64_t counted;           /* frames since then */
-  int64_t check_at, renew_at; /* when the filters are chosen anew */
+  int64_t check_at, renew_at; /* when the filters are read back, and chosen anew */
+  int64_t checked_at;         /* when they were read back last */
   struct machine *machine;
   struct canary_key key;
   struct address_range own[OWN_ADDRESSES];
