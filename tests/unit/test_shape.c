@@ -18,7 +18,8 @@ static const int64_t SECOND = 1000000000;
 static struct two_wires wires;
 
 static void set_up(void) {
-  two_wires_open(&wires, FLOWS);
+  struct watch_settings settings = {.connections = 16384}; /* room for all of them */
+  two_wires_open_with(&wires, FLOWS, &settings);
 }
 
 static void tear_down(void) {
