@@ -192,6 +192,20 @@ static void note_doubt(struct pair_work *work, const struct cell *cell, enum pro
   prover_note_pair(work->prover, cell->pair.from, cell->pair.to, PROOF_UNDECIDED, 0);
 }
 
+/* It hangs on what marks stand for, and that was not learned of all pairs: no flow may be missed for want of room. */
+static bool is_unlearned(struct pair_work *work, const struct cell *cell, enum proof_claim claim) {
+  struct proof_gap gap = {.why = "what marks stand for is not known: another question was too large",
+                          .from = cell->pair.from,
+                          .to = cell->pair.to};
+  bool by_words = claim == CLAIM_MARK || claim == CLAIM_ESTABLISHED || claim == CLAIM_TIME;
+  if (!by_words || !work->prover->words_missing)
+    return false;
+  prover_note_gap(work->prover, &gap);
+  prover_note_claim(work->prover, claim, PROOF_UNDECIDED);
+  prover_note_pair(work->prover, cell->pair.from, cell->pair.to, PROOF_UNDECIDED, 0);
+  return true;
+}
+
 /* It would pass when timers have run, and is dropped by one of them now: no packet can show it. */
 static bool is_held_back(struct pair_work *work, const struct cell *cell, enum proof_claim claim, diagram set) {
   struct asked asked;
@@ -233,7 +247,7 @@ void prover_refute(struct pair_work *work, const struct cell *cell, enum proof_c
     note_doubt(work, cell, claim, set, kernel_allows);
     return;
   }
-  if (is_held_back(work, cell, claim, certain))
+  if (is_unlearned(work, cell, claim) || is_held_back(work, cell, claim, certain))
     return;
   prover_note_claim(prover, claim, PROOF_REFUTED);
   prover_note_pair(prover, cell->pair.from, cell->pair.to, PROOF_REFUTED, 0);

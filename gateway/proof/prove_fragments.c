@@ -254,11 +254,22 @@ static bool is_shown(const struct pieces *pieces, const struct finding *finding)
   return proof->counterexample_count >= COUNTEREXAMPLE_LIMIT;
 }
 
+static void give_up(struct pieces *pieces) {
+  struct proof_gap gap = {
+      .why = "single fragments: out of the budget of nodes or memory", .from = pieces->zone, .to = ZONE_NONE};
+  prover_note_gap(pieces->prover, &gap);
+  prover_note_claim(pieces->prover, CLAIM_GUARD, PROOF_UNDECIDED);
+}
+
 static void refute(struct pieces *pieces, struct finding finding) {
   struct diagram_store *store = pieces->bench->store;
   struct asked asked;
   diagram certain = finding.kernel_allows ? diagram_and(store, finding.set, pieces->kernel.must)
                                           : diagram_difference(store, finding.set, pieces->kernel.may);
+  if (certain == DIAGRAM_NONE) {
+    give_up(pieces);
+    return;
+  }
   if (certain == DIAGRAM_FALSE) {
     doubt(pieces, &finding);
     return;
@@ -361,13 +372,6 @@ static void note_gaps(struct pieces *pieces) {
     prover_note_gap(pieces->prover, &gap);
     prover_note_claim(pieces->prover, CLAIM_GUARD, PROOF_UNDECIDED);
   }
-}
-
-static void give_up(struct pieces *pieces) {
-  struct proof_gap gap = {
-      .why = "single fragments: out of the budget of nodes or memory", .from = pieces->zone, .to = ZONE_NONE};
-  prover_note_gap(pieces->prover, &gap);
-  prover_note_claim(pieces->prover, CLAIM_GUARD, PROOF_UNDECIDED);
 }
 
 static void check_interface(struct pieces *pieces) {

@@ -236,6 +236,7 @@ static void stamp_words(struct pair_work *work, const struct cell *cell, diagram
     return;
   struct stamping stamping = {work, cell, 0};
   diagram openers = stamped_openers(work, cell);
+  work->failed = work->failed || openers == DIAGRAM_NONE; /* else nothing would be learned, and nobody notice */
   diagram_combine(store, diagram_operation(store), stamp, &stamping, words, openers);
   if (stamping.emptied == 0)
     return;
@@ -629,6 +630,7 @@ static void check_cell(struct pair_work *work, const struct cell *cell) {
 static void give_up(struct pair_work *work) {
   struct proof_gap gap = {
       .why = "the question is too large: out of its budget of nodes or memory", .from = work->left, .to = work->right};
+  work->prover->words_missing = true;
   prover_note_gap(work->prover, &gap);
   prover_note_pair(work->prover, work->left, work->right, PROOF_UNDECIDED, 0);
   prover_note_pair(work->prover, work->right, work->left, PROOF_UNDECIDED, 0);

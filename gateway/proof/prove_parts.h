@@ -79,6 +79,7 @@ struct prover {
   const bool *in_force; /* by index of the flow; while ends are looked at: those that have none */
   bool timers_have_run;
   struct words words;
+  bool words_missing; /* of a pair that was too large: what a mark stands for may be more than is known */
   const uint32_t *sorted_identities; /* of all flows; NULL: none are known */
   bool in_full;                      /* never by classes */
   unsigned tried, doubted;           /* pairs by classes; of these, those that were asked again in full */
