@@ -600,8 +600,8 @@ static bool insert_verdict(struct live_mutation *mutation, enum live_verdict_cod
       break;
     rule[count++] = *expression;
   }
-  rule[count++] =
-      (struct live_expression){.kind = LIVE_IMMEDIATE, .name = "immediate", .is_verdict = true, .verdict = {code}};
+  rule[count++] = (struct live_expression){
+      .kind = LIVE_IMMEDIATE, .name = "immediate", .is_verdict = true, .verdict = {.code = code}};
   say_spot(mutation, &to, code == LIVE_ACCEPT ? "before it: accept" : "before it: drop");
   return insert_rule(mutation, &to, rule, count);
 }
