@@ -86,7 +86,8 @@ static bool add_element(struct live_mutation *mutation, struct live_set *set, co
   struct live_element *elements = ARENA_ARRAY(mutation->arena, set->element_count + 1, struct live_element);
   if (elements == NULL)
     return false;
-  memcpy(elements, set->elements, set->element_count * sizeof(*elements));
+  if (set->element_count > 0)
+    memcpy(elements, set->elements, set->element_count * sizeof(*elements));
   elements[set->element_count++] = *element;
   set->elements = elements;
   return true;

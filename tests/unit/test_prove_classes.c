@@ -191,7 +191,8 @@ static void put_rule(struct live_chain *chain, size_t at, const struct live_expr
 
 static struct live_element *put_element(struct live_set *set, const uint8_t *key) {
   struct live_element *elements = ARENA_ARRAY(arena, set->element_count + 1, struct live_element);
-  memcpy(elements, set->elements, set->element_count * sizeof(*elements));
+  if (set->element_count > 0)
+    memcpy(elements, set->elements, set->element_count * sizeof(*elements));
   set->elements = elements;
   struct live_element *element = &elements[set->element_count++];
   *element = (struct live_element){.first = key, .last = key};
