@@ -760,6 +760,18 @@ static int finish_intervals(struct nftables_parser *parser, const struct parsed_
   return 0;
 }
 
+/* A hash table that grows while the kernel lists it may show an element twice. A set holds a key once; intervals of the
+ * other kind of set are never listed so. */
+static void drop_repeated(struct set *set) {
+  size_t kept = 0;
+  for (size_t i = 0; i < set->element_count; i++) {
+    if (kept == 0 || compare_elements(&set->elements[kept - 1], &set->elements[i]) != 0) {
+      set->elements[kept++] = set->elements[i];
+    }
+  }
+  set->element_count = kept;
+}
+
 static int finish_keys(struct nftables_parser *parser, const struct parsed_set *from, struct set *set) {
   for (size_t i = 0; i < from->count && !set->foreign; i++) {
     bool sound = false;
@@ -772,6 +784,7 @@ static int finish_keys(struct nftables_parser *parser, const struct parsed_set *
     set->foreign = !sound;
   }
   qsort(set->elements, set->element_count, sizeof(*set->elements), compare_elements);
+  drop_repeated(set);
   return 0;
 }
 

@@ -175,6 +175,29 @@ START_TEST(elements_are_split_over_messages_and_each_is_found_again) {
 }
 END_TEST
 
+/* As when a hash table grows while it is listed. */
+START_TEST(an_element_that_is_listed_twice_is_one) {
+  struct ruleset *large = sample_large_ruleset(arena, 5000);
+  struct ruleset *found = NULL;
+  const char *what = "";
+  list_operations(arena, large, &operations);
+  build(&operations, &batch);
+  struct nftables_parser *parser = nftables_parser_new(arena, "kido", now.seconds * 1000);
+  ck_assert_int_eq(nftables_parser_feed(parser, batch.data, batch.length, NULL), 0);
+  size_t repeated = 0;
+  for (size_t i = 0; i + 1 < batch.message_count; i++) {
+    const struct nlmsghdr *message = (const void *)((const char *)batch.data + batch.messages[i].offset);
+    if ((message->nlmsg_type & 0xff) == NFT_MSG_NEWSETELEM) {
+      ck_assert_int_eq(nftables_parser_feed(parser, message, message->nlmsg_len, NULL), 0);
+      repeated++;
+    }
+  }
+  ck_assert_uint_gt(repeated, 0);
+  ck_assert_int_eq(nftables_parser_finish(parser, 7, &found, NULL), 0);
+  ck_assert_msg(ruleset_equal(found, large, arena, &what), "%s", what);
+}
+END_TEST
+
 /* The attribute that the kernel would mind: the n-th start element of the message. */
 static uint32_t offset_of_element(const struct nlmsghdr *message, size_t wanted) {
   const struct nlattr *attribute = NULL;
@@ -422,6 +445,7 @@ int main(void) {
   tcase_add_test(tests, what_is_built_reads_back_as_the_same_ruleset);
   tcase_add_loop_test(tests, a_single_change_is_seen_after_reading_back, 0, sizeof(changes) / sizeof(changes[0]));
   tcase_add_test(tests, elements_are_split_over_messages_and_each_is_found_again);
+  tcase_add_test(tests, an_element_that_is_listed_twice_is_one);
   tcase_add_test(tests, blame_falls_on_the_operation_and_element_of_a_message);
   tcase_add_test(tests, only_the_last_message_asks_for_an_acknowledgement);
   tcase_add_test(tests, an_end_that_has_passed_does_not_become_an_element_for_ever);
