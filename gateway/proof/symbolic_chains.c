@@ -5,8 +5,6 @@
 
 /* Chains: rules one after another over what remains, and runs that are remembered. */
 
-enum { DEEPEST_JUMP = 32 }; /* the kernel allows 16 */
-
 /* What rules can see of a situation. */
 struct sight {
   struct stage stage;
@@ -136,6 +134,14 @@ static void rule_run(struct run *run) {
   }
 }
 
+/* No kernel takes such chains; in a record they could be gone round for ever. */
+static bool leads_to_itself(const struct symbolic *machine, const struct live_chain *chain, unsigned depth) {
+  for (unsigned i = 0; i < depth; i++)
+    if (machine->entered[i] == chain)
+      return true;
+  return false;
+}
+
 static struct outcome chain_run_rules(struct symbolic *machine, const struct view *view, const struct live_chain *chain,
                                       diagram packets, struct effects *effects, unsigned depth) {
   struct outcome outcome = {DIAGRAM_FALSE, DIAGRAM_FALSE, DIAGRAM_FALSE};
@@ -151,6 +157,10 @@ static struct outcome chain_run_rules(struct symbolic *machine, const struct vie
     run_unmodelled(&run, packets, chain->unmodelled);
   else if (depth > DEEPEST_JUMP)
     run_unmodelled(&run, packets, "jumps too deep");
+  else if (leads_to_itself(machine, chain, depth))
+    run_unmodelled(&run, packets, "chain that leads to itself");
+  else
+    machine->entered[depth] = chain;
   for (size_t i = 0; i < chain->rule_count && run.remaining != DIAGRAM_FALSE && run.remaining != DIAGRAM_NONE; i++) {
     run.rule = &chain->rules[i];
     rule_run(&run);

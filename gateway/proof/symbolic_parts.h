@@ -63,6 +63,8 @@ struct interface {
   const struct link *link;
 };
 
+enum { DEEPEST_JUMP = 32 }; /* the kernel allows 16 */
+
 /* What a run of a chain consulted; what it did not, does not change its result. */
 enum { SAW_IN = 1, SAW_OUT = 2, SAW_FAMILY = 4, SAW_TRACKING = 8, SAW_STAGE = 16, SAW_ALL = 31 };
 
@@ -140,6 +142,7 @@ struct symbolic {
 
   struct set_index **sets; /* hash by address */
   size_t set_slots;
+  const struct live_chain *entered[DEEPEST_JUMP + 1]; /* by depth: the chains that led here */
   struct remembered **runs;
   size_t run_slots, run_count;
   uint32_t saw_ever; /* bit n: a run is kept that saw SAW_* n */

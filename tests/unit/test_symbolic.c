@@ -585,6 +585,23 @@ START_TEST(jump_goto_and_return_lead_where_the_kernel_goes) {
 }
 END_TEST
 
+/* No kernel holds such chains, but a record may. */
+START_TEST(chains_that_go_in_circles_are_not_gone_round_for_ever) {
+  new_ruleset();
+  RULE(FORWARD, PROTOCOL(TCP), verdict(LIVE_JUMP, OTHER));
+  RULE(FORWARD, ACCEPT);
+  for (int i = 0; i < 4; i++) {
+    RULE(OTHER, verdict(LIVE_JUMP, FURTHER));
+    RULE(FURTHER, verdict(LIVE_JUMP, OTHER));
+    RULE(FURTHER, verdict(LIVE_GOTO, FURTHER));
+  }
+  struct symbolic_result result = judge();
+  ck_assert_uint_eq(result.undecided, whole(protocol(TCP)));
+  ck_assert(!meets(result.may, protocol(TCP)) && within(whole(protocol(UDP)), result.must));
+  ck_assert_str_eq(result.unmodelled[0].why, "chain that leads to itself");
+}
+END_TEST
+
 START_TEST(accept_ends_its_own_base_chain_only_and_drop_ends_all) {
   new_ruleset();
   RULE(EARLIER, PROTOCOL(TCP), ACCEPT);
@@ -762,6 +779,7 @@ int main(void) {
   tcase_add_test(tests, what_packets_change_is_unknown);
   tcase_add_test(tests, elements_with_limits_are_unknown_and_with_counters_are_not);
   tcase_add_test(tests, jump_goto_and_return_lead_where_the_kernel_goes);
+  tcase_add_test(tests, chains_that_go_in_circles_are_not_gone_round_for_ever);
   tcase_add_test(tests, accept_ends_its_own_base_chain_only_and_drop_ends_all);
   tcase_add_test(tests, what_a_rule_did_before_it_ended_stays);
   tcase_add_test(tests, a_mark_that_is_kept_in_part_says_so);
