@@ -532,13 +532,21 @@ static diagram refusals(struct pair_work *work, const struct cell *cell) {
   return diagram_or(bench->store, tcp, icmp_errors(bench, cell->situation.family));
 }
 
-/* Whether both interfaces belong to a zone within which all may pass; while ends are looked at: without an end. */
+/* Whether forwarding within the zone lasts: for ever, or as long as any timer that has not run. */
+static bool lasts(const struct prover *prover, struct instant until) {
+  if (until.seconds == INSTANT_NEVER.seconds)
+    return true;
+  return prover->timers_left_until != 0 &&
+         until.seconds >= prover->timers_left_until / 1000 - TIMER_TOLERANCE_MILLISECONDS / 1000;
+}
+
+/* Whether both interfaces belong to a zone within which all may pass; while ends are looked at: lastingly. */
 static bool passes_within(const struct prover *prover, const struct cell *cell) {
   const struct proof_question *question = prover->question;
   struct instant until = {0};
   bool within = cell->pair.from == cell->pair.to && cell->pair.from >= 0 && !cell->pair.same_interface &&
                 restricted_within(question->policy, question->restrictions, cell->pair.from, prover->now, &until);
-  return within && (!prover->timers_have_run || until.seconds == INSTANT_NEVER.seconds);
+  return within && (!prover->timers_have_run || lasts(prover, until));
 }
 
 static diagram words_between(struct pair_work *work) {

@@ -67,6 +67,8 @@ struct word *words_find(const struct words *words, uint32_t value); /* NULL */
 
 /* ---- the prover ---- */
 
+enum { TIMER_TOLERANCE_MILLISECONDS = 2000 }; /* between an end in the kernel and in the policy */
+
 struct prover {
   const struct proof_question *question;
   struct instant now;
@@ -78,6 +80,7 @@ struct prover {
   const struct address_set *own;
   const bool *in_force; /* by index of the flow; while ends are looked at: those that have none */
   bool timers_have_run;
+  int64_t timers_left_until; /* milliseconds: when the last of those goes that have not run; 0: all have */
   struct words words;
   bool words_missing; /* of a pair that was too large: what a mark stands for may be more than is known */
   const uint32_t *sorted_identities; /* of all flows; NULL: none are known */

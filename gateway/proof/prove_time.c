@@ -21,8 +21,6 @@
  * so a difference is told as something undecided.
  */
 
-enum { TOLERANCE_MILLISECONDS = 2000 };
-
 static bool is_timed(void *context, const struct live_set *set, const struct live_element *element) {
   (void)context;
   (void)set;
@@ -187,11 +185,11 @@ static void check_timer(struct prover *prover, const struct live_set *set, const
     return; /* leads nowhere: the claims about packets have seen to it */
   int64_t end = prover->question->ruleset->taken_at + (int64_t)element->expiration;
   enum language language = prover->question->policy->header.language;
-  if (end > milliseconds(last) + TOLERANCE_MILLISECONDS)
+  if (end > milliseconds(last) + TIMER_TOLERANCE_MILLISECONDS)
     prover_refute_time(prover, flow, set,
                        language_choose(language, "カーネルの期限が、ポリシーの期限より遅れています",
                                        "the kernel lets the flow go on longer than the policy"));
-  else if (end < milliseconds(first) - TOLERANCE_MILLISECONDS)
+  else if (end < milliseconds(first) - TIMER_TOLERANCE_MILLISECONDS)
     prover_refute_time(prover, flow, set,
                        language_choose(language, "カーネルの期限が、ポリシーの期限より早く来ます",
                                        "the kernel ends the flow before the policy does"));
@@ -225,7 +223,7 @@ static bool is_of_a_flow(const struct prover *prover, uint32_t value) {
 /* Not of a flow that there is: nor about to go, as that of a flow that has just ended. */
 static bool is_stray(const struct prover *prover, const struct live_element *element, bool mark) {
   uint32_t value;
-  if (!element->has_timeout || element->expiration <= TOLERANCE_MILLISECONDS)
+  if (!element->has_timeout || element->expiration <= TIMER_TOLERANCE_MILLISECONDS)
     return false;
   if (!mark || element->first == NULL)
     return true;
@@ -233,27 +231,38 @@ static bool is_stray(const struct prover *prover, const struct live_element *ele
   return !is_of_a_flow(prover, value);
 }
 
-static const struct live_set *stray_in_table(const struct prover *prover, const struct live_table *table) {
-  for (size_t i = 0; i < table->set_count && !table->dormant; i++) {
-    const struct live_set *set = &table->sets[i];
-    if (!set->has_timeouts || set->dynamic)
-      continue;
-    bool mark = is_mark_set(set);
-    if (set->has_catch_all && set->catch_all.has_timeout)
-      return set;
-    for (size_t j = 0; j < set->element_count; j++)
-      if (is_stray(prover, &set->elements[j], mark))
-        return set;
-  }
-  return NULL;
+struct strays {
+  const struct live_set *set; /* the first that holds one; NULL: there are none */
+  int64_t until;              /* milliseconds: when the last of them goes */
+};
+
+static void note_if_stray(const struct prover *prover, const struct live_set *set, const struct live_element *element,
+                          bool mark, struct strays *strays) {
+  int64_t until = prover->question->ruleset->taken_at + (int64_t)element->expiration;
+  if (!is_stray(prover, element, mark))
+    return;
+  strays->set = strays->set != NULL ? strays->set : set;
+  strays->until = until > strays->until ? until : strays->until;
 }
 
-static const struct live_set *find_stray(const struct prover *prover) {
+static void find_strays_of(const struct prover *prover, const struct live_set *set, struct strays *strays) {
+  bool mark = is_mark_set(set);
+  if (set->has_catch_all)
+    note_if_stray(prover, set, &set->catch_all, false, strays);
+  for (size_t i = 0; i < set->element_count; i++)
+    note_if_stray(prover, set, &set->elements[i], mark, strays);
+}
+
+static struct strays find_strays(const struct prover *prover) {
   const struct live_ruleset *ruleset = prover->question->ruleset;
-  const struct live_set *set = NULL;
-  for (size_t i = 0; i < ruleset->table_count && set == NULL; i++)
-    set = stray_in_table(prover, &ruleset->tables[i]);
-  return set;
+  struct strays strays = {NULL, 0};
+  for (size_t i = 0; i < ruleset->table_count; i++) {
+    const struct live_table *table = &ruleset->tables[i];
+    for (size_t j = 0; j < table->set_count && !table->dormant; j++)
+      if (table->sets[j].has_timeouts && !table->sets[j].dynamic)
+        find_strays_of(prover, &table->sets[j], &strays);
+  }
+  return strays;
 }
 
 static void note_stray(struct prover *prover, const struct live_set *set, const struct pair_work *work,
@@ -317,26 +326,28 @@ struct stray_walk {
 };
 
 /* False: no memory. */
-static bool check_stray_between(struct stray_walk *walk, const struct live_set *set, zone_index left,
+static bool check_stray_between(struct stray_walk *walk, const struct strays *strays, zone_index left,
                                 zone_index right) {
   struct prover *prover = walk->prover;
   walk->without_timed = bench_renew(prover, walk->without_timed, BENCH_IN_FULL);
   walk->without_accounted = bench_renew(prover, walk->without_accounted, BENCH_IN_FULL);
   if (walk->without_timed == NULL || walk->without_accounted == NULL)
     return false;
-  check_without_timed(prover, walk->without_timed, set, left, right);
-  check_without_accounted(prover, walk->without_accounted, &walk->accounting, set, left, right);
+  check_without_timed(prover, walk->without_timed, strays->set, left, right);
+  prover->timers_left_until = strays->until;
+  check_without_accounted(prover, walk->without_accounted, &walk->accounting, strays->set, left, right);
+  prover->timers_left_until = 0;
   return true;
 }
 
 static void check_strays(struct prover *prover) {
-  const struct live_set *set = find_stray(prover);
+  struct strays strays = find_strays(prover);
   zone_index count = (zone_index)prover->question->policy->zone_count;
   struct stray_walk walk = {.prover = prover, .accounting = {.prover = prover}};
   bool asked = true;
-  for (zone_index left = ZONE_NONE; set != NULL && left < count && asked; left++)
+  for (zone_index left = ZONE_NONE; strays.set != NULL && left < count && asked; left++)
     for (zone_index right = left; right <= count && asked; right++)
-      asked = check_stray_between(&walk, set, left, right == count ? ZONE_GATEWAY : right);
+      asked = check_stray_between(&walk, &strays, left, right == count ? ZONE_GATEWAY : right);
   if (!asked)
     prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
   bench_free(walk.without_timed);

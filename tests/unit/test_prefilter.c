@@ -17,7 +17,18 @@
 #include "policy/read.h"
 #include "watch/watch_parts.h"
 
-enum { INSIDE, OUTSIDE, FAR, WIRES, CONVERSATIONS = 40, HEAVY = 8, SNAP = 384, TEXT_SIZE = 8192, LOG_SIZE = 1 << 20 };
+enum {
+  INSIDE,
+  OUTSIDE,
+  FAR,
+  WIRES,
+  CONVERSATIONS = 40,
+  HEAVY = 8,
+  SNAP = 384,
+  TEXT_SIZE = 8192,
+  LOG_SIZE = 1 << 20,
+  LINES = 16384
+};
 
 static const int64_t MILLISECOND = 1000000, SECOND = 1000000000;
 #define MIDNIGHT (1795532400LL * SECOND) /* in Tokyo, of 2026-11-25 */
@@ -50,6 +61,8 @@ static void tell(void *context, struct event *event, const struct timezone *time
   (void)timezone;
   bool first = event->id[0] == '\0';
   strcpy(event->id, "x");
+  if (!first && event->still_going)
+    return; /* when it is told again hangs on a budget that all share, and on the order in a table */
   if (!first && strcmp(event->kind, "dual-homed") == 0)
     return; /* how often a machine is met depends on what the fast way leaves over */
   char source[ADDRESS_TEXT_SIZE] = "-", destination[ADDRESS_TEXT_SIZE] = "-";
@@ -57,13 +70,15 @@ static void tell(void *context, struct event *event, const struct timezone *time
     address_format(&event->source, source);
   if (event->destination.family != FAMILY_NONE)
     address_format(&event->destination, destination);
-  int length = snprintf(
-      listener->told + listener->length, LOG_SIZE - listener->length,
-      "%lld %s %s>%s %s %d %s:%d>%s:%d %s %s %llu %llu\n", (long long)event->time.seconds, event->kind,
-      event->zone != NULL ? event->zone : "-", event->other_zone != NULL ? event->other_zone : "-",
-      event->interface != NULL ? event->interface : "-", event->protocol, source, event->source_port, destination,
-      event->destination_port, event->reason != NULL ? event->reason : "-", event->flow != NULL ? event->flow : "-",
-      (unsigned long long)event->count, (unsigned long long)event->bytes);
+  /* When an alert ends hangs on how often it came back, which is remembered in a table of few places. */
+  long long time = event->still_going ? (long long)event->time.seconds : -1;
+  int length = snprintf(listener->told + listener->length, LOG_SIZE - listener->length,
+                        "%lld %s %s>%s %s %d %s:%d>%s:%d %s %s %llu %llu\n", time, event->kind,
+                        event->zone != NULL ? event->zone : "-", event->other_zone != NULL ? event->other_zone : "-",
+                        event->interface != NULL ? event->interface : "-", event->protocol, source, event->source_port,
+                        destination, event->destination_port, event->reason != NULL ? event->reason : "-",
+                        event->flow != NULL ? event->flow : "-", (unsigned long long)event->count,
+                        (unsigned long long)event->bytes);
   listener->length += (size_t)length;
   ck_assert_uint_lt(listener->length, LOG_SIZE - TEXT_SIZE);
 }
@@ -416,18 +431,32 @@ static void (*const faults[])(void) = {forge, rewrite,  masquerade, change_mac, 
 
 /* ---- the tests ---- */
 
+static int by_text(const void *left, const void *right) {
+  return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+/* Sorted: in which order alerts end is that of a table, which hangs on secrets. */
+static size_t lines_of(const struct listener *listener, char *ret_lines[LINES]) {
+  static char texts[2][LOG_SIZE];
+  char *text = texts[listener == &filtered];
+  size_t count = 0;
+  memcpy(text, listener->told, listener->length + 1);
+  for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    ck_assert_uint_lt(count, LINES);
+    ret_lines[count++] = line;
+  }
+  qsort(ret_lines, count, sizeof *ret_lines, by_text);
+  return count;
+}
+
 static void compare(void) {
+  static char *one[LINES], *other[LINES];
   watch_flush(everything.watch);
   watch_flush(filtered.watch);
-  char *one = everything.told, *other = filtered.told;
-  while (*one != '\0' && *other != '\0') {
-    size_t length = strcspn(one, "\n"), other_length = strcspn(other, "\n");
-    ck_assert_msg(length == other_length && memcmp(one, other, length) == 0, "told: %.*s\nfiltered: %.*s", (int)length,
-                  one, (int)other_length, other);
-    one += length + 1;
-    other += other_length + 1;
-  }
-  ck_assert_msg(*one == *other, "told: %s\nfiltered: %s", one, other);
+  size_t count = lines_of(&everything, one), other_count = lines_of(&filtered, other);
+  for (size_t i = 0; i < count && i < other_count; i++)
+    ck_assert_msg(strcmp(one[i], other[i]) == 0, "told: %s\nfiltered: %s", one[i], other[i]);
+  ck_assert_uint_eq(count, other_count);
 }
 
 static void finish(void) {
