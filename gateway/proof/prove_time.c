@@ -17,8 +17,8 @@
  *
  * An element of any other kind may have a timer, too: one by which the guard drops, or an opener's. When there is such
  * a one, what passes and what does not is asked of all pairs again, as it is without what has a timer; and whether
- * something still passes that has ended, as long as these timers run and those on marks have. No packet shows it now,
- * so a difference is told as something undecided.
+ * something still passes that has ended, as long as these timers run and those on marks have: for each moment at which
+ * some of them run out, just before it. No packet shows it now, so a difference is told as something undecided.
  */
 
 static bool is_timed(void *context, const struct live_set *set, const struct live_element *element) {
@@ -231,18 +231,56 @@ static bool is_stray(const struct prover *prover, const struct live_element *ele
   return !is_of_a_flow(prover, value);
 }
 
+/* Timers that run out together: as near to each other as a clock may be wrong. In milliseconds. */
+struct moment {
+  int64_t first, last;
+};
+
+enum { MOMENTS_MOST = 4 };
+
 struct strays {
   const struct live_set *set; /* the first that holds one; NULL: there are none */
-  int64_t until;              /* milliseconds: when the last of them goes */
+  struct moment moments[MOMENTS_MOST];
+  size_t moment_count;
+  bool many; /* too many moments: all are taken for one, at whose end none has run out */
 };
+
+static bool runs_out_with(const struct moment *moment, int64_t until) {
+  return until >= moment->last - TIMER_TOLERANCE_MILLISECONDS && until <= moment->first + TIMER_TOLERANCE_MILLISECONDS;
+}
+
+static void widen(struct moment *moment, int64_t first, int64_t last) {
+  moment->first = first < moment->first ? first : moment->first;
+  moment->last = last > moment->last ? last : moment->last;
+}
+
+static void note_moment(struct strays *strays, int64_t until) {
+  size_t at = 0;
+  while (at < strays->moment_count && !strays->many && !runs_out_with(&strays->moments[at], until))
+    at++;
+  if (at < strays->moment_count) {
+    widen(&strays->moments[at], until, until);
+  } else if (strays->moment_count < MOMENTS_MOST) {
+    strays->moments[strays->moment_count++] = (struct moment){until, until};
+  } else {
+    for (size_t i = 1; i < strays->moment_count; i++)
+      widen(&strays->moments[0], strays->moments[i].first, strays->moments[i].last);
+    widen(&strays->moments[0], until, until);
+    strays->moment_count = 1;
+    strays->many = true;
+  }
+}
+
+static int64_t end_of(const struct prover *prover, const struct live_element *element) {
+  return prover->question->ruleset->taken_at + (int64_t)element->expiration;
+}
 
 static void note_if_stray(const struct prover *prover, const struct live_set *set, const struct live_element *element,
                           bool mark, struct strays *strays) {
-  int64_t until = prover->question->ruleset->taken_at + (int64_t)element->expiration;
   if (!is_stray(prover, element, mark))
     return;
   strays->set = strays->set != NULL ? strays->set : set;
-  strays->until = until > strays->until ? until : strays->until;
+  note_moment(strays, end_of(prover, element));
 }
 
 static void find_strays_of(const struct prover *prover, const struct live_set *set, struct strays *strays) {
@@ -255,7 +293,7 @@ static void find_strays_of(const struct prover *prover, const struct live_set *s
 
 static struct strays find_strays(const struct prover *prover) {
   const struct live_ruleset *ruleset = prover->question->ruleset;
-  struct strays strays = {NULL, 0};
+  struct strays strays = {.set = NULL};
   for (size_t i = 0; i < ruleset->table_count; i++) {
     const struct live_table *table = &ruleset->tables[i];
     for (size_t j = 0; j < table->set_count && !table->dormant; j++)
@@ -298,13 +336,15 @@ struct accounting {
   const struct prover *prover;
   const struct live_set *set;
   bool mark;
+  int64_t from; /* milliseconds: what ends before that is over as well */
 };
 
 static bool is_accounted(void *context, const struct live_set *set, const struct live_element *element) {
   struct accounting *accounting = context;
   if (accounting->set != set)
-    *accounting = (struct accounting){accounting->prover, set, set->has_timeouts && is_mark_set(set)};
-  return element->has_timeout && !is_stray(accounting->prover, element, accounting->mark);
+    *accounting = (struct accounting){accounting->prover, set, set->has_timeouts && is_mark_set(set), accounting->from};
+  return element->has_timeout && (!is_stray(accounting->prover, element, accounting->mark) ||
+                                  end_of(accounting->prover, element) < accounting->from);
 }
 
 static void check_without_accounted(struct prover *prover, struct bench *bench, struct accounting *accounting,
@@ -319,31 +359,44 @@ static void check_without_accounted(struct prover *prover, struct bench *bench, 
     note_stray(prover, set, &work, "what has ended may pass until");
 }
 
+/* A bench of its own for each question, for it remembers what was left out; NULL: none yet. */
 struct stray_walk {
   struct prover *prover;
-  struct bench *without_timed, *without_accounted; /* NULL: none yet */
-  struct accounting accounting;
+  struct bench *without_timed, *until[MOMENTS_MOST];
+  struct accounting accountings[MOMENTS_MOST];
 };
 
-/* False: no memory. */
-static bool check_stray_between(struct stray_walk *walk, const struct strays *strays, zone_index left,
-                                zone_index right) {
+/* Until a moment comes its timers stand, those of all later ones, and nothing of what ended before. False: no memory.
+ */
+static bool check_until(struct stray_walk *walk, const struct strays *strays, size_t moment, zone_index left,
+                        zone_index right) {
   struct prover *prover = walk->prover;
-  walk->without_timed = bench_renew(prover, walk->without_timed, BENCH_IN_FULL);
-  walk->without_accounted = bench_renew(prover, walk->without_accounted, BENCH_IN_FULL);
-  if (walk->without_timed == NULL || walk->without_accounted == NULL)
+  struct bench *bench = walk->until[moment] = bench_renew(prover, walk->until[moment], BENCH_IN_FULL);
+  if (bench == NULL)
     return false;
-  check_without_timed(prover, walk->without_timed, strays->set, left, right);
-  prover->timers_left_until = strays->until;
-  check_without_accounted(prover, walk->without_accounted, &walk->accounting, strays->set, left, right);
+  walk->accountings[moment].prover = prover;
+  walk->accountings[moment].from = strays->moments[moment].first;
+  prover->timers_left_until = strays->moments[moment].last;
+  check_without_accounted(prover, bench, &walk->accountings[moment], strays->set, left, right);
   prover->timers_left_until = 0;
   return true;
+}
+
+static bool check_stray_between(struct stray_walk *walk, const struct strays *strays, zone_index left,
+                                zone_index right) {
+  walk->without_timed = bench_renew(walk->prover, walk->without_timed, BENCH_IN_FULL);
+  bool asked = walk->without_timed != NULL;
+  if (asked)
+    check_without_timed(walk->prover, walk->without_timed, strays->set, left, right);
+  for (size_t i = 0; i < strays->moment_count && asked; i++)
+    asked = check_until(walk, strays, i, left, right);
+  return asked;
 }
 
 static void check_strays(struct prover *prover) {
   struct strays strays = find_strays(prover);
   zone_index count = (zone_index)prover->question->policy->zone_count;
-  struct stray_walk walk = {.prover = prover, .accounting = {.prover = prover}};
+  struct stray_walk walk = {.prover = prover};
   bool asked = true;
   for (zone_index left = ZONE_NONE; strays.set != NULL && left < count && asked; left++)
     for (zone_index right = left; right <= count && asked; right++)
@@ -351,7 +404,8 @@ static void check_strays(struct prover *prover) {
   if (!asked)
     prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
   bench_free(walk.without_timed);
-  bench_free(walk.without_accounted);
+  for (size_t i = 0; i < MOMENTS_MOST; i++)
+    bench_free(walk.until[i]);
 }
 
 void prove_times(struct prover *prover) {
