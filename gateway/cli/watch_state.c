@@ -98,9 +98,9 @@ static json_t *state_of(const struct watch_status *status) {
   json_object_set_new(object, "follows", json_string(follows_of(status)));
   json_object_set_new(object, "started", started_of(status));
   json_object_set_new(object, "policy_sha256", text_of(status->policy_sha256, sizeof status->policy_sha256));
-  json_object_set_new(object, "conversations",
-                      json_pack("{s:I, s:I}", "taken_up", (json_int_t)status->taken_up, "evicted",
-                                (json_int_t)status->evicted));
+  json_object_set_new(
+      object, "conversations",
+      json_pack("{s:I, s:I}", "taken_up", (json_int_t)status->taken_up, "evicted", (json_int_t)status->evicted));
   json_object_set_new(
       object, "open",
       json_pack("{s:i, s:i}", "critical", (int)status->open_alerts[0], "warning", (int)status->open_alerts[1]));

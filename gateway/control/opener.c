@@ -108,7 +108,7 @@ static int wait_for_word(int link, int64_t deadline) {
 static int receive_answer(int link, uint32_t number) {
   int64_t deadline = milliseconds_now() + PATIENCE_SECONDS * INT64_C(1000);
   for (;;) {
-    struct opener_word word;
+    struct opener_word word = {0};
     int descriptor = -1, result = wait_for_word(link, deadline);
     if (result == 0)
       result = receive_word(link, MSG_DONTWAIT, &word, &descriptor);

@@ -171,7 +171,7 @@ size_t prefilter_list(const struct prefilter *prefilter, int wire, struct filter
     if (prefilter->entries[i].chosen && prefilter->entries[i].entry_wire == wire)
       found[count++] = &prefilter->entries[i];
   if (count > 0)
-    qsort(found, count, sizeof *found, by_weight);
+    qsort(found, count, sizeof(struct prefilter_entry *), by_weight);
   count = count < most ? count : most;
   for (size_t i = 0; i < count; i++)
     tuples[i] = tuple_of(&found[i]->frame);

@@ -229,7 +229,7 @@ static void lay_out(struct shapes *next, const struct policy *policy) {
 
 int shapes_set_policy(struct shapes *shapes, const struct policy *policy) {
   struct shapes next = *shapes;
-  struct flow_state **sorted = calloc(shapes->flow_count + 1, sizeof *sorted);
+  struct flow_state **sorted = calloc(shapes->flow_count + 1, sizeof(struct flow_state *));
   next.policy = policy;
   next.flow_count = policy->flow_count;
   next.relay_count = 0;

@@ -16,7 +16,7 @@
 
 static const int64_t SECOND = 1000000000;
 #define TOGETHER (60 * SECOND)
-#define REMEMBERED (7 * 24 * 3600 * SECOND)
+#define REMEMBERED (INT64_C(7) * 24 * 3600 * SECOND)
 
 /* ---- who speaks ---- */
 

@@ -48,7 +48,7 @@ struct control_facts {
   /* STP, LLDP, CDP */
   bool has_root, has_bridge; /* root of the tree; the bridge or chassis that speaks */
   struct mac root, bridge;
-  uint16_t port; /* STP: of the bridge that speaks */
+  uint16_t port;                   /* STP: of the bridge that speaks */
   bool has_capabilities, forwards; /* LLDP, CDP: what it says it is; a switch or a router forwards */
   struct address addresses[CONTROL_ADDRESSES];
   uint8_t address_count;

@@ -63,7 +63,7 @@ static void clear(struct frame *frame) {
   uint8_t *bytes = (uint8_t *)frame;
   memset(bytes, 0, PIECE);
   memset(bytes + PIECE, 0, PIECE);
-  memset(bytes + 2 * PIECE, 0, VALID - 2 * PIECE);
+  memset(bytes + PIECE + PIECE, 0, VALID - 2 * PIECE);
   _Static_assert(VALID > 2 * PIECE && VALID <= 3 * PIECE, "three pieces");
 }
 

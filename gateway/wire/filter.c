@@ -305,7 +305,7 @@ static void choose_section(const struct filter_tuple *tuples, size_t count, stru
         mac_equal(&tuples[i].destination_mac, &tuples[0].destination_mac))
       section->tuples[section->count++] = &tuples[i];
   if (section->count > 0)
-    qsort(section->tuples, section->count, sizeof *section->tuples, compare_ports);
+    qsort(section->tuples, section->count, sizeof(struct filter_tuple *), compare_ports);
 }
 
 static void write_sample(struct writer *writer) {
