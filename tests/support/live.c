@@ -7,6 +7,7 @@
 
 #include "kernel/snapshot.h"
 #include "proof/decode.h"
+#include "rules/print.h"
 
 static void must(int status, const struct error *error) {
   if (status < 0) {
@@ -27,6 +28,23 @@ struct live_ruleset *live_from_text(const char *text, struct arena *arena) {
   struct error error = {0};
   must(snapshot_of_text(text, strlen(text), arena, &snapshot, &error), &error);
   return decode(&snapshot, arena);
+}
+
+struct live_ruleset *live_from_policy(const struct policy *policy, const struct compile_options *options,
+                                      struct arena *arena) {
+  struct ruleset *compiled;
+  struct error error = {0};
+  char *text = NULL;
+  size_t length = 0;
+  must(ruleset_compile(policy, options, arena, &compiled, &error), &error);
+  FILE *stream = open_memstream(&text, &length);
+  if (stream == NULL || ruleset_print_nft(stream, compiled, options->now) < 0 || fclose(stream) != 0) {
+    perror("the text of a ruleset");
+    abort();
+  }
+  struct live_ruleset *ruleset = live_from_text(text, arena);
+  free(text);
+  return ruleset;
 }
 
 struct live_ruleset *live_from_kernel(struct arena *arena) {

@@ -3,12 +3,17 @@
 #define KIDO_TESTS_SUPPORT_LIVE_H
 
 #include "base/arena.h"
+#include "policy/policy.h"
 #include "proof/live.h"
+#include "rules/compile.h"
 
 /* Rulesets for tests of the proof. They end the test with words when it does not work. */
 
 /* What a kernel makes of nft text, loaded in a network namespace that exists for it alone. */
 struct live_ruleset *live_from_text(const char *text, struct arena *arena);
+/* The same of what the compiler makes of a policy. */
+struct live_ruleset *live_from_policy(const struct policy *policy, const struct compile_options *options,
+                                      struct arena *arena);
 /* What the kernel holds in the namespace of the test. */
 struct live_ruleset *live_from_kernel(struct arena *arena);
 /* A file: `kido-ruleset/1`, or nft text. */

@@ -12,11 +12,10 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include "live.h"
-#include "policy/read.h"
+#include "policy_text.h"
 #include "proof/prove.h"
 #include "proof/symbolic.h"
 #include "rules/compile.h"
-#include "rules/print.h"
 
 enum { CLIENT = 10, SERVER = 20, REGISTER = 16, SECOND = 48, JUNK = 0x12345678 };
 
@@ -83,38 +82,23 @@ void __wrap_symbolic_leave_out(struct symbolic *machine, symbolic_absent_functio
 /* ---- the policy and its rules ---- */
 
 static void read_policy(void) {
-  struct diagnostic_list diagnostics;
-  struct error error = {0};
   char end[32];
   time_t moment = (time_t)now.seconds + 30 * 86400;
   struct tm civil;
   gmtime_r(&moment, &civil);
   strftime(end, sizeof(end), "%Y-%m-%dT%H:%M:%SZ", &civil);
   const char *whole = arena_printf(arena, text, papers, papers, papers, end, papers);
-  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
-  ck_assert_int_eq(policy_read_text("p", whole, strlen(whole), arena, false, &policy, &diagnostics, &error), 0);
-  ck_assert_ptr_nonnull(policy);
+  policy = policy_of_text(arena, whole);
   ck_assert_int_eq(flow_marks(policy, arena, &identities), 0);
 }
 
 static void set_up(void) {
-  struct ruleset *compiled;
-  struct error error = {0};
-  char *printed = NULL;
-  size_t length = 0;
   arena = arena_new(0);
   now = (struct instant){time(NULL)};
   blind = false;
   read_policy();
   struct compile_options options = {.now = now};
-  ck_assert_int_eq(ruleset_compile(policy, &options, arena, &compiled, &error), 0);
-  FILE *stream = open_memstream(&printed, &length);
-  ck_assert_int_eq(ruleset_print_nft(stream, compiled, now), 0);
-  fclose(stream);
-  if (getenv("KIDO_PROVE_LOUD") != NULL)
-    fputs(printed, stdout);
-  ruleset = live_from_text(printed, arena);
-  free(printed);
+  ruleset = live_from_policy(policy, &options, arena);
   ck_assert_uint_eq(ruleset->table_count, 1);
 }
 

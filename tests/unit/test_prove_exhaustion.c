@@ -5,15 +5,13 @@
  * refuted. The linker puts the allocators behind functions of this file.
  */
 #include <check.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "live.h"
-#include "policy/read.h"
+#include "policy_text.h"
 #include "proof/prove.h"
 #include "rules/compile.h"
-#include "rules/print.h"
 
 static const char text[] =
     "policy = { name = \"p\"; number = \"1\"; basis = \"b\"; effective = \"2026-04-01\"; model = \"alpha\"; "
@@ -91,24 +89,12 @@ static void change(enum change what) {
 }
 
 static void set_up(void) {
-  struct diagnostic_list diagnostics;
-  struct error error = {0};
-  struct ruleset *compiled;
   const struct compile_options options = {.now = now};
-  char *printed = NULL;
-  size_t length = 0;
   fail_from = fail_to = 0;
   arena = arena_new(0);
-  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
-  ck_assert_int_eq(policy_read_text("p", text, strlen(text), arena, false, &policy, &diagnostics, &error), 0);
-  ck_assert_ptr_nonnull(policy);
+  policy = policy_of_text(arena, text);
   ck_assert_int_eq(flow_marks(policy, arena, &identities), 0);
-  ck_assert_int_eq(ruleset_compile(policy, &options, arena, &compiled, &error), 0);
-  FILE *stream = open_memstream(&printed, &length);
-  ck_assert_int_eq(ruleset_print_nft(stream, compiled, now), 0);
-  fclose(stream);
-  ruleset = live_from_text(printed, arena);
-  free(printed);
+  ruleset = live_from_policy(policy, &options, arena);
 }
 
 static void tear_down(void) {

@@ -5,17 +5,14 @@
  * ones.
  */
 #include <check.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "live.h"
-#include "policy/read.h"
 #include "policy/restrictions.h"
+#include "policy_text.h"
 #include "proof/prove.h"
-#include "rules/compile.h"
-#include "rules/print.h"
 
 enum { ALPHA, BRAVO, ZONES, HOUR = 3600 };
 
@@ -36,27 +33,14 @@ static struct instant now, deadlines[ZONES];
 static struct live_ruleset *ruleset;
 
 static void load(void) {
-  struct ruleset *compiled;
-  struct error error = {0};
-  char *printed = NULL;
-  size_t length = 0;
   struct compile_options options = {.now = now, .restrictions = &restrictions};
-  ck_assert_int_eq(ruleset_compile(policy, &options, arena, &compiled, &error), 0);
-  FILE *stream = open_memstream(&printed, &length);
-  ck_assert_int_eq(ruleset_print_nft(stream, compiled, now), 0);
-  fclose(stream);
-  ruleset = live_from_text(printed, arena);
-  free(printed);
+  ruleset = live_from_policy(policy, &options, arena);
 }
 
 static void set_up(void) {
-  struct diagnostic_list diagnostics;
-  struct error error = {0};
   arena = arena_new(0);
   now = (struct instant){time(NULL)};
-  diagnostic_list_init(&diagnostics, arena, LANGUAGE_ENGLISH);
-  ck_assert_int_eq(policy_read_text("p", text, strlen(text), arena, false, &policy, &diagnostics, &error), 0);
-  ck_assert_ptr_nonnull(policy);
+  policy = policy_of_text(arena, text);
   restrictions = (struct restrictions){.within_deadlines = deadlines};
   deadlines[ALPHA] = (struct instant){now.seconds + HOUR};
   deadlines[BRAVO] = (struct instant){now.seconds + 2 * HOUR};
