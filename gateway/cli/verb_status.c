@@ -209,6 +209,19 @@ static void print_wires(const struct screen *screen, const json_t *watch) {
   }
 }
 
+/* Only what there was: on an ordinary day nothing. */
+static void print_crowded_out(const struct screen *screen, const json_t *counts) {
+  const char *table;
+  json_t *count;
+  json_object_foreach((json_t *)(uintptr_t)counts, table, count) {
+    if (json_integer_value(count) > 0) {
+      printf(choose(screen, "              表があふれました: %s(早く消えたもの %lld 件)\n",
+                    "              a table was full: %s (%lld went too early)\n"),
+             table, (long long)json_integer_value(count));
+    }
+  }
+}
+
 static void print_watch(const struct screen *screen, const json_t *status) {
   static const struct {
     const char *state, *japanese, *english, *colour;
@@ -234,6 +247,7 @@ static void print_watch(const struct screen *screen, const json_t *status) {
   if (interfaces > 0) {
     print_wires(screen, watch);
   }
+  print_crowded_out(screen, json_object_get(watch, "crowded_out"));
 }
 
 static void print_alerts(const struct screen *screen, const json_t *status) {

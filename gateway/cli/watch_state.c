@@ -87,6 +87,14 @@ static const char *follows_of(const struct watch_status *status) {
   return status->follows <= WATCH_KIDOD_GONE ? names[status->follows] : "file";
 }
 
+/* What each table had no room for. */
+static json_t *crowded_out_of(const struct watch_status *status) {
+  json_t *object = json_object();
+  for (enum watch_table table = 0; table < WATCH_TABLE_COUNT_; table++)
+    json_object_set_new(object, watch_table_name(table), json_integer((json_int_t)status->crowded_out[table]));
+  return object;
+}
+
 static json_t *state_of(const struct watch_status *status) {
   json_t *object = json_object(), *interfaces = json_array();
   json_object_set_new(object, "state", json_string(watch_state_name(status->state)));
@@ -98,9 +106,10 @@ static json_t *state_of(const struct watch_status *status) {
   json_object_set_new(object, "follows", json_string(follows_of(status)));
   json_object_set_new(object, "started", started_of(status));
   json_object_set_new(object, "policy_sha256", text_of(status->policy_sha256, sizeof status->policy_sha256));
-  json_object_set_new(
-      object, "conversations",
-      json_pack("{s:I, s:I}", "taken_up", (json_int_t)status->taken_up, "evicted", (json_int_t)status->evicted));
+  json_object_set_new(object, "conversations",
+                      json_pack("{s:I, s:I}", "taken_up", (json_int_t)status->taken_up, "evicted",
+                                (json_int_t)status->crowded_out[WATCH_TABLE_CONVERSATIONS]));
+  json_object_set_new(object, "crowded_out", crowded_out_of(status));
   json_object_set_new(
       object, "open",
       json_pack("{s:i, s:i}", "critical", (int)status->open_alerts[0], "warning", (int)status->open_alerts[1]));

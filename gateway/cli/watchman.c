@@ -298,11 +298,12 @@ static void follow_kidod(struct watchman *watchman) {
 static void answer_status(struct watchman *watchman) {
   struct watch_status status = {.magic = WATCH_STATUS_MAGIC,
                                 .version = WATCH_STATUS_VERSION,
-                                .evicted = watch_evicted(watchman->watch),
                                 .taken_up = watch_taken_up(watchman->watch),
                                 .event_failures = watch_record_failures(watchman->record),
                                 .started = watchman->started / SECOND};
   live_status(watchman->live, &status);
+  for (enum watch_table table = 0; table < WATCH_TABLE_COUNT_; table++)
+    status.crowded_out[table] = watch_crowded_out(watchman->watch, table);
   if (watchman->differs && status.state == WATCH_WATCHING)
     status.state = WATCH_DEGRADED;
   status.follows = !watchman->following ? WATCH_BY_FILE : watchman->follow >= 0 ? WATCH_BY_KIDOD : WATCH_KIDOD_GONE;

@@ -258,7 +258,9 @@ static int64_t later(int64_t left, int64_t right) {
 }
 
 static void look_at_ourselves(struct live *live) {
-  uint64_t crowded_out = watch_crowded_out(live->watch);
+  uint64_t crowded_out = 0;
+  for (enum watch_table table = 0; table < WATCH_TABLE_COUNT_; table++)
+    crowded_out += watch_crowded_out(live->watch, table);
   if (live->looked_at != 0 && live->now - later(live->looked_at, live->excused_at) > HELD_UP)
     tell_everywhere(live, "stalled", live->looked_at);
   else if (live->drained_at != 0 && live->now - later(live->drained_at, live->excused_at) > BEHIND)

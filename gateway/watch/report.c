@@ -12,6 +12,7 @@
 
 #include "events/community.h"
 #include "policy/decide.h"
+#include "watch/tables.h"
 
 enum { PART_SIZE = 160, EXPLAIN_SIZE = 480 };
 
@@ -97,8 +98,6 @@ static const struct sentence BLIND_EVERYWHERE_ADVICE = {
     "1. See in kido status that the watchman is back; if not, systemctl restart kidoban. 2. Note the time that was not "
     "watched"};
 
-static const char *const CROWDED_REASONS[] = {"table-full",     "recognition-full", "fragments-full",
-                                              "sightings-full", "talkers-full",     "machines-full"};
 /* He saw everything, and had no room for it. */
 static const struct sentence CROWDED = {"木戸番の表があふれた: %8（%9件）。通信の一部を十分に調べていない",
                                         "the tables of the watchman are full: %8 (%9). Some conversations were not "
@@ -106,8 +105,7 @@ static const struct sentence CROWDED = {"木戸番の表があふれた: %8（%9
 static const struct sentence CROWDED_ADVICE = {
     "1. kido top と kido events で、大量の接続を始めている機器を探して止める。2. 平常の業務でも続くなら機器を増強する",
     "1. Look with kido top and kido events for a machine that opens connections in masses, and stop it. 2. If it goes "
-    "on "
-    "in ordinary work, the machine is too small"};
+    "on in ordinary work, the machine is too small"};
 
 /* Behind the message of the last record of an alert. */
 static const struct sentence ENDED = {"【終息】", " [ended]"};
@@ -600,10 +598,8 @@ static void put_finding(const struct finding *finding, const struct report_names
 
 static void choose_sentences(const struct finding *finding, const struct sentence **ret_message,
                              const struct sentence **ret_advice) {
-  bool everywhere = finding->kind == FINDING_BLIND && finding->wire == WIRE_NONE, crowded = false;
-  for (size_t i = 0; everywhere && finding->reason != NULL && i < sizeof CROWDED_REASONS / sizeof CROWDED_REASONS[0];
-       i++)
-    crowded = crowded || strcmp(finding->reason, CROWDED_REASONS[i]) == 0;
+  bool everywhere = finding->kind == FINDING_BLIND && finding->wire == WIRE_NONE;
+  bool crowded = everywhere && watch_table_is_reason(finding->reason);
   *ret_message = crowded ? &CROWDED : everywhere ? &BLIND_EVERYWHERE : &MESSAGES[finding->kind];
   *ret_advice = crowded ? &CROWDED_ADVICE : everywhere ? &BLIND_EVERYWHERE_ADVICE : &ADVICE[finding->kind];
 }

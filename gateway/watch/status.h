@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "watch/tables.h"
 
 /*
  * How kidoban says how it is: a SOCK_SEQPACKET socket WATCH_STATUS_SOCKET in the run directory. Who connects sends a
@@ -12,7 +13,7 @@
  */
 #define WATCH_STATUS_SOCKET "kidoban.sock"
 
-enum { WATCH_STATUS_MAGIC = 0x4b42414e, WATCH_STATUS_VERSION = 3, WATCH_STATUS_INTERFACES = 64 };
+enum { WATCH_STATUS_MAGIC = 0x4b42414e, WATCH_STATUS_VERSION = 4, WATCH_STATUS_INTERFACES = 64 };
 
 enum watch_state {
   WATCH_WATCHING, /* every wire is seen, nothing was dropped in the last minute */
@@ -54,11 +55,11 @@ struct watch_status {
   uint32_t interface_count; /* of all; at most WATCH_STATUS_INTERFACES are listed */
   uint32_t follows;         /* enum watch_follows */
   uint32_t reserved;
-  uint32_t open_alerts[4]; /* by enum event_severity */
-  uint64_t evicted;        /* live conversations that the table had no room for */
-  uint64_t taken_up;       /* conversations that were taken up in their middle */
-  uint64_t event_failures; /* records that an output did not take */
-  int64_t started;         /* seconds since 1970 */
+  uint32_t open_alerts[4];                  /* by enum event_severity */
+  uint64_t taken_up;                        /* conversations that were taken up in their middle */
+  uint64_t crowded_out[WATCH_TABLE_COUNT_]; /* by enum watch_table: what it had no room for */
+  uint64_t event_failures;                  /* records that an output did not take */
+  int64_t started;                          /* seconds since 1970 */
   char policy_number[63];
   char policy_sha256[65];
   struct watch_status_interface interfaces[WATCH_STATUS_INTERFACES];

@@ -588,25 +588,22 @@ static uint64_t crowd_look(struct crowd *crowd, uint64_t total, uint64_t most_un
 }
 
 static void look_at_crowds(struct watch *watch, int64_t now) {
-  const struct {
-    const char *reason;
-    uint64_t total;
-  } tables[CROWDED_COUNT_] = {
-      [CROWDED_CONVERSATIONS] = {"table-full", connections_lost(watch->connections)},
-      [CROWDED_MACHINES] = {"machines-full", machines_evicted(homes_machines(watch->homes))},
-      [CROWDED_RECOGNITION] = {"recognition-full", recogniser_overflows(watch->recogniser)},
-      [CROWDED_FRAGMENTS] = {"fragments-full", fragments_lost(watch->fragments)},
-      [CROWDED_SIGHTINGS] = {"sightings-full", disguise_crowded_out(watch->disguise)},
-      [CROWDED_TALKERS] = {"talkers-full", shapes_crowded_out(watch->shapes)},
+  const uint64_t totals[WATCH_TABLE_COUNT_] = {
+      [WATCH_TABLE_CONVERSATIONS] = connections_lost(watch->connections),
+      [WATCH_TABLE_MACHINES] = machines_evicted(homes_machines(watch->homes)),
+      [WATCH_TABLE_RECOGNITION] = recogniser_overflows(watch->recogniser),
+      [WATCH_TABLE_FRAGMENTS] = fragments_lost(watch->fragments),
+      [WATCH_TABLE_SIGHTINGS] = disguise_crowded_out(watch->disguise),
+      [WATCH_TABLE_TALKERS] = shapes_crowded_out(watch->shapes),
   };
-  for (enum crowded table = 0; table < CROWDED_COUNT_; table++) {
+  for (enum watch_table table = 0; table < WATCH_TABLE_COUNT_; table++) {
     struct crowd *crowd = &watch->crowds[table];
     int64_t since = crowd->since < now ? crowd->since : 0;
     /* Most conversations that count as alive are over: where there are many, some go all day. */
-    uint64_t most_untold = table == CROWDED_CONVERSATIONS ? UINT64_MAX : CROWD_MOST_UNTOLD;
-    uint64_t more = crowd_look(crowd, tables[table].total, most_untold, now);
+    uint64_t most_untold = table == WATCH_TABLE_CONVERSATIONS ? UINT64_MAX : CROWD_MOST_UNTOLD;
+    uint64_t more = crowd_look(crowd, totals[table], most_untold, now);
     if (more > 0)
-      watch_is_crowded(watch, tables[table].reason, more, since, now);
+      watch_is_crowded(watch, watch_table_reason(table), more, since, now);
   }
 }
 
@@ -677,19 +674,8 @@ size_t watch_open_alerts(const struct watch *watch, enum event_severity severity
   return aggregate_open(watch->aggregate, severity);
 }
 
-uint64_t watch_evicted_machines(const struct watch *watch) {
-  return machines_evicted(homes_machines(watch->homes));
-}
-
-uint64_t watch_evicted(const struct watch *watch) {
-  return watch->crowds[CROWDED_CONVERSATIONS].told;
-}
-
-uint64_t watch_crowded_out(const struct watch *watch) {
-  uint64_t told = 0;
-  for (enum crowded table = 0; table < CROWDED_COUNT_; table++)
-    told += watch->crowds[table].told;
-  return told;
+uint64_t watch_crowded_out(const struct watch *watch, enum watch_table table) {
+  return watch->crowds[table].told;
 }
 
 uint64_t watch_taken_up(const struct watch *watch) {

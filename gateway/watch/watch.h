@@ -7,6 +7,7 @@
 #include "events/event.h"
 #include "policy/policy.h"
 #include "policy/restrictions.h"
+#include "watch/tables.h"
 #include "wire/filter.h"
 #include "wire/frame.h"
 
@@ -119,12 +120,9 @@ struct watch_counters {
 
 void watch_read_counters(const struct watch *watch, int wire, struct watch_counters *ret_counters);
 size_t watch_open_alerts(const struct watch *watch, enum event_severity severity);
-/* Allowed conversations that were alive when the table had no room for them. */
-uint64_t watch_evicted(const struct watch *watch);
 /* Conversations that were taken up in their middle: they began before the watch, or their opener was not seen. */
 uint64_t watch_taken_up(const struct watch *watch);
-/* What any of its tables had no room for, as far as it was told. */
-uint64_t watch_crowded_out(const struct watch *watch);
-uint64_t watch_evicted_machines(const struct watch *watch);
+/* What a table had no room for though it was still needed, as far as it was told. */
+uint64_t watch_crowded_out(const struct watch *watch, enum watch_table table);
 
 #endif

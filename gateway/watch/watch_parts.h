@@ -86,17 +86,6 @@ struct waiting {
   uint8_t bytes[WAITING_BYTES];
 };
 
-/* Tables that say when they are full. */
-enum crowded {
-  CROWDED_CONVERSATIONS,
-  CROWDED_MACHINES,
-  CROWDED_RECOGNITION,
-  CROWDED_FRAGMENTS,
-  CROWDED_SIGHTINGS,
-  CROWDED_TALKERS,
-  CROWDED_COUNT_
-};
-
 /* What a table had no room for. A set of a table is full by chance now and then, long before the table is: only what
  * comes in numbers is told, at once or within an hour. */
 struct crowd {
@@ -133,7 +122,7 @@ struct watch {
   int64_t whole_since; /* since when nothing was missed; 0: not since the beginning */
   uint64_t taken_up;
   uint64_t lost; /* conversations and fragments */
-  struct crowd crowds[CROWDED_COUNT_];
+  struct crowd crowds[WATCH_TABLE_COUNT_];
   const struct captured_frame *at; /* the frame that is being judged, for evidence; NULL: none */
   int at_wire;
   struct waiting waiting[WAITING]; /* a ring */

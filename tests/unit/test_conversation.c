@@ -126,7 +126,7 @@ START_TEST(a_table_of_old_conversations_is_not_full) {
     forward(packet(INSIDE, 17, "10.1.0.5", (uint16_t)(1024 + i), "10.2.0.5", 53, 0));
     wires.now += 100000000;
   }
-  ck_assert_uint_eq(watch_evicted(wires.watch), 0);
+  ck_assert_uint_eq(watch_crowded_out(wires.watch, WATCH_TABLE_CONVERSATIONS), 0);
 }
 END_TEST
 
@@ -138,14 +138,14 @@ START_TEST(a_table_with_much_room_is_not_full_by_chance) {
     forward(packet(INSIDE, 17, client, (uint16_t)(1024 + i / 100), "10.2.0.5", 53, 0));
     wires.now += 700000000;
   }
-  ck_assert_uint_eq(watch_evicted(wires.watch), 0);
+  ck_assert_uint_eq(watch_crowded_out(wires.watch, WATCH_TABLE_CONVERSATIONS), 0);
 }
 END_TEST
 
 START_TEST(live_conversations_that_have_to_go_are_counted) {
   for (uint16_t i = 0; i < 20000; i++)
     forward(packet(INSIDE, 17, "10.1.0.5", (uint16_t)(1024 + i), "10.2.0.5", 53, 0));
-  ck_assert_uint_gt(watch_evicted(wires.watch), 10000);
+  ck_assert_uint_gt(watch_crowded_out(wires.watch, WATCH_TABLE_CONVERSATIONS), 10000);
 }
 END_TEST
 
@@ -153,7 +153,7 @@ START_TEST(denied_conversations_go_before_live_ones) {
   forward(packet(INSIDE, 17, "10.1.0.5", 1024, "10.2.0.5", 53, 0));
   for (uint16_t i = 0; i < 20000; i++)
     send(packet(INSIDE, 17, "10.1.0.5", (uint16_t)(1024 + i), "10.2.0.5", 54, 0));
-  ck_assert_uint_eq(watch_evicted(wires.watch), 0);
+  ck_assert_uint_eq(watch_crowded_out(wires.watch, WATCH_TABLE_CONVERSATIONS), 0);
 }
 END_TEST
 

@@ -660,7 +660,7 @@ START_TEST(a_flood_of_machines_costs_memory_already_taken) {
              i % 40 + 10);
     see(LGWAN, text);
   }
-  ck_assert_uint_gt(watch_evicted_machines(watch), 4000);
+  ck_assert_uint_gt(watch_crowded_out(watch, WATCH_TABLE_MACHINES), 4000);
   expect("blind ->- machines-full;");
   see(LGWAN, ARP("020000000501", "0a010005", "0a010001"));
   see(INTERNET, ARP("020000000501", "0a010005", "0a010001"));
