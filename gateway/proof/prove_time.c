@@ -175,6 +175,14 @@ static int64_t milliseconds(struct instant instant) {
   return instant.seconds > INT64_MAX / 2000 ? INT64_MAX / 2 : instant.seconds * 1000;
 }
 
+/* In milliseconds, and never beyond half of what the number holds: a recording may say anything. */
+static int64_t end_of(const struct prover *prover, const struct live_element *element) {
+  static const int64_t MOST = INT64_MAX / 2;
+  int64_t taken_at = prover->question->ruleset->taken_at;
+  bool far = taken_at >= MOST || element->expiration >= (uint64_t)(MOST - taken_at);
+  return far ? MOST : taken_at + (int64_t)element->expiration;
+}
+
 static void check_timer(struct prover *prover, const struct live_set *set, const struct live_element *element) {
   uint32_t value;
   memcpy(&value, element->first, sizeof(value));
@@ -183,7 +191,7 @@ static void check_timer(struct prover *prover, const struct live_set *set, const
   const struct flow *flow = NULL;
   if (word == NULL || !span_of(prover, word, &first, &last, &flow))
     return; /* leads nowhere: the claims about packets have seen to it */
-  int64_t end = prover->question->ruleset->taken_at + (int64_t)element->expiration;
+  int64_t end = end_of(prover, element);
   enum language language = prover->question->policy->header.language;
   if (end > milliseconds(last) + TIMER_TOLERANCE_MILLISECONDS)
     prover_refute_time(prover, flow, set,
@@ -269,10 +277,6 @@ static void note_moment(struct strays *strays, int64_t until) {
     strays->moment_count = 1;
     strays->many = true;
   }
-}
-
-static int64_t end_of(const struct prover *prover, const struct live_element *element) {
-  return prover->question->ruleset->taken_at + (int64_t)element->expiration;
 }
 
 static void note_if_stray(const struct prover *prover, const struct live_set *set, const struct live_element *element,

@@ -122,6 +122,18 @@ START_TEST(many_moments_are_taken_for_one) {
 }
 END_TEST
 
+/* As a recording may say. */
+START_TEST(a_timer_beyond_all_numbers_is_not_trusted) {
+  static const uint64_t ends[] = {UINT64_MAX, INT64_MAX, (uint64_t)INT64_MAX + 1};
+  struct live_table *table = ruleset->tables;
+  for (size_t i = 0; i < table->set_count; i++)
+    for (size_t j = 0; j < table->sets[i].element_count; j++)
+      if (table->sets[i].elements[j].has_timeout)
+        table->sets[i].elements[j].timeout = table->sets[i].elements[j].expiration = ends[_i];
+  expect(PROOF_UNDECIDED);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("prove_trial");
   TCase *tests = tcase_create("prove_trial");
@@ -132,6 +144,7 @@ int main(void) {
   tcase_add_test(tests, a_timer_that_outlives_its_trial_is_not_trusted);
   tcase_add_test(tests, a_timer_that_outlives_every_trial_is_not_trusted);
   tcase_add_test(tests, many_moments_are_taken_for_one);
+  tcase_add_loop_test(tests, a_timer_beyond_all_numbers_is_not_trusted, 0, 3);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
