@@ -91,6 +91,15 @@ static void set_addresses(struct nf_conntrack *entry, const struct packet *opene
   nfct_set_attr_u8(entry, ATTR_L4PROTO, opener->protocol);
 }
 
+/* nf_conntrack_tcp_packet() calls an established connection that has seen a reply assured before any rule sees the
+ * packet; one that is being closed stays as it is. */
+static uint8_t tcp_state_of(const struct counterexample *example) {
+  if (example->situation.tracking == TRACKING_OPENS_AGAIN)
+    return TCP_CONNTRACK_SYN_SENT;
+  bool half_open = (example->connection_status & (IPS_SEEN_REPLY | IPS_ASSURED)) == IPS_SEEN_REPLY;
+  return half_open ? TCP_CONNTRACK_CLOSE_WAIT : TCP_CONNTRACK_ESTABLISHED;
+}
+
 static void set_transport(struct nf_conntrack *entry, const struct counterexample *example) {
   const struct packet *opener = &example->opener;
   if (opener->protocol == PROTOCOL_TCP || opener->protocol == PROTOCOL_UDP) {
@@ -98,8 +107,7 @@ static void set_transport(struct nf_conntrack *entry, const struct counterexampl
     nfct_set_attr_u16(entry, ATTR_PORT_DST, htons(opener->destination_port));
   }
   if (opener->protocol == PROTOCOL_TCP) {
-    bool opening = example->situation.tracking == TRACKING_OPENS_AGAIN;
-    nfct_set_attr_u8(entry, ATTR_TCP_STATE, opening ? TCP_CONNTRACK_SYN_SENT : TCP_CONNTRACK_ESTABLISHED);
+    nfct_set_attr_u8(entry, ATTR_TCP_STATE, tcp_state_of(example));
     nfct_set_attr_u8(entry, ATTR_TCP_FLAGS_ORIG, IP_CT_TCP_FLAG_BE_LIBERAL);
     nfct_set_attr_u8(entry, ATTR_TCP_MASK_ORIG, IP_CT_TCP_FLAG_BE_LIBERAL);
     nfct_set_attr_u8(entry, ATTR_TCP_FLAGS_REPL, IP_CT_TCP_FLAG_BE_LIBERAL);

@@ -213,7 +213,12 @@ static json_t *expect(const char *reason, const char *wire, bool still_going) {
   return NULL;
 }
 
-/* The next event but those about the machine of the test, which has no time for us now and then: of this kind. */
+/* The machine of the test has no time for us now and then. */
+static bool is_of_the_machine(const json_t *event) {
+  return strcmp(text_of(event, "reason"), "stalled") == 0 || strcmp(text_of(event, "reason"), "behind") == 0;
+}
+
+/* The next event but those about the machine of the test: of this kind. */
 static json_t *next_of_kind(const char *kind) {
   for (int64_t since = now(); now() - since < GENEROUS;) {
     json_t *event = next_event();
@@ -221,8 +226,7 @@ static json_t *next_of_kind(const char *kind) {
       rest(MILLISECOND);
       continue;
     }
-    const char *reason = text_of(event, "reason");
-    if (strcmp(reason, "stalled") != 0 && strcmp(reason, "behind") != 0) {
+    if (!is_of_the_machine(event)) {
       ck_assert_str_eq(text_of(event, "kind"), kind);
       return event;
     }
@@ -543,9 +547,30 @@ END_TEST
 
 /* ---- kidoban itself ---- */
 
-START_TEST(a_stopped_watchman_tells_how_long_he_did_not_watch) {
+/* Reads what was told so far; whether some of it was about the machine. */
+static bool was_held_up(void) {
+  bool held_up = false;
+  for (json_t *event = next_event(); event != NULL; event = next_event()) {
+    held_up = held_up || is_of_the_machine(event);
+    json_decref(event);
+  }
+  return held_up;
+}
+
+/* A watchman whom nothing held up so far: a second time would only be counted, and told later. */
+static void start_freshly(void) {
   start_kidoban(NULL);
   wait_until_watching(WIRE);
+  for (int i = 0; i < 10 && was_held_up(); i++) {
+    stop_kidoban();
+    was_held_up();
+    start_kidoban(NULL);
+    wait_until_watching(WIRE);
+  }
+}
+
+START_TEST(a_stopped_watchman_tells_how_long_he_did_not_watch) {
+  start_freshly();
   int64_t since = now();
   kill(kidoban, SIGSTOP);
   rest(900 * MILLISECOND);
