@@ -194,10 +194,10 @@ static json_t *next_event(void) {
   return fgets(line, sizeof line, stream) != NULL ? json_loads(line, 0, NULL) : NULL;
 }
 
-/* Waits for an event with that reason and on that wire (NULL: any); the caller releases it. */
-static json_t *expect(const char *reason, const char *wire, bool still_going) {
+/* Waits for an event with that reason and on that wire (NULL: any); NULL: it did not come. The caller releases it. */
+static json_t *wait_for(const char *reason, const char *wire, bool still_going, int64_t patience) {
   happened = now();
-  for (int64_t since = now(); now() - since < GENEROUS;) {
+  for (int64_t since = now(); now() - since < patience;) {
     json_t *event = next_event();
     if (event == NULL) {
       rest(MILLISECOND);
@@ -209,8 +209,13 @@ static json_t *expect(const char *reason, const char *wire, bool still_going) {
       return event;
     json_decref(event);
   }
-  ck_abort_msg("no %s on %s", reason, wire != NULL ? wire : "any wire");
   return NULL;
+}
+
+static json_t *expect(const char *reason, const char *wire, bool still_going) {
+  json_t *event = wait_for(reason, wire, still_going, GENEROUS);
+  ck_assert_msg(event != NULL, "no %s on %s", reason, wire != NULL ? wire : "any wire");
+  return event;
 }
 
 /* The machine of the test has no time for us now and then. */
@@ -480,10 +485,16 @@ START_TEST(an_interface_that_counts_what_nobody_sees_is_told) {
   wait_until_watching(CLOUD);
   attach_xdp(CLOUD, program);
   rest(SECOND);
+  json_t *event = NULL;
   int64_t since = now();
-  for (int i = 0; i < 30000; i++)
-    send_bytes(CLOUD, frame, sizeof frame);
-  check_blind(expect("counters-rise", CLOUD, true), since);
+  for (int round = 0; round < 10 && event == NULL; round++) { /* the gateway may say something itself meanwhile */
+    since = now();
+    for (int i = 0; i < 30000; i++)
+      send_bytes(CLOUD, frame, sizeof frame);
+    event = wait_for("counters-rise", CLOUD, true, 3 * SECOND);
+  }
+  ck_assert_ptr_nonnull(event);
+  check_blind(event, since);
   ck_assert_uint_eq(status_of(CLOUD).state, WIRE_BLIND);
   attach_xdp(CLOUD, -1);
   send_bytes(CLOUD, frame, sizeof frame);
