@@ -79,6 +79,12 @@ void prover_note_gap(struct prover *prover, const struct proof_gap *gap) {
   kept->why = arena_strdup(prover->arena, gap->why);
 }
 
+void prover_note_undecided(struct prover *prover, enum proof_claim claim, const struct proof_gap *gap) {
+  prover_note_gap(prover, gap);
+  prover_note_claim(prover, claim, PROOF_UNDECIDED);
+  prover_note_pair(prover, gap->from, gap->to, PROOF_UNDECIDED, 0);
+}
+
 static bool same_unknown(const struct unknown *left, const struct unknown *right) {
   return left->rule == right->rule && left->expression == right->expression && strcmp(left->what, right->what) == 0 &&
          strcmp(left->chain, right->chain) == 0 && strcmp(left->table, right->table) == 0;

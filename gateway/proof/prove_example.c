@@ -173,7 +173,16 @@ static bool ask_judges(struct pair_work *work, const struct cell *cell, diagram 
                         prover->arena, &ret_asked->concrete) == 0;
 }
 
-/* They may differ, but it depends on what cannot be known: the rule at which it was decided is named. */
+/* The rule at which it was decided. */
+static void name_rule(struct proof_gap *gap, const struct asked *asked) {
+  if (asked->concrete.chain == NULL)
+    return;
+  gap->table = asked->concrete.chain->table;
+  gap->chain = asked->concrete.chain;
+  gap->rule = asked->concrete.rule;
+}
+
+/* They may differ, but it depends on what cannot be known. */
 static void note_doubt(struct pair_work *work, const struct cell *cell, enum proof_claim claim, diagram set,
                        bool kernel_allows) {
   struct asked asked;
@@ -182,14 +191,9 @@ static void note_doubt(struct pair_work *work, const struct cell *cell, enum pro
                                      : "may drop what is authorised: it depends on what cannot be known",
                           .from = cell->pair.from,
                           .to = cell->pair.to};
-  if (ask_judges(work, cell, set, kernel_allows, &asked) && asked.concrete.chain != NULL) {
-    gap.table = asked.concrete.chain->table;
-    gap.chain = asked.concrete.chain;
-    gap.rule = asked.concrete.rule;
-  }
-  prover_note_gap(work->prover, &gap);
-  prover_note_claim(work->prover, claim, PROOF_UNDECIDED);
-  prover_note_pair(work->prover, cell->pair.from, cell->pair.to, PROOF_UNDECIDED, 0);
+  if (ask_judges(work, cell, set, kernel_allows, &asked))
+    name_rule(&gap, &asked);
+  prover_note_undecided(work->prover, claim, &gap);
 }
 
 /* It hangs on what marks stand for, and that was not learned of all pairs: no flow may be missed for want of room. */
@@ -200,9 +204,7 @@ static bool is_unlearned(struct pair_work *work, const struct cell *cell, enum p
   bool by_words = claim == CLAIM_MARK || claim == CLAIM_ESTABLISHED || claim == CLAIM_TIME;
   if (!by_words || !work->prover->words_missing)
     return false;
-  prover_note_gap(work->prover, &gap);
-  prover_note_claim(work->prover, claim, PROOF_UNDECIDED);
-  prover_note_pair(work->prover, cell->pair.from, cell->pair.to, PROOF_UNDECIDED, 0);
+  prover_note_undecided(work->prover, claim, &gap);
   return true;
 }
 
@@ -215,14 +217,8 @@ static bool is_held_back(struct pair_work *work, const struct cell *cell, enum p
   struct proof_gap gap = {.why = "more may pass when timers have run: what is dropped by one of them now",
                           .from = cell->pair.from,
                           .to = cell->pair.to};
-  if (asked.concrete.chain != NULL) {
-    gap.table = asked.concrete.chain->table;
-    gap.chain = asked.concrete.chain;
-    gap.rule = asked.concrete.rule;
-  }
-  prover_note_gap(work->prover, &gap);
-  prover_note_claim(work->prover, claim, PROOF_UNDECIDED);
-  prover_note_pair(work->prover, cell->pair.from, cell->pair.to, PROOF_UNDECIDED, 0);
+  name_rule(&gap, &asked);
+  prover_note_undecided(work->prover, claim, &gap);
   return true;
 }
 

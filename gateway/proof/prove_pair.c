@@ -263,9 +263,7 @@ static void note_unknown_words(struct pair_work *work, const struct cell *cell, 
   }
   struct proof_gap gap = {write->chain->table, write->chain, write->rule, "writes an unknown connection mark",
                           cell->pair.from,     cell->pair.to};
-  prover_note_gap(work->prover, &gap);
-  prover_note_claim(work->prover, CLAIM_MARK, PROOF_UNDECIDED);
-  prover_note_pair(work->prover, cell->pair.from, cell->pair.to, PROOF_UNDECIDED, 0);
+  prover_note_undecided(work->prover, CLAIM_MARK, &gap);
 }
 
 static void find_words(struct pair_work *work, const struct cell *cell) {

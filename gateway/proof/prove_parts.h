@@ -171,6 +171,8 @@ bool words_add_identities(struct prover *prover);
 void prover_note_pair(struct prover *prover, zone_index from, zone_index to, enum proof_result result, size_t nodes);
 void prover_note_claim(struct prover *prover, enum proof_claim claim, enum proof_result result);
 void prover_note_gap(struct prover *prover, const struct proof_gap *gap);
+/* The gap, and that for it the claim and the pair of zones of the gap are undecided. */
+void prover_note_undecided(struct prover *prover, enum proof_claim claim, const struct proof_gap *gap);
 void prover_note_condition(struct prover *prover, const struct proof_condition *condition);
 
 /*

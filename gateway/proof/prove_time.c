@@ -40,9 +40,7 @@ static bool check_lasting(struct prover *prover, struct bench *bench, zone_index
     return !work.failed && !work.doubtful;
   if (work.failed) {
     struct proof_gap gap = {.why = "ends: out of the budget of nodes or memory", .from = left, .to = right};
-    prover_note_gap(prover, &gap);
-    prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
-    prover_note_pair(prover, left, right, PROOF_UNDECIDED, 0);
+    prover_note_undecided(prover, CLAIM_TIME, &gap);
   }
   return true;
 }
@@ -314,9 +312,7 @@ static void note_stray(struct prover *prover, const struct live_set *set, const 
                           .from = work->left,
                           .to = work->right};
   gap.why = gap.why != NULL ? gap.why : what;
-  prover_note_gap(prover, &gap);
-  prover_note_claim(prover, CLAIM_TIME, PROOF_UNDECIDED);
-  prover_note_pair(prover, work->left, work->right, PROOF_UNDECIDED, 0);
+  prover_note_undecided(prover, CLAIM_TIME, &gap);
 }
 
 static void check_without_timed(struct prover *prover, struct bench *bench, const struct live_set *set, zone_index left,
@@ -370,8 +366,7 @@ struct stray_walk {
   struct accounting accountings[MOMENTS_MOST];
 };
 
-/* Until a moment comes its timers stand, those of all later ones, and nothing of what ended before. False: no memory.
- */
+/* Until a moment comes its timers stand, those of all later ones, and nothing that ended before. False: no memory. */
 static bool check_until(struct stray_walk *walk, const struct strays *strays, size_t moment, zone_index left,
                         zone_index right) {
   struct prover *prover = walk->prover;

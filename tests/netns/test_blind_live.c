@@ -194,15 +194,19 @@ static json_t *next_event(void) {
   return fgets(line, sizeof line, stream) != NULL ? json_loads(line, 0, NULL) : NULL;
 }
 
+/* Waits for the next event; NULL: it did not come in time. */
+static json_t *next_before(int64_t until) {
+  json_t *event = next_event();
+  for (; event == NULL && now() < until; event = next_event())
+    rest(MILLISECOND);
+  return event;
+}
+
 /* Waits for an event with that reason and on that wire (NULL: any); NULL: it did not come. The caller releases it. */
 static json_t *wait_for(const char *reason, const char *wire, bool still_going, int64_t patience) {
   happened = now();
-  for (int64_t since = now(); now() - since < patience;) {
-    json_t *event = next_event();
-    if (event == NULL) {
-      rest(MILLISECOND);
-      continue;
-    }
+  int64_t until = now() + patience;
+  for (json_t *event = next_before(until); event != NULL; event = next_before(until)) {
     if (strcmp(text_of(event, "reason"), reason) == 0 &&
         (wire == NULL || strcmp(text_of(event, "interface"), wire) == 0) &&
         json_is_true(json_object_get(event, "still_going")) == still_going)
@@ -225,12 +229,8 @@ static bool is_of_the_machine(const json_t *event) {
 
 /* The next event but those about the machine of the test: of this kind. */
 static json_t *next_of_kind(const char *kind) {
-  for (int64_t since = now(); now() - since < GENEROUS;) {
-    json_t *event = next_event();
-    if (event == NULL) {
-      rest(MILLISECOND);
-      continue;
-    }
+  int64_t until = now() + GENEROUS;
+  for (json_t *event = next_before(until); event != NULL; event = next_before(until)) {
     if (!is_of_the_machine(event)) {
       ck_assert_str_eq(text_of(event, "kind"), kind);
       return event;
