@@ -133,12 +133,15 @@ static int read_link(uint32_t id, struct link_information *ret_information) {
   return status;
 }
 
+/* The kernel does not say in which network namespace a link hangs (struct bpf_link_info, netfilter): it may be any. */
 static int tell_hook(struct collection *collection, const struct link_information *information) {
   struct machine_fact fact = {
       .kind = "bpf",
       .subject = "netfilter",
-      .detail = arena_printf(collection->arena, "link %u: family %u, hook %u, priority %d, program %u", information->id,
-                             information->family, information->hook, information->priority, information->program),
+      .detail = arena_printf(
+          collection->arena,
+          "link %u of this or another network namespace: family %u, hook %u, priority %d, program %u", information->id,
+          information->family, information->hook, information->priority, information->program),
       .state = FACT_UNKNOWN,
   };
   return collection_add_fact(collection, &fact);

@@ -24,7 +24,7 @@
 #include "bpf.h"
 
 enum {
-  PORTS = 40000,           /* source ports of a kind that varies */
+  PORTS = 64000,           /* source ports of a kind that varies */
   SOURCE_PORT_OFFSET = 34, /* in an Ethernet frame with an IPv4 header without options */
   CHECKSUM_OFFSET = 40,
   KIND_OFFSET = 42,
@@ -136,9 +136,18 @@ struct generator *generator_free(struct generator *generator) {
   return NULL;
 }
 
+/* The kernel ends an injection between two frames when something interrupts it; the map holds how many there were. */
 int generator_run(struct generator *generator, uint32_t turns, struct error *error) {
-  return bpf_inject(generator->program, generator->first.data, generator->first.length, generator->ifindex,
-                    turns * (uint32_t)generator->kind_count, error);
+  uint64_t made = 0;
+  int status = bpf_map_read(generator->map, 0, &made, error);
+  uint64_t wanted = made + turns * generator->kind_count;
+  while (status == 0 && made < wanted) {
+    status = bpf_inject(generator->program, generator->first.data, generator->first.length, generator->ifindex,
+                        (uint32_t)(wanted - made), error);
+    if (status == 0 || status == -EINTR)
+      status = bpf_map_read(generator->map, 0, &made, error);
+  }
+  return status;
 }
 
 /* ---- the sieve ---- */

@@ -232,7 +232,7 @@ def run_all(programs, tests, wanted):
 def main(path, tests):
     programs = pathlib.Path(sys.argv[1]).resolve()
     if "--inside" in sys.argv:
-        return run_all(programs, tests, [word for word in sys.argv[2:] if word != "--inside"])
+        return run_all(programs, tests, [word for word in sys.argv[2:] if not word.startswith("--")])
     if os.geteuid() != 0 or not os.path.exists("/dev/net/tun") or run("unshare", "-n", "nft", "list",
                                                                        "ruleset").returncode != 0:
         print("skipped: needs root, /dev/net/tun, unshare -n and nft")

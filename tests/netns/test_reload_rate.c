@@ -31,10 +31,12 @@ enum {
   ROUNDS = 3,        /* at least so many while a change is reloaded */
   TURNS_FIRST = 500, /* of a round: frames of each kind */
   TURNS_MAX = 200000,
+  UDP_TIMEOUT = 2, /* seconds; short, so that connections are new again and again */
+  ATTEMPTS = 5,
   DAY = 86400,
 };
 
-static const double round_seconds = 0.1, long_round_seconds = 1.0;
+static const double round_seconds = 0.1, long_round_seconds = 0.5;
 
 /* ---- policies ---- */
 
@@ -199,6 +201,8 @@ struct field {
   atomic_uint rounds;
   uint64_t turns;            /* frames of each kind so far */
   double began, ended, busy; /* busy: seconds of processor time that the frames took */
+  double latest, longest;    /* the end of the latest run of a generator, and the longest time between two */
+  unsigned attempts;
   uint64_t came[GENERATOR_KINDS];
 };
 
@@ -252,11 +256,19 @@ static void close_field(void) {
   arena_free(field.arena);
 }
 
+static int run_generator(struct generator *generator, uint32_t turns) {
+  field.traffic_status = generator_run(generator, turns, &field.traffic_error);
+  double now = clock_seconds(CLOCK_MONOTONIC);
+  if (now - field.latest > field.longest)
+    field.longest = now - field.latest;
+  field.latest = now;
+  return field.traffic_status;
+}
+
 /* Both directions, the opener of what is established first. */
 static int run_turns(uint32_t turns) {
-  field.traffic_status = generator_run(field.left, turns, &field.traffic_error);
-  if (field.traffic_status == 0)
-    field.traffic_status = generator_run(field.right, turns, &field.traffic_error);
+  if (run_generator(field.left, turns) == 0)
+    (void)run_generator(field.right, turns);
   field.turns += turns;
   return field.traffic_status;
 }
@@ -291,8 +303,12 @@ static void *run_traffic(void *unused) {
 }
 
 static void start_traffic(void) {
-  (void)lab_set("net/netfilter/nf_conntrack_udp_timeout", "2"); /* so that connections are new again and again */
+  char seconds[16];
+  snprintf(seconds, sizeof(seconds), "%d", UDP_TIMEOUT);
+  (void)lab_set("net/netfilter/nf_conntrack_udp_timeout", seconds);
   field.turns = 0;
+  field.longest = 0;
+  field.latest = clock_seconds(CLOCK_MONOTONIC);
   field.round_turns = field.round_turns == 0 ? TURNS_FIRST : field.round_turns;
   atomic_store(&field.rounds, 0);
   check_worked(sieve_read(field.sieve, field.came, &field.error));
@@ -344,14 +360,28 @@ static void print_traffic(const char *what, size_t reloads, size_t operations) {
   fflush(stdout);
 }
 
-static void check_nothing_lost_or_leaked(const char *what) {
+/*
+ * False: the traffic has to run once more. Answers pass while the kernel has their connection, which it ends when no
+ * frame comes for UDP_TIMEOUT; when the machine stood still for so long (each of two runs of a generator may have had
+ * its half), answers that were lost say nothing about reloads. Everything else is judged all the same.
+ */
+static bool nothing_was_lost_or_leaked(const char *what) {
+  bool all = true;
   ck_assert_uint_gt(field.turns, 1);
   for (int i = 1; i < KIND_COUNT; i++) {
     uint64_t wanted = kind_permitted[i] ? field.turns : 0;
+    if (i == KIND_ANSWER && field.came[i] < wanted && field.longest > UDP_TIMEOUT / 2.0) {
+      printf("%s: no frame for %.1f seconds: answers are judged once more\n", what, field.longest);
+      all = false;
+      continue;
+    }
     ck_assert_msg(field.came[i] == wanted, "%s, %s: %llu of %llu came out, expected %llu", what, kind_names[i],
                   (unsigned long long)field.came[i], (unsigned long long)field.turns, (unsigned long long)wanted);
   }
   ck_assert_msg(field.came[0] == 0, "the gateway sent %llu packets of its own", (unsigned long long)field.came[0]);
+  ck_assert_msg(all || ++field.attempts < ATTEMPTS, "%s: the machine stood still in each of %d attempts", what,
+                ATTEMPTS);
+  return all;
 }
 
 /* ---- reloads ---- */
@@ -376,30 +406,31 @@ START_TEST(without_reloads_every_packet_is_accounted_for) {
   struct timespec pause = {.tv_nsec = 10000000};
   open_field();
   (void)load(compile(&plain));
-  start_traffic();
-  while (atomic_load(&field.rounds) < 2 * ROUNDS && field.traffic_status == 0)
-    nanosleep(&pause, NULL);
-  stop_traffic();
-  print_traffic("without reloads", 0, 0);
-  check_nothing_lost_or_leaked("without reloads");
+  do {
+    start_traffic();
+    while (atomic_load(&field.rounds) < 2 * ROUNDS && field.traffic_status == 0)
+      nanosleep(&pause, NULL);
+    stop_traffic();
+    print_traffic("without reloads", 0, 0);
+  } while (!nothing_was_lost_or_leaked("without reloads"));
   close_field();
 }
 END_TEST
 
 START_TEST(AC_M1_reloads_of_every_kind_at_full_rate_lose_nothing_and_let_nothing_through) {
   const struct change *change = &changes[_i];
-  size_t operations = 0, reloads = wanted_reloads();
   open_field();
   const struct ruleset *rulesets[] = {compile(&change->one), compile(&change->other)};
-  (void)load(rulesets[0]);
-  start_traffic();
-  size_t done = 0;
-  while (done < reloads || (atomic_load(&field.rounds) < ROUNDS && field.traffic_status == 0))
-    operations += load(rulesets[++done % 2]);
-  stop_traffic();
-  print_traffic(change->what, done, operations);
-  ck_assert_msg(operations >= done, "%s: nothing was changed", change->what);
-  check_nothing_lost_or_leaked(change->what);
+  do {
+    size_t operations = 0, done = 0, reloads = wanted_reloads();
+    (void)load(rulesets[0]);
+    start_traffic();
+    while (done < reloads || (atomic_load(&field.rounds) < ROUNDS && field.traffic_status == 0))
+      operations += load(rulesets[++done % 2]);
+    stop_traffic();
+    print_traffic(change->what, done, operations);
+    ck_assert_msg(operations >= done, "%s: nothing was changed", change->what);
+  } while (!nothing_was_lost_or_leaked(change->what));
   close_field();
 }
 END_TEST
