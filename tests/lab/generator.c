@@ -24,7 +24,7 @@
 #include "bpf.h"
 
 enum {
-  PORTS = 64000,           /* source ports of a kind that varies */
+  PORTS = 40000,           /* source ports of a kind that varies, counted up in the byte order of the machine */
   SOURCE_PORT_OFFSET = 34, /* in an Ethernet frame with an IPv4 header without options */
   CHECKSUM_OFFSET = 40,
   KIND_OFFSET = 42,

@@ -31,7 +31,7 @@ enum {
   ROUNDS = 3,        /* at least so many while a change is reloaded */
   TURNS_FIRST = 500, /* of a round: frames of each kind */
   TURNS_MAX = 200000,
-  UDP_TIMEOUT = 2, /* seconds; short, so that connections are new again and again */
+  UDP_TIMEOUT = 2,   /* seconds; short, so that old connections make room for new ones */
   ATTEMPTS = 5,
   DAY = 86400,
 };
@@ -219,6 +219,7 @@ static void check_worked(int status) {
 }
 
 static void open_generators(void) {
+  /* The reverse kind never comes from 1005 (its ports, generator.c): that would be an answer to a new connection. */
   const struct generator_kind left[] = {
       kind_of(KIND_ESTABLISHED, "10.1.0.9", "10.2.0.9", 1234, 53),
       kind_of(KIND_PORT, "10.1.0.9", "10.2.0.9", 0, 54),
