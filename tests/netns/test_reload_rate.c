@@ -31,7 +31,7 @@ enum {
   ROUNDS = 3,        /* at least so many while a change is reloaded */
   TURNS_FIRST = 500, /* of a round: frames of each kind */
   TURNS_MAX = 200000,
-  UDP_TIMEOUT = 2,   /* seconds; short, so that old connections make room for new ones */
+  UDP_TIMEOUT = 2, /* seconds; short, so that old connections make room for new ones */
   ATTEMPTS = 5,
   DAY = 86400,
 };
