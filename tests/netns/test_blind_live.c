@@ -616,21 +616,39 @@ START_TEST(a_sys_of_another_namespace_misleads_nobody) {
 }
 END_TEST
 
-START_TEST(a_clock_that_is_set_is_told_and_nothing_else) {
+/* Whether nothing but the steps was told: what else there is, the machine of the test may have to do with. */
+static bool only_steps_are_told(void) {
   static const char *const steps[] = {"86400", "-3600"}, *const reasons[] = {"forward", "back"};
+  bool others = false;
+  write_file(clock_file, "0");
   start_kidoban(KIDO_CLOCK_STEP);
   wait_until_watching(WIRE);
   for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    int64_t until = now() + GENEROUS;
     write_file(clock_file, steps[i]);
-    json_t *event = expect(reasons[i], NULL, false);
+    json_t *event = next_before(until);
+    for (; event != NULL && strcmp(text_of(event, "reason"), reasons[i]) != 0; event = next_before(until)) {
+      others = true;
+      json_decref(event);
+    }
+    ck_assert_msg(event != NULL, "no step %s", reasons[i]);
     ck_assert_str_eq(text_of(event, "kind"), "clock-step");
     json_decref(event);
   }
-  bool held_up = processor_wait() - waited > SECOND / 2; /* by the machine: then that is told too */
-  if (!held_up)
-    expect_no("stalled", SECOND);
-  ck_assert_uint_le(status_of(WIRE).unwatched, held_up ? (uint64_t)GENEROUS : 0);
+  json_t *event = next_before(now() + SECOND);
+  others = others || event != NULL || status_of(WIRE).unwatched > 0;
+  json_decref(event);
   stop_kidoban();
+  while ((event = next_event()) != NULL)
+    json_decref(event);
+  return !others;
+}
+
+START_TEST(a_clock_that_is_set_is_told_and_nothing_else) {
+  bool alone = false;
+  for (int attempt = 0; attempt < 5 && !alone; attempt++)
+    alone = only_steps_are_told();
+  ck_assert_msg(alone, "something else was told each time");
 }
 END_TEST
 
