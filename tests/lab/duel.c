@@ -111,8 +111,9 @@ static int send_batch(struct duel_field *field, struct duel *duels, size_t count
   return code;
 }
 
-static bool verdict_agrees(const struct duel *duel) {
-  if (duel->unseen)
+static bool verdict_agrees(const struct duel_field *field, const struct duel *duel) {
+  bool lost_error = duel->about && duel->probe.outcome == LAB_NOWHERE;
+  if (duel->unseen || (lost_error && field->errors_may_be_lost))
     return true;
   return duel->probe.outcome == duel->expected &&
          (duel->expected != LAB_FORWARDED || duel->probe.out == duel->expected_out);
@@ -169,7 +170,7 @@ static void print_batch(const struct duel_field *field, const struct duel *duels
               (unsigned long long)tally->entries[i].seen, (unsigned long long)tally->entries[i].least,
               (unsigned long long)tally->entries[i].most);
   for (size_t i = 0; i < count; i++)
-    if (!verdict_agrees(&duels[i]))
+    if (!verdict_agrees(field, &duels[i]))
       duel_print(field->log, field, &duels[i]);
 }
 
@@ -185,7 +186,7 @@ static int find_culprits(struct duel_field *field, struct duel *duels, size_t co
       return code;
     bool agree = key == NULL;
     for (size_t j = 0; j < length; j++)
-      agree = agree && verdict_agrees(&duels[i + j]);
+      agree = agree && verdict_agrees(field, &duels[i + j]);
     if (!agree)
       report(field, duels + i, length, tally);
     i += length;
@@ -220,7 +221,7 @@ long duel_run(struct duel_field *field, struct duel *duels, size_t count) {
     code = try_batch(field, duels + i, length, tally, &key);
     bool agree = key == NULL;
     for (size_t j = 0; j < length; j++)
-      agree = agree && verdict_agrees(&duels[i + j]);
+      agree = agree && verdict_agrees(field, &duels[i + j]);
     if (code == 0 && !agree)
       code = find_culprits(field, duels + i, length, tally);
     count_batch(field, duels + i, length);
@@ -263,7 +264,7 @@ size_t duel_choose_connections(const struct duel_field *field, const struct duel
   for (size_t i = 0; i < count && chosen < limit; i++) {
     const struct duel *duel = &duels[i];
     if (duel->starts_scene && duel->decision.allow && duel->expected != LAB_NOWHERE && !duel->unseen &&
-        duel->probe.split == 0 && duel->probe.recipe.hop_limit == 0 && verdict_agrees(duel) &&
+        duel->probe.split == 0 && duel->probe.recipe.hop_limit == 0 && verdict_agrees(field, duel) &&
         opens_alone(field, ret_openers, chosen, &duel->probe.recipe.packet))
       ret_openers[chosen++] = duel->probe;
   }
@@ -308,7 +309,7 @@ long duel_follow_connections(struct duel_field *field, const struct lab_probe *o
     if (i % 2 == 1 && duel->probe.recipe.packet.protocol == PROTOCOL_TCP && duel[-1].expected == LAB_NOWHERE)
       duel->unseen = duel->expected != LAB_NOWHERE;
     code = lab_run(field->lab, &duel->probe, 1);
-    if (code == 0 && !verdict_agrees(&list.items[i]))
+    if (code == 0 && !verdict_agrees(field, &list.items[i]))
       report(field, &list.items[i], 1, NULL);
   }
   count_batch(field, list.items, list.count);

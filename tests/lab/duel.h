@@ -48,6 +48,7 @@ struct duel_field {
   struct arena *scratch;
   uint32_t half_open_seconds; /* see struct compile_options */
   bool verdicts_only;         /* the counters are not looked at: reasons may differ */
+  bool errors_may_be_lost;    /* ICMP errors about connections */
   FILE *log;                  /* disagreements; NULL: none printed */
   size_t log_limit;           /* at most so many printed in full */
   size_t compared;            /* packets so far */
