@@ -200,13 +200,13 @@ static bool is_heard(const struct counterexample *example) {
 
 /* conntrack looks into these further than a bare header, and finds a packet of ours wanting. */
 static bool is_plain(const struct counterexample *example) {
-  enum { DCCP = 33, SCTP = 132 };
+  enum { DCCP = 33, SCTP = 132, UDPLITE = 136 };
   uint8_t protocol = example->opener.protocol;
   bool related =
       example->situation.tracking == TRACKING_RELATED_ORIGINAL || example->situation.tracking == TRACKING_RELATED_REPLY;
   if (related)
     return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
-  return protocol != DCCP && protocol != SCTP;
+  return protocol != DCCP && protocol != SCTP && protocol != UDPLITE;
 }
 
 static enum delivery impossible(const char *why, const char **ret_why) {
