@@ -28,6 +28,7 @@ enum {
   NEXT_ROUTING = 43,
   NEXT_FRAGMENT = 44,
   NEXT_AUTHENTICATION = 51,
+  NEXT_NONE = 59,
   NEXT_OPTIONS = 60,
 };
 
@@ -104,7 +105,8 @@ static diagram chained_headers(const struct world *world) {
   return both(world, set, implies(world, any, passed));
 }
 
-/* The field PROTOCOL is where the walk ends: the next header itself where there is nothing to walk over. */
+/* The field PROTOCOL is where the walk ends: the next header itself where there is nothing to walk over. Connection
+ * tracking walks by ipv6_skip_exthdr(), for which a packet without a transport header is a broken one. */
 static diagram transport_protocol(const struct world *world) {
   static const uint8_t walked[] = {NEXT_HOP_BY_HOP, NEXT_ROUTING, NEXT_FRAGMENT, NEXT_OPTIONS};
   diagram set = DIAGRAM_FALSE, onward = DIAGRAM_FALSE;
@@ -116,7 +118,7 @@ static diagram transport_protocol(const struct world *world) {
   set = either(world, set, onward);
   for (size_t i = 0; is_tracked(world) && i < sizeof walked; i++) /* of a later fragment the walk ends on anything */
     set = diagram_difference(world->store, set, number(world, FIELD_PROTOCOL, walked[i]));
-  return set;
+  return is_tracked(world) ? diagram_difference(world->store, set, number(world, FIELD_PROTOCOL, NEXT_NONE)) : set;
 }
 
 static diagram headers(const struct world *world) {

@@ -30,8 +30,7 @@ struct live_ruleset *live_from_text(const char *text, struct arena *arena) {
   return decode(&snapshot, arena);
 }
 
-struct live_ruleset *live_from_policy(const struct policy *policy, const struct compile_options *options,
-                                      struct arena *arena) {
+char *nft_text_of_policy(const struct policy *policy, const struct compile_options *options, struct arena *arena) {
   struct ruleset *compiled;
   struct error error = {0};
   char *text = NULL;
@@ -42,6 +41,12 @@ struct live_ruleset *live_from_policy(const struct policy *policy, const struct 
     perror("the text of a ruleset");
     abort();
   }
+  return text;
+}
+
+struct live_ruleset *live_from_policy(const struct policy *policy, const struct compile_options *options,
+                                      struct arena *arena) {
+  char *text = nft_text_of_policy(policy, options, arena);
   struct live_ruleset *ruleset = live_from_text(text, arena);
   free(text);
   return ruleset;

@@ -11,7 +11,9 @@
 
 /* What a kernel makes of nft text, loaded in a network namespace that exists for it alone. */
 struct live_ruleset *live_from_text(const char *text, struct arena *arena);
-/* The same of what the compiler makes of a policy. */
+/* What the compiler makes of a policy, as nft text; the caller frees it. */
+char *nft_text_of_policy(const struct policy *policy, const struct compile_options *options, struct arena *arena);
+/* And what a kernel makes of that. */
 struct live_ruleset *live_from_policy(const struct policy *policy, const struct compile_options *options,
                                       struct arena *arena);
 /* What the kernel holds in the namespace of the test. */

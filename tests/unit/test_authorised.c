@@ -722,7 +722,11 @@ static const struct oddity ODDITIES[] = {
      {{FIELD_PROTOCOL, 58}, {FIELD_NEXT_HEADER, 58}, {FIELD_SOURCE_PORT, 135 << 8}},
      false},
     {"destination options as a transport", IN6(TRACKING_OPENS), {{FIELD_PROTOCOL, 60}, {FIELD_NEXT_HEADER, 60}}, false},
-    {"nothing behind the header", IN6(TRACKING_OPENS), {{FIELD_PROTOCOL, 59}, {FIELD_NEXT_HEADER, 59}}, true},
+    {"nothing behind the header", IN6(TRACKING_INVALID), {{FIELD_PROTOCOL, 59}, {FIELD_NEXT_HEADER, 59}}, true},
+    {"nothing behind the header, and tracked",
+     IN6(TRACKING_OPENS),
+     {{FIELD_PROTOCOL, 59}, {FIELD_NEXT_HEADER, 59}},
+     false},
 };
 
 START_TEST(what_is_possible_is_what_the_kernel_lets_be) {
