@@ -111,9 +111,12 @@ static int send_batch(struct duel_field *field, struct duel *duels, size_t count
   return code;
 }
 
+bool duel_lost_error(const struct duel *duel) {
+  return duel->about && duel->expected != LAB_NOWHERE && duel->probe.outcome == LAB_NOWHERE;
+}
+
 static bool verdict_agrees(const struct duel_field *field, const struct duel *duel) {
-  bool lost_error = duel->about && duel->probe.outcome == LAB_NOWHERE;
-  if (duel->unseen || (lost_error && field->errors_may_be_lost))
+  if (duel->unseen || (field->errors_may_be_lost && duel_lost_error(duel)))
     return true;
   return duel->probe.outcome == duel->expected &&
          (duel->expected != LAB_FORWARDED || duel->probe.out == duel->expected_out);

@@ -48,7 +48,7 @@ struct duel_field {
   struct arena *scratch;
   uint32_t half_open_seconds; /* see struct compile_options */
   bool verdicts_only;         /* the counters are not looked at: reasons may differ */
-  bool errors_may_be_lost;    /* ICMP errors about connections */
+  bool errors_may_be_lost;    /* duel_lost_error() is no disagreement */
   FILE *log;                  /* disagreements; NULL: none printed */
   size_t log_limit;           /* at most so many printed in full */
   size_t compared;            /* packets so far */
@@ -68,6 +68,9 @@ void duel_expect(const struct duel_field *field, struct duel *duels, size_t coun
 /* Sends everything, compares, prints disagreements, counts them in the field. Returns their number or a negative errno
  * when the laboratory itself failed. */
 long duel_run(struct duel_field *field, struct duel *duels, size_t count);
+
+/* Whether it was an ICMP error that the policy lets pass, and the kernel did not. */
+bool duel_lost_error(const struct duel *duel);
 
 /* Opens connections anew, in an empty connection table. Returns 0, or -EPROTO when one does not pass. */
 int duel_open_connections(struct duel_field *field, struct lab_probe *openers, size_t count);

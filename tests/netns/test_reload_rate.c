@@ -402,6 +402,16 @@ static size_t load(const struct ruleset *ruleset) {
   return operations;
 }
 
+/* Brings the kernel to the one and to the other in turn, the second first, as often as is wanted and while traffic has
+ * rounds to go. Returns how often. */
+static size_t reload_in_turn(const struct ruleset *const rulesets[2], size_t *ret_operations) {
+  size_t done = 0, reloads = wanted_reloads();
+  *ret_operations = 0;
+  while (done < reloads || (atomic_load(&field.rounds) < ROUNDS && field.traffic_status == 0))
+    *ret_operations += load(rulesets[++done % 2]);
+  return done;
+}
+
 START_TEST(without_reloads_every_packet_is_accounted_for) {
   static const struct variant plain = {.other_flows = 3};
   struct timespec pause = {.tv_nsec = 10000000};
@@ -423,11 +433,10 @@ START_TEST(AC_M1_reloads_of_every_kind_at_full_rate_lose_nothing_and_let_nothing
   open_field();
   const struct ruleset *rulesets[] = {compile(&change->one), compile(&change->other)};
   do {
-    size_t operations = 0, done = 0, reloads = wanted_reloads();
+    size_t operations;
     (void)load(rulesets[0]);
     start_traffic();
-    while (done < reloads || (atomic_load(&field.rounds) < ROUNDS && field.traffic_status == 0))
-      operations += load(rulesets[++done % 2]);
+    size_t done = reload_in_turn(rulesets, &operations);
     stop_traffic();
     print_traffic(change->what, done, operations);
     ck_assert_msg(operations >= done, "%s: nothing was changed", change->what);
@@ -440,7 +449,7 @@ START_TEST(AC_A8_between_closed_and_open_nothing_forbidden_passes) {
   static const struct variant plain = {.other_flows = 3};
   struct ruleset *closed = NULL;
   struct compile_options options = {.now = {time(NULL)}, .own = NULL};
-  size_t operations = 0, reloads = wanted_reloads();
+  size_t operations;
   open_field();
   options.own = lab_own(field.lab);
   const struct ruleset *open = compile(&plain);
@@ -448,9 +457,7 @@ START_TEST(AC_A8_between_closed_and_open_nothing_forbidden_passes) {
       ruleset_compile_closed(variant_policy(&plain, field.arena), &options, field.arena, &closed, &field.error));
   (void)load(closed);
   start_traffic();
-  size_t done = 0;
-  while (done < reloads || (atomic_load(&field.rounds) < ROUNDS && field.traffic_status == 0))
-    operations += load(++done % 2 == 1 ? open : closed);
+  size_t done = reload_in_turn((const struct ruleset *const[]){closed, open}, &operations);
   (void)load(closed);
   stop_traffic();
   print_traffic("closed, open, closed", done, operations);
